@@ -1,0 +1,55 @@
+"""The `df3d` command. One file per subcommand; nothing here or at their top imports torch."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from df3d.catalog import Catalog
+from df3d.cli import doctor, export, generate, plugins, recipes
+from df3d.cli.context import fail
+from df3d.errors import Df3dError
+
+
+def build(catalog: Catalog) -> typer.Typer:
+    """The command line for what is installed."""
+    app = typer.Typer(
+        name="df3d",
+        help="Text to 3D on the command line.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "obj": catalog},
+    )
+    app.command("generate")(generate.generate)
+    app.command("export")(export.export)
+    app.command("recipes")(recipes.recipes)
+    app.command("doctor")(doctor.doctor)
+    app.command("plugins")(plugins.plugins)
+    app.callback()(_version)
+    catalog.add_commands(app)
+    return app
+
+
+def _version(version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True)) -> None:
+    if version:
+        from df3d import __version__
+
+        print(f"df3d {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """The console script."""
+    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # torch's idle threads give way to df3d's kernels
+    try:
+        build(Catalog.discover())()
+    except Df3dError as error:
+        if "--debug" in sys.argv:
+            raise
+        sys.exit(fail(error))
+    except BrokenPipeError:
+        sys.exit(1)

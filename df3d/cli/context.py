@@ -1,0 +1,71 @@
+"""What commands share: errors for people, the device, and the choice of a recipe."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from df3d import recipe as recipes
+from df3d.catalog import Catalog
+from df3d.config import parse_setting
+from df3d.errors import ConfigError, Df3dError
+from df3d.recipe import Recipe
+
+
+def fail(error: Df3dError) -> int:
+    """Say what went wrong and what to do, on stderr; returns the exit code."""
+    print(f"error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+    return 1
+
+
+def catalog_of(context: typer.Context) -> Catalog:
+    catalog = context.obj
+    assert isinstance(catalog, Catalog)
+    return catalog
+
+
+def choose_recipe(name: str, device: str, settings: list[str], steps: int | None, catalog: Catalog) -> tuple[Recipe, str]:
+    """The recipe with `--set` and `--steps` applied, and a note on what `auto` picked."""
+    note = ""
+    if name == "auto":
+        name, note = "toybox", "recipe `toybox`: the embedded model, which needs no GPU and no download"
+    overrides = [parse_setting(text) for text in settings]
+    if steps is not None:
+        overrides.append(("steps", steps))
+    return recipes.override(recipes.find(name, catalog), overrides, catalog), note
+
+
+def check_device(name: str) -> str:
+    """`auto`, `cpu`, or `cuda[:N]` as torch calls it; torch is imported only when a GPU may be meant.
+
+    Raises ConfigError when there is no such device.
+    """
+    if name == "cpu" or (name == "auto" and find_spec("torch") is None):
+        return "cpu"
+    if name != "auto" and not name.startswith("cuda"):
+        raise ConfigError(f"there is no device `{name}`", "choose from `auto`, `cpu`, `cuda`, `cuda:1`, ...")
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    number = name.removeprefix("cuda").removeprefix(":") or "0"
+    if not torch.cuda.is_available() or not number.isdigit() or int(number) >= torch.cuda.device_count():
+        raise ConfigError(f"there is no device `{name}` on this machine", "use --device cpu; `df3d doctor` shows what is there")
+    return name
+
+
+def table(*columns: str) -> Table:
+    return Table(*columns, box=None, pad_edge=False, header_style="bold")
+
+
+def show(*things: object) -> None:
+    """Print tables and text for people to stdout, whole lines where it is not a terminal."""
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+    for thing in things:
+        console.print(thing)

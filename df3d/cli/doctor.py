@@ -1,0 +1,92 @@
+"""`df3d doctor`: what this machine has, what it costs to be without, and how to mend it."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+import typer
+
+from df3d.catalog import Catalog
+from df3d.cli.context import catalog_of, show, table
+
+State = Literal["ok", "missing", "broken"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `needed`: nothing runs without it."""
+
+    what: str
+    state: State
+    detail: str
+    without: str = ""
+    mend: str = ""
+    needed: bool = False
+
+
+def doctor(context: typer.Context, json: bool = typer.Option(False, "--json", help="JSON on stdout.")) -> None:
+    """Look at the machine. Exit code 1 only when nothing can run."""
+    findings = [*_software(), _gpu(), _disk(), *_plugins(catalog_of(context))]
+    if json:
+        print(jsonlib.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        rows = table("", "what", "found", "without it", "to mend it")
+        colour = {"ok": "green", "missing": "yellow", "broken": "red"}
+        for f in findings:
+            rows.add_row(f"[{colour[f.state]}]{f.state}[/]", f.what, f.detail, f.without, f.mend)
+        show(rows)
+    if any(f.needed and f.state != "ok" for f in findings):
+        raise typer.Exit(1)
+
+
+def _software() -> list[Finding]:
+    found = [Finding("python", "ok", platform.python_version())]
+    for name, needed, without, mend in (
+        ("torch", True, "nothing runs", "python -m pip install torch"),
+        ("numba", True, "the toybox recipe does not run", "python -m pip install numba"),
+        ("diffusers", True, "no diffusion guidance", "python -m pip install diffusers"),
+        ("transformers", True, "no diffusion guidance", "python -m pip install transformers"),
+        ("trimesh", True, "no GLB", "python -m pip install trimesh"),
+        ("tinycudann", False, "hash grids on a GPU run in plain torch", "see github.com/NVlabs/tiny-cuda-nn"),
+        ("nvdiffrast", False, "no hardware rasteriser on a GPU", "see github.com/NVlabs/nvdiffrast"),
+    ):
+        try:
+            found.append(Finding(name, "ok", version(name), needed=needed))
+        except PackageNotFoundError:
+            found.append(Finding(name, "missing", "not installed", without, mend, needed))
+    return found
+
+
+def _gpu() -> Finding:
+    try:
+        import torch
+    except Exception as error:
+        return Finding("GPU", "broken", f"torch does not import: {error}", "nothing runs", "reinstall torch", needed=True)
+    if not torch.cuda.is_available():
+        return Finding("GPU", "missing", "no CUDA device", "only the toybox recipe is fast enough", "a machine with an NVIDIA GPU")
+    memory = torch.cuda.get_device_properties(0).total_memory / 2**30
+    return Finding("GPU", "ok", f"{torch.cuda.get_device_name(0)}, {memory:.0f} GiB")
+
+
+def _disk() -> Finding:
+    from df3d.cpu import cache_folder
+
+    folder = cache_folder()
+    free = shutil.disk_usage(folder).free / 2**30
+    if free < 1:
+        return Finding("disk", "broken", f"{free:.1f} GiB free at {folder}", "runs stop when they save", "free some space")
+    return Finding("disk", "ok", f"{free:.0f} GiB free, cache in {folder}")
+
+
+def _plugins(catalog: Catalog) -> list[Finding]:
+    return [
+        Finding(f"plugin {s.name}", "broken", s.problem, "its parts are not there", f"python -m pip install --force-reinstall {s.distribution}")
+        if s.problem
+        else Finding(f"plugin {s.name}", "ok", f"{s.distribution} {s.version}, {len(s.components)} parts")
+        for s in catalog.sources
+    ]

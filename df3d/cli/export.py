@@ -1,0 +1,65 @@
+"""`df3d export`: another file from a run that is finished or was interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import typer
+
+from df3d.cli.context import catalog_of, check_device
+from df3d.compose import compose
+from df3d.errors import ConfigError, RunError
+from df3d.rundir import RunDir
+
+
+def export(
+    context: typer.Context,
+    run: Path = typer.Argument(..., help="A run folder."),
+    format: str | None = typer.Option(None, "--format", "-f", help="Exporter; by default that of --out, or the recipe's."),
+    out: Path | None = typer.Option(None, "--out", "-o", help="File to write; by default `asset.*` in the run folder."),
+    resolution: int | None = typer.Option(None, min=8, max=1024, help="Cells of the marching cubes along each axis."),
+    threshold: float | None = typer.Option(None, help="Density of the surface; by default it is found."),
+    faces: int | None = typer.Option(None, min=0, help="Triangles to simplify to; 0 keeps all."),
+    texture_size: int | None = typer.Option(None, min=64, max=8192, help="Height and width of the texture, pixels."),
+    device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Nothing on stderr but errors."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """Write a run's asset in any format, from its newest checkpoint. Prints the path."""
+    catalog = catalog_of(context)
+    folder = RunDir.existing(run)
+    manifest, recipe = folder.manifest(), folder.recipe()
+    given = {"resolution": resolution, "threshold": threshold, "faces": faces, "texture_size": texture_size}
+    config = dataclasses.replace(recipe.export, **{key: value for key, value in given.items() if value is not None})
+    if format is None and out is not None:
+        from df3d.export import format_of
+
+        format = format_of(catalog, out)
+    if format is not None:
+        catalog.get("exporter", format)
+        config = dataclasses.replace(config, format=format)
+    plans, _ = compose(recipe, catalog)
+    started = [plan for plan in plans if folder.checkpoints(plan.name)]
+    if not started:
+        raise RunError(f"`{run}` has no checkpoint yet", "let `df3d generate` run for longer first")
+
+    from df3d.export import export as story
+
+    plan = started[-1]
+    field = plan.field.build(device=check_device(device), start_from=None)
+    folder.restore_field(plan.name, field)
+    provenance = {key: manifest[key] for key in ("prompt", "seed", "recipe", "versions") if key in manifest}
+    stem = out.with_suffix("") if out else run / "asset"
+    if out and not out.parent.is_dir():
+        raise ConfigError(f"there is no folder `{out.parent}`", "make it first")
+    steps = story(field, config, catalog, stem, provenance=provenance)
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            print(end.value[0])
+            return
+        if not quiet:
+            print(f"export: {getattr(event, 'what', '')}", file=sys.stderr)

@@ -1,0 +1,114 @@
+"""`df3d generate`: a prompt becomes an asset."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from df3d.cli.context import catalog_of, check_device, choose_recipe
+from df3d.compose import check_prompt, compose
+from df3d.errors import PromptError, RunError, Stopped
+from df3d.prompt import Prompt
+from df3d.rundir import RunDir, default_path
+
+if TYPE_CHECKING:
+    from df3d.reporters import Reporter
+
+
+def generate(
+    context: typer.Context,
+    prompt: str = typer.Argument(..., help="What to make; `-` reads it from standard input."),
+    recipe: str = typer.Option("auto", "--recipe", "-r", help="A recipe's name or file; `auto` picks by what the machine can do."),
+    guidance: str | None = typer.Option(None, help="Another guidance plugin than the recipe's."),
+    set_: list[str] = typer.Option([], "--set", "-s", metavar="KEY=VALUE", help="Change a number of the recipe; repeatable."),
+    negative: str = typer.Option("", help="What is not wanted."),
+    seed: int = typer.Option(0, min=0, max=2**31 - 1, help="Seed of every random draw."),
+    steps: int | None = typer.Option(None, min=1, help="Steps of every stage."),
+    out: Path | None = typer.Option(None, "--out", "-o", help="Run folder; by default runs/ and the prompt."),
+    device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
+    resume: bool | None = typer.Option(
+        None, "--resume/--fresh", help="Insist on going on with a run, or start it anew; by default what is there goes on."
+    ),
+    json: bool = typer.Option(False, "--json", help="JSON lines on stdout instead of the asset's path."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Nothing on stderr but errors."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """Make a 3D asset from a sentence.
+
+    Prints the path of the asset. Ctrl-C saves a checkpoint; the same command goes on from it.
+    """
+    catalog = catalog_of(context)
+    text = sys.stdin.read() if prompt == "-" else prompt
+    wanted = Prompt(" ".join(text.split()), negative)
+    if not wanted.text.isprintable():
+        raise PromptError("the prompt has control characters", "type it as plain text")
+    settings = [*([f"guidance.use={guidance}"] if guidance else []), *set_]
+    chosen, note = choose_recipe(recipe, device, settings, steps, catalog)
+    plans, full = compose(chosen, catalog)
+    check_prompt(plans, wanted.text)
+    path = out or default_path(wanted.text, seed)
+    if resume and not (path / "run.json").exists():
+        raise RunError(f"there is no run to resume in `{path}`", "leave out --resume to start one")
+    where = check_device(device)
+    run = RunDir.open(path, prompt=wanted.text, recipe=full, seed=seed, fresh=resume is False)
+    if note and not quiet:
+        print(f"note: {note}", file=sys.stderr)
+    try:
+        _follow(full, wanted, run, context, where, seed, _reporter(json, quiet), print_path=not json)
+    finally:
+        run.close()
+
+
+def _follow(recipe, prompt, run, context, device, seed, reporter, *, print_path: bool) -> None:  # type: ignore[no-untyped-def]
+    from df3d.events import RunFinished
+    from df3d.generate import generate as tell
+
+    catalog = catalog_of(context)
+    stop = threading.Event()
+
+    def ask_to_stop(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        if not isinstance(reporter, _silent()):
+            print("stopping after this step; once more to stop at once", file=sys.stderr)
+
+    handlers = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    asset = None
+    try:
+        with reporter:
+            for event in tell(recipe, prompt, run, catalog, device=device, seed=seed, stop=stop.is_set):
+                run.log(event)
+                catalog.on_event(event)
+                reporter(event)
+                if isinstance(event, RunFinished):
+                    asset = event.asset
+    except (Stopped, KeyboardInterrupt):
+        print(f"stopped; run the same command again to go on from {run.path}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if print_path:
+        print(asset)
+
+
+def _silent() -> tuple[type, ...]:
+    from df3d.reporters import JsonReporter, QuietReporter
+
+    return JsonReporter, QuietReporter
+
+
+def _reporter(json: bool, quiet: bool) -> Reporter:
+    from df3d import reporters
+
+    if json:
+        return reporters.JsonReporter()
+    if quiet:
+        return reporters.QuietReporter()
+    return reporters.LiveReporter() if sys.stderr.isatty() else reporters.PlainReporter()

@@ -1,0 +1,99 @@
+"""`df3d plugins`: what is installed, what it offers, and what is broken."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as jsonlib
+from typing import Any
+
+import typer
+
+from df3d.catalog import Catalog, Source
+from df3d.cli.context import catalog_of, show, table
+from df3d.config import describe, hints
+from df3d.errors import PluginError, did_you_mean
+from df3d.plugin import Component
+from df3d.schedule import Schedule
+
+
+def plugins(
+    context: typer.Context,
+    action: str = typer.Argument("list", help="`list`, or `show` and a NAME."),
+    name: str | None = typer.Argument(None, help="A part's name, with `show`."),
+    json: bool = typer.Option(False, "--json", help="JSON on stdout."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """List plugins and what they offer, or show one part's options."""
+    catalog = catalog_of(context)
+    if action == "show" and name:
+        _show(catalog, name, json)
+    elif action == "list" and name is None:
+        _list(catalog, json)
+    else:
+        raise typer.BadParameter("use `df3d plugins` or `df3d plugins show NAME`")
+
+
+def _list(catalog: Catalog, json: bool) -> None:
+    if json:
+        print(jsonlib.dumps([_source(source) for source in catalog.sources], indent=2))
+        return
+    parts = table("kind", "name", "summary", "plugin")
+    for source in catalog.sources:
+        for kind, part in source.components:
+            parts.add_row(kind, part.name, part.summary, f"{source.distribution} {source.version}")
+    show(parts)
+    for source in catalog.sources:
+        if source.problem:
+            show(f"[red]broken[/red]: {source.name} ({source.distribution} {source.version}): {source.problem}")
+
+
+def _source(source: Source) -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "distribution": source.distribution,
+        "version": source.version,
+        "problem": source.problem or None,
+        "parts": [{"kind": kind, "name": part.name, "summary": part.summary} for kind, part in source.components],
+    }
+
+
+def _show(catalog: Catalog, name: str, json: bool) -> None:
+    found = catalog.find(name)
+    if not found:
+        broken = [source for source in catalog.sources if source.problem and source.name == name]
+        if broken:
+            raise PluginError(f"plugin `{name}` is broken: {broken[0].problem}", f"reinstall {broken[0].distribution}")
+        known = {part.name for source in catalog.sources for _, part in source.components}
+        raise PluginError(f"there is no part `{name}`", did_you_mean(name, known))
+    if json:
+        print(jsonlib.dumps([_part(kind, part) for kind, part, _ in found], indent=2, default=str))
+        return
+    for kind, part, source in found:
+        show(f"[bold]{part.name}[/bold]: {part.summary} ({kind} of {source.distribution} {source.version})")
+        for word in ("needs", "provides", "outputs", "starts_from", "suffixes"):
+            if values := getattr(part, word, ()):
+                show(f"{word.replace('_', ' ')}: {', '.join(sorted(values))}")
+        options = table("option", "default", "type", "meaning")
+        for row in _options(part.config):
+            options.add_row(row["name"], str(row["default"]), row["type"].replace("[", r"\["), row["help"])
+        if options.row_count:
+            show(options)
+
+
+def _part(kind: str, part: Component) -> dict[str, Any]:
+    lists = {w: sorted(getattr(part, w)) for w in ("needs", "provides", "outputs", "starts_from", "suffixes") if hasattr(part, w)}
+    return {"kind": kind, "name": part.name, "summary": part.summary, **lists, "options": _options(part.config)}
+
+
+def _options(config: type, prefix: str = "") -> list[dict[str, Any]]:
+    """Every option of a config class, those of tables inside it with their path."""
+    rows = []
+    types = hints(config)
+    for f in dataclasses.fields(config):
+        kind = types[f.name]
+        if dataclasses.is_dataclass(kind) and kind is not Schedule:
+            rows += _options(kind, f"{prefix}{f.name}.")  # type: ignore[arg-type]
+            continue
+        default = f.default.start if isinstance(f.default, Schedule) and f.default.end is None else f.default
+        rows.append({"name": prefix + f.name, "default": default, "type": describe(kind), "help": f.metadata.get("help", "")})
+    return rows

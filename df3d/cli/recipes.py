@@ -1,0 +1,36 @@
+"""`df3d recipes`: which there are, and every number of one."""
+
+from __future__ import annotations
+
+import typer
+
+from df3d import recipe
+from df3d.cli.context import catalog_of, show, table
+from df3d.compose import compose
+from df3d.config import parse_setting
+from df3d.errors import Df3dError
+
+
+def recipes(
+    context: typer.Context,
+    action: str = typer.Argument("list", help="`list`, or `show` and a NAME."),
+    name: str | None = typer.Argument(None, help="A recipe's name or file, with `show`."),
+    set_: list[str] = typer.Option([], "--set", "-s", metavar="KEY=VALUE", help="Show it with this change; repeatable."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """List recipes, or print one whole, as TOML that `--recipe FILE` reads back."""
+    catalog = catalog_of(context)
+    if action == "show" and name:
+        chosen = recipe.override(recipe.find(name, catalog), map(parse_setting, set_), catalog)
+        print(compose(chosen, catalog)[1].toml(), end="")
+    elif action == "list" and name is None:
+        rows = table("recipe", "stages", "summary")
+        for path in recipe.available(catalog).values():
+            try:
+                found = recipe.read(path)
+                rows.add_row(path.stem, ", ".join(f"{s.name} ({s.steps})" for s in found.stages), found.summary)
+            except Df3dError as error:
+                rows.add_row(path.stem, "", f"[red]broken[/red]: {error.message}")
+        show(rows)
+    else:
+        raise typer.BadParameter("use `df3d recipes` or `df3d recipes show NAME`")

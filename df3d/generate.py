@@ -1,0 +1,155 @@
+"""The story of a run: a prompt becomes a field, stage by stage, and the field an asset."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import torch
+
+from df3d import cameras, checkpoint, cpu, pictures
+from df3d.catalog import Catalog
+from df3d.compose import Parts, StagePlan, check_prompt, compose
+from df3d.errors import Stopped
+from df3d.events import (
+    Event,
+    Notice,
+    Previewed,
+    RunFinished,
+    RunStarted,
+    Saved,
+    StageFinished,
+    StageStarted,
+    Stepped,
+)
+from df3d.export import export
+from df3d.interfaces import Field
+from df3d.losses import penalties
+from df3d.prompt import Prompt
+from df3d.provenance import versions
+from df3d.recipe import Recipe
+from df3d.rundir import RunDir
+from df3d.schedule import Step
+
+REPORT_EVERY = 5  # steps between two Stepped events
+
+
+def generate(
+    recipe: Recipe,
+    prompt: Prompt,
+    run: RunDir,
+    catalog: Catalog,
+    *,
+    device: str = "cpu",
+    seed: int = 0,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Take a prompt to an asset in the folder of `run`. Yields events and prints nothing.
+
+    Between two steps `stop()` is asked whether to save a checkpoint and raise Stopped.
+    """
+    started = time.perf_counter()
+    plans, recipe = compose(recipe, catalog)
+    notes = check_prompt(plans, prompt.text)
+    run.write_text("run.toml", recipe.toml())
+    run.update_manifest(
+        {
+            "prompt": prompt.text,
+            "negative": prompt.negative,
+            "seed": seed,
+            "recipe": recipe.name,
+            "device": device,
+            "versions": versions(catalog),
+            "status": "running",
+        }
+    )
+    yield RunStarted(run.path, prompt.text, recipe.name, device, seed, {plan.name: plan.recipe.steps for plan in plans})
+    yield from map(Notice, notes)
+    if cpu.first_time():
+        yield Notice("compiling CPU kernels for this machine: about half a minute, once")
+
+    fields: dict[str, Field] = {}
+    for plan in plans:
+        previous = fields.get(plan.recipe.start_from or "")
+        fields[plan.name] = yield from optimise(plan, previous, prompt, run, device=device, seed=seed, stop=stop)
+
+    field, renderer = fields[plans[-1].name], plans[-1].build_renderer(device=device)
+    renderer.refresh(field, Step(0, 1))
+    files = yield from export(field, recipe.export, catalog, run.path / "asset", provenance=_provenance(run))
+    yield from (Previewed(path) for path in pictures.turntable(field, renderer, run.path, device=device))
+    seconds = time.perf_counter() - started
+    run.update_manifest({"status": "finished", "asset": files[0].name, "seconds": round(seconds, 1)})
+    yield RunFinished(run.path, files[0], seconds, tuple(str(path) for path in files))
+
+
+def optimise(
+    plan: StagePlan,
+    previous: Field | None,
+    prompt: Prompt,
+    run: RunDir,
+    *,
+    device: str,
+    seed: int,
+    stop: Callable[[], bool],
+) -> Generator[Event, None, Field]:
+    """Fit one field until its renders satisfy the guidance, going on from the last checkpoint."""
+    stage, steps, started = plan.recipe, plan.recipe.steps, time.perf_counter()
+    parts = plan.build(device=device, start_from=previous, seed=seed)
+    first = run.restore(plan.name, parts)
+    yield StageStarted(plan.name, first, steps)
+    if first >= steps:
+        return parts.field
+    encoded = parts.guidance.encode(prompt)
+
+    mark, reported = time.perf_counter(), first
+    for index in range(first, steps):
+        if stop():
+            yield Saved(run.save(plan.name, index, parts), index)
+            raise Stopped(run.path)
+        step = Step(index, steps, plan.name, seed)
+        stats = advance(plan, parts, encoded, step, device)
+
+        done = index + 1
+        if done - reported >= REPORT_EVERY or done == steps:
+            seconds = (time.perf_counter() - mark) / (done - reported)
+            yield Stepped(plan.name, done, steps, seconds, {name: float(value) for name, value in stats.items()})
+            mark, reported = time.perf_counter(), done
+        if done % stage.save_every == 0 or done == steps:
+            yield Saved(run.save(plan.name, done, parts), done)
+        if stage.preview_every and (done % stage.preview_every == 0 or done == steps):
+            yield Previewed(preview(parts, run.path / plan.name / f"preview-{done:06d}.png", device))
+    yield StageFinished(plan.name, time.perf_counter() - started)
+    return parts.field
+
+
+def advance(plan: StagePlan, parts: Parts, encoded: object, step: Step, device: str) -> dict[str, torch.Tensor | float]:
+    """One step: sample cameras, render, guide, penalise, descend. Returns what is worth showing."""
+    stage = plan.recipe
+    parts.field.before_step(step)
+    parts.renderer.before_step(step)
+    parts.renderer.refresh(parts.field, step)
+    views = cameras.sample(stage.cameras, step).to(device)
+    view = parts.renderer.render(parts.field, views, step=step)
+    guided = parts.guidance.step(view, views, encoded, step)
+    terms = {"guidance": guided.loss, **penalties(stage.penalties, view, step)}
+
+    parts.optimizer.zero_grad(set_to_none=True)
+    torch.stack(list(terms.values())).sum().backward()
+    for group in parts.optimizer.param_groups:
+        group["lr"] = group["base_lr"] * stage.optimizer.decay.at(step)
+    parts.optimizer.step()
+    return {"opacity": view.opacity.detach().mean(), **guided.stats}
+
+
+def preview(parts: Parts, path: Path, device: str) -> Path:
+    """Four sides of the field as it is, side by side."""
+    with torch.no_grad():
+        view = parts.renderer.render(parts.field, cameras.orbit(4, size=128).to(device))
+    checkpoint.replace_atomically(path, lambda temporary: pictures.sheet(view.rgb, columns=4).save(temporary, "PNG"))
+    return path
+
+
+def _provenance(run: RunDir) -> dict[str, object]:
+    manifest = run.manifest()
+    return {key: manifest[key] for key in ("prompt", "seed", "recipe", "versions")}

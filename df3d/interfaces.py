@@ -1,0 +1,94 @@
+"""What each kind of part does. Protocols: nothing is inherited, a class fits by having the methods.
+
+V views of H x W pixels, N points; tensors are float32 on the run's device. `df3d.testing` has a contract test for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from df3d.prompt import Prompt
+from df3d.schedule import Step
+from df3d.types import Asset, Cameras, FieldSamples, GuidanceStep, Mesh, RenderOutput
+
+
+class Trainable(Protocol):
+    """Something a stage optimises and saves."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Groups for the optimiser: `params`, and `lr` where it has a rate of its own."""
+        ...
+
+    def before_step(self, step: Step) -> None:
+        """Called before each step, without gradients: progressive levels and the like."""
+        ...
+
+    def state_dict(self) -> dict[str, Tensor]: ...
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> Any: ...
+
+
+class Field(Trainable, Protocol):
+    """The scene."""
+
+
+@runtime_checkable
+class Volume(Field, Protocol):
+    """A field with a density everywhere in the ball of radius `bound`: capability "volume"."""
+
+    bound: float
+
+    def query(self, points: Tensor, *, gradient: bool = False) -> FieldSamples:
+        """Density, albedo and, if asked, the density gradient at points (N, 3), all differentiable."""
+        ...
+
+    def density(self, points: Tensor) -> Tensor:
+        """(N,) density alone, for occupancy and extraction."""
+        ...
+
+
+@runtime_checkable
+class Surface(Field, Protocol):
+    """A field with a surface: capability "surface"."""
+
+    def surface(self) -> Mesh: ...
+
+    def albedo(self, points: Tensor) -> Tensor:
+        """(N, 3) in [0, 1] at points (N, 3)."""
+        ...
+
+
+class Renderer(Trainable, Protocol):
+    def render(self, field: Any, cameras: Cameras, *, step: Step | None = None) -> RenderOutput:
+        """Draw the field. With `step`, as in training (jitter, random shading and background); without, at its best."""
+        ...
+
+    def refresh(self, field: Any, step: Step) -> None:
+        """Look at the field anew before a training step (an occupancy grid, say), without gradients."""
+        ...
+
+
+class Guidance(Protocol):
+    def encode(self, prompt: Prompt) -> Any:
+        """Read the prompt, once a stage; what comes back goes to `step` unchanged."""
+        ...
+
+    def step(self, render: RenderOutput, cameras: Cameras, encoded: Any, step: Step) -> GuidanceStep:
+        """Judge one batch of renders."""
+        ...
+
+
+class Scorer(Protocol):
+    def score(self, images: Tensor, cameras: Cameras, prompt: Prompt) -> dict[str, float]:
+        """Numbers for renders (V, H, W, 3) of one asset."""
+        ...
+
+
+class Exporter(Protocol):
+    def write(self, asset: Asset, path: Path) -> list[Path]:
+        """Write the asset at `path`, and what belongs to it beside it; returns all files, `path` first."""
+        ...

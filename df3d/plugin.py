@@ -1,0 +1,92 @@
+"""The records plugins yield: what a part is called, how it is configured, what it fits, and where its code is.
+
+A record names its class as text (`"package.module:Class"`), imported only when a run builds it, so that listing
+plugins imports nothing heavy. `config` is a frozen dataclass in a module that does not import torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from df3d.errors import PluginError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """What every kind of part has in common."""
+
+    name: str
+    summary: str
+    config: type
+    target: str
+
+    def load(self) -> Any:
+        """Import the target.
+
+        Raises PluginError, with the reason, when it cannot be imported.
+        """
+        return load_target(self.target, f"plugin `{self.name}`")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldPlugin(Component):
+    """A scene representation, built as `target(config, device=..., start_from=...)`."""
+
+    provides: frozenset[str]
+    starts_from: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RendererPlugin(Component):
+    """A way to draw a field that provides `needs`, built as `target(config, device=...)`."""
+
+    needs: frozenset[str]
+    outputs: frozenset[str] = frozenset({"rgb", "opacity"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuidancePlugin(Component):
+    """A loss on renders, built as `target(config, device=...)`.
+
+    `check` names a function `(text) -> list of notes` that reads a prompt before anything is loaded; it raises
+    PromptError when the guidance cannot work with it, and must not import torch.
+    """
+
+    needs: frozenset[str] = frozenset({"rgb"})
+    check: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerPlugin(Component):
+    """A number that judges a finished asset, built as `target(config, device=...)`."""
+
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExporterPlugin(Component):
+    """A file format, built as `target(config)`; the first of `suffixes` is its usual one."""
+
+    suffixes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LauncherPlugin(Component):
+    """A place where a batch of runs is executed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoConfig:
+    """For parts that have nothing to configure."""
+
+
+def load_target(target: str, owner: str) -> Any:
+    """Import `"package.module:name"` on behalf of `owner`."""
+    module, _, name = target.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PluginError(f"{owner} cannot be loaded: {reason}", "see `df3d plugins` and `df3d doctor`") from error

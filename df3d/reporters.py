@@ -1,0 +1,128 @@
+"""How a run is shown: a live display on a terminal, plain lines elsewhere, JSON lines for programs, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from df3d import events
+from df3d.events import Event
+
+
+class Reporter(Protocol):
+    """Shows events as they come; used as a context, so that a display is taken down whatever happens."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+    def __call__(self, event: Event) -> None: ...
+
+
+class _Plain:
+    """A context that does nothing around it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class QuietReporter(_Plain):
+    def __call__(self, event: Event) -> None: ...
+
+
+class JsonReporter(_Plain):
+    """One JSON object a line on stdout: the lines of events.jsonl."""
+
+    def __call__(self, event: Event) -> None:
+        print(json.dumps(event.json(), ensure_ascii=False), flush=True)
+
+
+def sentence(event: Event) -> str | None:
+    """What an event says to a person; None where it says nothing new."""
+    match event:
+        case events.RunStarted(run=run, prompt=prompt, recipe=recipe, device=device):
+            return f"{prompt!r} with recipe {recipe} on {device}, in {run}"
+        case events.Notice(text=text):
+            return f"note: {text}"
+        case events.StageStarted(stage=stage, step=step, of=of):
+            return f"stage {stage}: {of} steps" + (f", going on from {step}" if step else "")
+        case events.Previewed(path=path):
+            return f"picture: {path}"
+        case events.StageFinished(stage=stage, seconds=seconds):
+            return f"stage {stage} finished in {_duration(seconds)}"
+        case events.Exporting(what=what):
+            return f"export: {what}"
+        case events.RunFinished(seconds=seconds):
+            return f"finished in {_duration(seconds)}"
+    return None
+
+
+class PlainReporter(_Plain):
+    """Lines on stderr, for logs and pipes."""
+
+    def __init__(self, every: int = 50) -> None:
+        self._every = every
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, events.Stepped):
+            if event.step % self._every == 0 or event.step == event.of:
+                print(f"{event.stage} {event.step}/{event.of}  {_measures(event)}", file=sys.stderr, flush=True)
+        elif text := sentence(event):
+            print(text, file=sys.stderr, flush=True)
+
+
+class LiveReporter:
+    """A progress bar on stderr with speed, time left and opacity, and what happens above it."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("[cyan]{task.fields[measures]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+        self._task: TaskID | None = None
+        self._picture: object = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+        if self._picture and kind is None:
+            self._console.print(f"pictures: {escape(str(self._picture))}")
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, events.StageStarted):
+            self._task = self._progress.add_task(event.stage, total=event.of, completed=event.step, measures="starting")
+        elif isinstance(event, events.Stepped) and self._task is not None:
+            self._progress.update(self._task, completed=event.step, measures=_measures(event))
+        elif isinstance(event, events.Previewed):
+            if self._picture is None:
+                self._console.print(f"previews appear in {escape(str(event.path.parent))}")
+            self._picture = event.path
+        elif text := sentence(event):
+            self._console.print(escape(text))
+
+
+def _measures(event: events.Stepped) -> str:
+    opacity = event.stats.get("opacity", 0.0)
+    return f"{event.seconds_per_step * 1e3:.0f} ms/step  opacity {opacity:.2f}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{int(seconds // 60)} min {int(seconds % 60)} s"

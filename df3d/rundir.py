@@ -1,0 +1,200 @@
+"""The files of one run: manifest, recipe, checkpoints, log. Everything is written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from df3d import recipe as recipes
+from df3d.errors import ConfigError, RunError
+from df3d.events import Event
+from df3d.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from df3d.compose import Parts
+    from df3d.interfaces import Field
+
+KEEP = 2  # checkpoints kept for each stage
+
+
+class RunDir:
+    """One run folder. `open` makes or continues it and holds its lock; `existing` looks at one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path / ".lock")
+
+    # ------------------------------------------------------------------------------------------ opening
+    @classmethod
+    def existing(cls, path: Path) -> RunDir:
+        """A run made before.
+
+        Raises RunError when `path` is not one.
+        """
+        if not (path / "run.json").is_file():
+            raise RunError(f"`{path}` is not a run folder: it has no run.json", "give a folder that `df3d generate` made")
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path, *, prompt: str, recipe: Recipe, seed: int, fresh: bool = False) -> RunDir:
+        """Make the folder, or go on in it when it holds the same prompt, seed and recipe; takes its lock.
+
+        Raises RunError when it is in use, holds something else, or cannot be written.
+        """
+        run = cls(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            occupied = any(child.name != ".lock" for child in path.iterdir())
+            run._lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(f"`{path}` is in use by another df3d", "wait for it, or choose another folder with --out") from None
+        except OSError as error:
+            raise RunError(f"cannot write to `{path}`: {error.strerror}", "choose another folder with --out") from None
+        try:
+            run._claim(occupied, fresh, prompt, recipe, seed)
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    def _claim(self, occupied: bool, fresh: bool, prompt: str, recipe: Recipe, seed: int) -> None:
+        if not occupied:
+            return
+        if not (self.path / "run.json").is_file():
+            raise RunError(f"`{self.path}` holds files that are not a run", "choose another folder with --out")
+        if fresh:
+            self._clear()
+            return
+        manifest = self.manifest()
+        for what, old, new in (("prompt", manifest.get("prompt"), prompt), ("seed", manifest.get("seed"), seed)):
+            if old != new:
+                raise RunError(
+                    f"`{self.path}` holds a run with {what} `{old}`, not `{new}`",
+                    "choose another folder with --out, or start it anew with --fresh",
+                )
+        if self.recipe().table() != recipe.table():
+            raise RunError(
+                f"`{self.path}` holds a run with other settings (run.toml differs)",
+                f"repeat it with --recipe {self.path / 'run.toml'}, choose another --out, or start anew with --fresh",
+            )
+
+    def _clear(self) -> None:
+        for child in self.path.iterdir():
+            if child.is_dir():
+                shutil.rmtree(child)
+            elif child.name != ".lock":
+                child.unlink()
+
+    def close(self) -> None:
+        self._lock.release()
+
+    # ------------------------------------------------------------------------------------------ manifest
+    def manifest(self) -> dict[str, Any]:
+        """run.json.
+
+        Raises RunError when it is damaged.
+        """
+        try:
+            manifest = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"`{self.path / 'run.json'}` is damaged: {error}", "start anew with --fresh") from None
+        if not isinstance(manifest, dict):
+            raise RunError(f"`{self.path / 'run.json'}` is damaged: not a table", "start anew with --fresh")
+        return manifest
+
+    def update_manifest(self, values: Mapping[str, Any]) -> None:
+        old = self.manifest() if (self.path / "run.json").exists() else {}
+        self.write_text("run.json", json.dumps({**old, **values}, indent=2, ensure_ascii=False) + "\n")
+
+    def recipe(self) -> Recipe:
+        """The resolved recipe the run was started with."""
+        try:
+            return recipes.read(self.path / "run.toml")
+        except ConfigError as error:
+            raise RunError(error.message, "start anew with --fresh") from None
+
+    def write_text(self, name: str, text: str) -> None:
+        from df3d.checkpoint import replace_atomically
+
+        replace_atomically(self.path / name, lambda temporary: _write(temporary, text))
+
+    def log(self, event: Event) -> None:
+        """Append one line to events.jsonl."""
+        try:
+            with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(event.json(), ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise RunError(f"cannot write `{self.path / 'events.jsonl'}`: {error.strerror}", "free some space") from None
+
+    # ------------------------------------------------------------------------------------------ checkpoints
+    def checkpoints(self, stage: str) -> list[Path]:
+        """Checkpoint files of a stage, oldest first."""
+        return sorted((self.path / stage).glob("step-*.safetensors"))
+
+    def save(self, stage: str, step: int, parts: Parts) -> Path:
+        """Keep the state after `step` steps; older checkpoints than the last few go."""
+        from df3d import checkpoint
+
+        tensors = {f"field.{k}": v for k, v in parts.field.state_dict().items()}
+        tensors |= {f"renderer.{k}": v for k, v in parts.renderer.state_dict().items()}
+        tensors |= {f"optimizer.{k}": v for k, v in checkpoint.optimizer_tensors(parts.optimizer).items()}
+        path = self.path / stage / f"step-{step:06d}.safetensors"
+        checkpoint.write(path, tensors, {"step": str(step)})
+        for old in self.checkpoints(stage)[:-KEEP]:
+            old.unlink()
+        return path
+
+    def restore(self, stage: str, parts: Parts) -> int:
+        """Put the newest checkpoint of a stage into its parts; returns how many steps it had done, 0 without one."""
+        from df3d import checkpoint
+
+        if not self.checkpoints(stage):
+            return 0
+        with self._newest(stage) as (tensors, metadata):
+            parts.field.load_state_dict(_under("field", tensors))
+            parts.renderer.load_state_dict(_under("renderer", tensors))
+            checkpoint.restore_optimizer(parts.optimizer, _under("optimizer", tensors))
+            return int(metadata["step"])
+
+    def restore_field(self, stage: str, field: Field) -> None:
+        """Put the newest checkpoint of a stage into its field."""
+        with self._newest(stage) as (tensors, _):
+            field.load_state_dict(_under("field", tensors))
+
+    @contextmanager
+    def _newest(self, stage: str) -> Iterator[tuple[dict[str, Tensor], dict[str, str]]]:
+        """The newest checkpoint; what goes wrong in putting it back is a RunError."""
+        from df3d import checkpoint
+
+        path = self.checkpoints(stage)[-1]
+        tensors, metadata = checkpoint.read(path)
+        try:
+            yield tensors, metadata
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise RunError(
+                f"checkpoint `{path}` does not fit this recipe: {str(error).splitlines()[0]}",
+                "delete that file to go on from the one before it, or use --fresh",
+            ) from None
+
+
+def _under(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def default_path(prompt: str, seed: int) -> Path:
+    """`runs/a-red-car`, and `-seed1` behind it for a seed other than 0."""
+    slug = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:60].strip("-") or "run"
+    return Path("runs") / (slug if seed == 0 else f"{slug}-seed{seed}")

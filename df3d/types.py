@@ -1,0 +1,115 @@
+"""The data that flows between parts of a run.
+
+Conventions, everywhere in df3d:
+
+- The world is glTF's: right-handed, +Y up, the front of the object at +Z, the object inside the unit ball. Nothing is
+  rotated on export. A camera looks along its own -Z.
+- Azimuth 0 sees the front, 90 sees the object's left (from +X); elevation 90 looks straight down. Angles are degrees.
+- Images are `(V, H, W, C)`, rows from the top, sRGB-encoded, in [0, 1]. NCHW exists only inside a guidance.
+- Tensors are float32 and on one device unless a docstring says otherwise. V views, H x W pixels, N points,
+  S packed ray samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """V pinhole cameras with square pixels that share one image size."""
+
+    pose: Tensor  # (V, 4, 4) camera to world
+    fov_y: Tensor  # (V,) vertical field of view, degrees
+    azimuth: Tensor  # (V,) degrees in (-180, 180]
+    elevation: Tensor  # (V,) degrees in [-90, 90]
+    distance: Tensor  # (V,) from the origin
+    height: int
+    width: int
+
+    def __len__(self) -> int:
+        return self.pose.shape[0]
+
+    def to(self, device: str) -> Cameras:
+        return self._map(lambda tensor: tensor.to(device))
+
+    def __getitem__(self, index: slice) -> Cameras:
+        return self._map(lambda tensor: tensor[index])
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Cameras:
+        tensors = {f.name: change(getattr(self, f.name)) for f in fields(self) if f.name not in ("height", "width")}
+        return Cameras(**tensors, height=self.height, width=self.width)
+
+
+@dataclass(frozen=True)
+class FieldSamples:
+    """What a volume field knows at N points."""
+
+    density: Tensor  # (N,) >= 0, per world unit
+    albedo: Tensor  # (N, 3) in [0, 1]
+    gradient: Tensor | None = None  # (N, 3) d density / d point, differentiable
+
+
+@dataclass(frozen=True)
+class RaySamples:
+    """The S samples behind a volume rendering, for penalties that look along rays."""
+
+    weights: Tensor  # (S,) compositing weights, differentiable
+    normals: Tensor | None  # (S, 3) unit, differentiable
+    directions: Tensor  # (S, 3) unit, away from the camera
+    rays: int  # number of rays they belong to
+
+
+@dataclass(frozen=True)
+class RenderOutput:
+    """V images and what was measured on the way."""
+
+    rgb: Tensor  # (V, H, W, 3) in [0, 1], over the background
+    opacity: Tensor  # (V, H, W, 1) in [0, 1]
+    depth: Tensor | None = None  # (V, H, W, 1) expected distance along the ray, 0 where nothing is hit
+    normal: Tensor | None = None  # (V, H, W, 3) world space, length <= opacity
+    samples: RaySamples | None = None
+
+
+@dataclass(frozen=True)
+class GuidanceStep:
+    """What a guidance says of one batch of renders."""
+
+    loss: Tensor  # (), its gradient with respect to the renders is the guidance's
+    timestep: Tensor | None = None  # (V,) of the diffusion process
+    stats: dict[str, float] = field(default_factory=dict)
+    preview: Callable[[], Tensor] | None = None  # (V, H, W, 3) what the guidance sees; computed only when called
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A triangle mesh. Faces are counter-clockwise seen from outside."""
+
+    vertices: np.ndarray  # (P, 3) float32
+    faces: np.ndarray  # (F, 3) int64
+    normals: np.ndarray | None = None  # (P, 3) unit
+    uvs: np.ndarray | None = None  # (P, 2) in [0, 1], origin at the bottom left
+
+
+@dataclass(frozen=True)
+class Material:
+    """How a mesh is coloured: a texture, rows from the top, sRGB in [0, 1]; metallic and roughness as in glTF."""
+
+    base_color: np.ndarray  # (T, T, 3) float32
+    metallic: float = 0.0
+    roughness: float = 0.9
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A finished object, ready for an exporter."""
+
+    mesh: Mesh
+    material: Material
+    provenance: dict[str, Any] = field(default_factory=dict)  # prompt, seed, recipe, versions; JSON values only

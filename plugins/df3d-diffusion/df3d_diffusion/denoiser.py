@@ -1,0 +1,35 @@
+"""What a guidance needs to know of a diffusion model, whatever its family."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Denoiser(Protocol):
+    """A frozen text-to-image diffusion model. V images; `latents` are what it noises: pixels, or a VAE's latents."""
+
+    alphas: Tensor  # (T,) cumulative alphabar of the noise schedule, from clean to noise
+    knows_cameras: bool  # whether `predict` can use a camera
+    clip: float | None  # clean latents lie in [-clip, clip]; None: unbounded
+
+    def encode_text(self, texts: list[str]) -> Tensor:
+        """(len(texts), L, D) token encodings."""
+        ...
+
+    def forget_text_encoder(self) -> None:
+        """Free what only `encode_text` needs."""
+        ...
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        """Latents (V, C, h, w) of images (V, H, W, 3) in [0, 1]; differentiable."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Images (V, H, W, 3) in [0, 1] of latents, for people to look at."""
+        ...
+
+    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, camera: Tensor | None) -> Tensor:
+        """The noise in `noisy` (V, C, h, w) at timestep (V,) under text (V, L, D) and camera features (V, K) or None."""
+        ...

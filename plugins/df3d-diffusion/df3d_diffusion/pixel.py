@@ -1,0 +1,84 @@
+"""Denoisers that work on pixels: no VAE, the render itself is noised (DeepFloyd IF stage I, the toybox model)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from df3d.errors import ModelError
+from df3d_diffusion.conditioning import CAMERA_FEATURES, class_labels
+from df3d_diffusion.text import TextEncoder
+
+
+class PixelDenoiser:
+    """A pixel-space pipeline folder.
+
+    `layout`, the table `df3d` of its model_index.json, may say `unshuffle` (pixels along an axis that are one position
+    of the UNet) and `camera` (the class embedding takes text and camera, as `conditioning.class_labels` joins them).
+    """
+
+    clip = 1.0
+
+    def __init__(self, *, unet: Any, scheduler: Any, tokenizer: Any, text_encoder: Any, layout: dict[str, Any]) -> None:
+        self.unet = unet.to(memory_format=torch.channels_last)
+        self.alphas = scheduler.alphas_cumprod.to(unet.device)
+        self.knows_cameras = bool(layout.get("camera", False))
+        self._unshuffle = int(layout.get("unshuffle", 1))
+        self._size = unet.config.sample_size * self._unshuffle
+        self._prediction = scheduler.config.prediction_type
+        self._text = TextEncoder(tokenizer, text_encoder)
+        if unet.config.in_channels != 3 * self._unshuffle**2:
+            raise ModelError(
+                f"the UNet takes {unet.config.in_channels} channels, not the {3 * self._unshuffle**2} of a pixel-space model",
+                "for Stable Diffusion the folder must hold its `vae/` too",
+            )
+
+    def encode_text(self, texts: list[str]) -> Tensor:
+        return self._text(texts)
+
+    def forget_text_encoder(self) -> None:
+        self._text.forget()
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        pixels = images.permute(0, 3, 1, 2)
+        if pixels.shape[-1] != self._size:
+            pixels = functional.interpolate(pixels, (self._size, self._size), mode="bilinear", align_corners=False, antialias=True)
+        return pixels * 2 - 1
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return (latents.permute(0, 2, 3, 1) * 0.5 + 0.5).clamp(0, 1)
+
+    @torch.no_grad()
+    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, camera: Tensor | None) -> Tensor:
+        dtype = self.unet.dtype
+        labels = None
+        if self.knows_cameras:
+            camera = text.new_zeros(len(text), CAMERA_FEATURES) if camera is None else camera
+            labels = class_labels(text, camera.to(text.device)).to(dtype)
+        blocks = unshuffle(noisy, self._unshuffle).to(dtype).contiguous(memory_format=torch.channels_last)
+        raw = self.unet(blocks, timestep, text.to(dtype), class_labels=labels).sample
+        raw = shuffle(raw.float()[:, : blocks.shape[1]], self._unshuffle)  # IF predicts a variance too; it is left out
+        return to_noise(raw, noisy, self.alphas[timestep], self._prediction)
+
+
+def to_noise(prediction: Tensor, noisy: Tensor, alpha: Tensor, kind: str) -> Tensor:
+    """The noise a prediction stands for: of noise, of v (arXiv 2202.00512), or of the clean sample."""
+    if kind == "epsilon":
+        return prediction
+    alpha = alpha.to(noisy)[:, None, None, None]
+    if kind == "v_prediction":
+        return alpha.sqrt() * prediction + (1 - alpha).sqrt() * noisy
+    return (noisy - alpha.sqrt() * prediction) / (1 - alpha).sqrt()
+
+
+def unshuffle(images: Tensor, block: int) -> Tensor:
+    """(B, C, H, W) to (B, C * block**2, H / block, W / block): every block of pixels becomes channels; exact."""
+    return functional.pixel_unshuffle(images, block) if block > 1 else images
+
+
+def shuffle(channels: Tensor, block: int) -> Tensor:
+    """The inverse of `unshuffle`."""
+    return functional.pixel_shuffle(channels, block) if block > 1 else channels

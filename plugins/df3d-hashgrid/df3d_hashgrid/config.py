@@ -1,0 +1,76 @@
+"""Options of the hash-grid field and the ray-marching renderer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from df3d.config import option
+from df3d.options import ShadingConfig
+
+Backend = Literal["auto", "numba", "torch", "tcnn"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridConfig:
+    """A multi-resolution hash grid (Instant-NGP, arXiv 2201.05989)."""
+
+    levels: int = option(16, "resolutions")
+    features: int = option(2, "features a level, even")
+    log2_table: int = option(19, "log2 of the rows a level may have")
+    base: int = option(16, "cells along an axis at the coarsest level")
+    finest: int = option(2048, "cells along an axis at the finest level")
+    start_levels: int | None = option(None, "levels in use at the first step; all when not given")
+    levels_until: float = option(0.5, "share of the stage at which the last level comes into use")
+    backend: Backend = option("auto", "numba on a CPU; tcnn on a GPU where installed; torch anywhere")
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.levels <= 32:
+            raise ValueError("`levels` must be between 1 and 32")
+        if self.features < 2 or self.features % 2:
+            raise ValueError("`features` must be even")
+        if not 4 <= self.log2_table <= 24:
+            raise ValueError("`log2_table` must be between 4 and 24")
+        if not 2 <= self.base <= self.finest:
+            raise ValueError("`base` must be at least 2 and at most `finest`")
+
+    def resolutions(self) -> list[int]:
+        """Cells along an axis, level by level, in geometric steps."""
+        if self.levels == 1:
+            return [self.base]
+        growth = (self.finest / self.base) ** (1 / (self.levels - 1))
+        return [int(self.base * growth**level + 0.5) for level in range(self.levels)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HashGridConfig(GridConfig):
+    """A NeRF on a hash grid: density = softplus(network + blob), albedo = sigmoid(network)."""
+
+    hidden: int = option(64, "width of the hidden layer of each network")
+    density_bias: float = option(0.0, "added before the softplus everywhere")
+    density_scale: float = option(1.0, "factor on the network's output, before the softplus")
+    blob_density: float = option(10.0, "height of the bias at the centre (Magic3D, arXiv 2211.10440)")
+    blob_radius: float = option(0.5, "distance from the centre at which the bias is zero")
+    grid_rate: float = option(0.01, "learning rate of the grid")
+    network_rate: float = option(0.001, "learning rate of the networks")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayMarchConfig:
+    """Volume rendering of packed samples in occupied space."""
+
+    samples: int = option(128, "steps along a ray through the unit ball's diameter")
+    occupancy: int = option(64, "cells of the occupancy grid along an axis")
+    refresh_every: int = option(16, "steps between two refreshes of the occupancy grid")
+    occupancy_decay: float = option(0.9, "what remains of a cell's density at a refresh, if the field has less")
+    occupied: float = option(0.05, "a cell counts as occupied from this opacity per step on")
+    opaque: float = option(1e-3, "a ray ends when its transmittance, as the occupancy grid sees it, falls below this")
+    background: Literal["fixed", "random", "learned"] = option("fixed", "what is behind the object")
+    background_color: tuple[float, float, float] = option((1.0, 1.0, 1.0), "of the fixed background, sRGB in [0, 1]")
+    chunk: int = option(65536, "most rays drawn at once outside training")
+    backend: Literal["auto", "numba", "torch"] = option("auto", "numba on a CPU, torch on a GPU")
+    shading: ShadingConfig = option(ShadingConfig(), "light")
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or self.occupancy < 2 or self.refresh_every < 1 or self.chunk < 1:
+            raise ValueError("`samples`, `refresh_every` and `chunk` must be at least 1, `occupancy` at least 2")

@@ -1,0 +1,85 @@
+"""The NeRF: a hash grid, a small network for density and one for albedo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from df3d.interfaces import Volume
+from df3d.schedule import Step
+from df3d.types import FieldSamples
+from df3d_hashgrid.config import HashGridConfig
+from df3d_hashgrid.encoding import make
+
+
+class HashGridField(nn.Module):
+    """A volume in the ball of radius 1.
+
+    density = softplus(scale * network + bias + blob), blob = height * (1 - |x| / radius); albedo = sigmoid(network).
+    """
+
+    bound = 1.0
+
+    def __init__(self, config: HashGridConfig, *, device: str = "cpu", start_from: Volume | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.encoding = make(config, device)
+        width = config.levels * config.features
+        self.density_in = nn.Linear(width, config.hidden, bias=False)
+        self.density_out = nn.Linear(config.hidden, 1, bias=False)
+        self.albedo_network = nn.Sequential(nn.Linear(width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, 3))
+        self.levels = config.levels if config.start_levels is None else min(config.start_levels, config.levels)
+        self.to(device)
+        if isinstance(start_from, HashGridField):
+            self.load_state_dict(start_from.state_dict())
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        networks = [*self.density_in.parameters(), *self.density_out.parameters(), *self.albedo_network.parameters()]
+        return [
+            {"params": [self.encoding.table], "lr": self.config.grid_rate},
+            {"params": networks, "lr": self.config.network_rate},
+        ]
+
+    def before_step(self, step: Step) -> None:
+        """Bring finer levels into use as the stage goes on."""
+        start = self.config.start_levels
+        if start is not None:
+            share = min(step.progress / max(self.config.levels_until, 1e-9), 1.0)
+            self.levels = min(self.config.levels, start + int(share * (self.config.levels - start) + 1e-6))
+
+    def density(self, points: Tensor) -> Tensor:
+        raw = self.density_out(torch.relu(self.density_in(self._encode(points))))[:, 0]
+        return functional.softplus(self._logit(raw, points))
+
+    def query(self, points: Tensor, *, gradient: bool = False) -> FieldSamples:
+        features = self._encode(points)
+        hidden = torch.relu(self.density_in(features))
+        logit = self._logit(self.density_out(hidden)[:, 0], points)
+        albedo = torch.sigmoid(self.albedo_network(features))
+        slope = self._density_gradient(points, hidden, logit) if gradient else None
+        return FieldSamples(functional.softplus(logit), albedo, slope)
+
+    def _encode(self, points: Tensor) -> Tensor:
+        return self.encoding(self._unit(points), self.levels)
+
+    def _unit(self, points: Tensor) -> Tensor:
+        return (points + self.bound) * (0.5 / self.bound)
+
+    def _logit(self, raw: Tensor, points: Tensor) -> Tensor:
+        c = self.config
+        blob = c.blob_density * (1 - points.norm(dim=-1) / c.blob_radius)
+        return c.density_scale * raw + c.density_bias + blob.clamp_min(min(0.0, c.blob_density * (1 - 1 / c.blob_radius)))
+
+    def _density_gradient(self, points: Tensor, hidden: Tensor, logit: Tensor) -> Tensor:
+        """d density / d point, (N, 3), by the chain rule written out.
+
+        Between the kinks of ReLU, d raw / d features = (w_out * [hidden > 0]) W_in; the encoding takes it to points.
+        """
+        c = self.config
+        to_features = ((hidden.detach() > 0) * self.density_out.weight) @ self.density_in.weight
+        slope = self.encoding.gradient(self._unit(points), to_features, self.levels) * (0.5 / self.bound * c.density_scale)
+        slope = slope - (c.blob_density / c.blob_radius) * functional.normalize(points, dim=-1)
+        return torch.sigmoid(logit)[:, None] * slope

@@ -1,0 +1,22 @@
+"""What this plugin offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from df3d import ExporterPlugin, NoConfig, hookimpl
+
+_FORMATS = (
+    ("glb", "binary glTF 2.0: one file, texture inside", "GlbExporter"),
+    ("obj", "Wavefront OBJ with MTL and PNG beside it", "ObjExporter"),
+    ("ply", "PLY with colours at the vertices", "PlyExporter"),
+    ("stl", "STL, shape only, for printing", "StlExporter"),
+)
+
+
+@hookimpl
+def df3d_exporters() -> Iterable[ExporterPlugin]:
+    for name, summary, kind in _FORMATS:
+        yield ExporterPlugin(
+            name=name, summary=summary, config=NoConfig, target=f"df3d_mesh.{name}:{kind}", suffixes=(f".{name}",)
+        )

@@ -1,0 +1,24 @@
+"""PLY with the texture's colours at the vertices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from df3d.checkpoint import replace_atomically
+from df3d.plugin import NoConfig
+from df3d.types import Asset
+from df3d_mesh.trimeshes import shape, texel
+
+
+class PlyExporter:
+    def __init__(self, config: NoConfig) -> None: ...
+
+    def write(self, asset: Asset, path: Path) -> list[Path]:
+        mesh = shape(asset.mesh)
+        if asset.mesh.uvs is not None:
+            mesh.visual.vertex_colors = (texel(asset, asset.mesh.uvs) * 255).round().astype(np.uint8)
+        data = mesh.export(file_type="ply", vertex_normal=True)
+        replace_atomically(path, lambda temporary: temporary.write_bytes(data))
+        return [path]

@@ -1,0 +1,69 @@
+"""`df3d toybox train`: the embedded model from nothing. `df3d toybox draw`: the world itself."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+toybox = typer.Typer(help="The embedded model and its world.", no_args_is_help=True)
+
+
+@toybox.command()
+def train(
+    out: Path = typer.Option(Path("toybox-training"), "--out", "-o", help="Folder of the training run; the same one goes on."),
+    images: int = typer.Option(400_000, min=32, help="Training pictures in all."),
+    batch: int = typer.Option(32, min=2, help="Pictures a step."),
+    learning_rate: float = typer.Option(5e-4, min=0.0, help="Of AdamW, after its warm-up."),
+    seed: int = typer.Option(0, min=0, help="Seed of every random draw."),
+    device: str = typer.Option("auto", help="`cpu`, `cuda`, or `auto`."),
+    compiled: bool = typer.Option(True, "--compile/--no-compile", help="Compile the network: a minute or two once, then faster."),
+) -> None:
+    """Train the embedded model; prints the folder of the finished one, for `--set guidance.model=FOLDER`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from df3d.cli.context import check_device
+    from df3d_toybox import evaluate, train
+
+    config = train.TrainConfig(images=images, batch=batch, learning_rate=learning_rate, seed=seed)
+    columns = (TextColumn("train"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+               TextColumn("{task.fields[measures]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("train", total=config.steps, measures="starting")
+        for at in train.train(config, out, device=check_device(device), compiled=compiled):
+            progress.update(task, completed=at.step, measures=f"loss {at.loss:.4f}  {at.images_per_second:.0f} images/s")
+    figures = evaluate.figures(out / "model", picture=out / "samples.png")
+    evaluate.add_to_card(out / "model", figures)
+    print("  ".join(f"{name} {value:.3f}" for name, value in figures.items()), file=sys.stderr)
+    print(out / "model")
+
+
+@toybox.command()
+def draw(
+    caption: str = typer.Argument(..., help="For example `a red dog on a blue table`."),
+    out: Path = typer.Option(Path("toybox.png"), "--out", "-o", help="PNG file to write: 8 views."),
+    seed: int | None = typer.Option(None, help="Draw the proportions at random; without it they are the middle ones."),
+) -> None:
+    """Draw an object of the world itself, no model involved: what a perfect result would look like."""
+    import numpy as np
+    from PIL import Image
+
+    from df3d.cameras import orbit
+    from df3d.errors import PromptError
+    from df3d_toybox.captions import read
+    from df3d_toybox.prompts import check
+    from df3d_toybox.world import render, scene
+
+    for note in check(caption):
+        print(f"note: {note}", file=sys.stderr)
+    understood = read(caption).caption
+    if understood is None:
+        raise PromptError(f"the toybox knows no object in `{caption}`")
+    solids = scene.build(understood, None if seed is None else np.random.default_rng(seed))
+    views = orbit(8, fov_y=render.FOV_Y, distance=render.DISTANCE)
+    images = render.render([render.pack(solids)] * 8, views.pose.numpy(), size=256)[..., :3]
+    rows = np.concatenate([np.concatenate(list(images[i : i + 4]), axis=1) for i in (0, 4)])
+    Image.fromarray((rows * 255).round().astype(np.uint8)).save(out)
+    print(out)

@@ -1,0 +1,36 @@
+"""What this plugin offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from df3d import GuidancePlugin, hookimpl
+from df3d_toybox.config import ToyboxConfig
+
+if TYPE_CHECKING:
+    import typer
+
+
+@hookimpl
+def df3d_guidance() -> Iterable[GuidancePlugin]:
+    yield GuidancePlugin(
+        name="toybox",
+        summary="Score distillation on the embedded model: no download, no GPU, a few dozen objects",
+        config=ToyboxConfig,
+        target="df3d_toybox.guidance:from_config",
+        check="df3d_toybox.prompts:check",
+    )
+
+
+@hookimpl
+def df3d_recipes() -> Iterable[Path]:
+    yield Path(__file__).parent / "recipes"
+
+
+@hookimpl
+def df3d_commands(app: typer.Typer) -> None:
+    from df3d_toybox.cli import toybox
+
+    app.add_typer(toybox, name="toybox")

@@ -1,0 +1,34 @@
+"""What the toybox says of a prompt before a run: refused, understood in part, or understood."""
+
+from __future__ import annotations
+
+from df3d.errors import PromptError
+from df3d_toybox.captions import NOUN_NAMES, Reading, read
+
+OPEN = "for any other object use a Stable Diffusion model: --recipe dreamfusion"
+
+
+def check(text: str) -> list[str]:
+    """Notes on a prompt.
+
+    Raises PromptError when it names nothing that the toybox knows.
+    """
+    reading = read(text)
+    if reading.caption is None:
+        raise PromptError(f"the toybox model knows no object in `{text}`", f"{_suggestion(reading)}; {OPEN}")
+    if not reading.unknown:
+        return []
+    words = ", ".join(f"`{word}`" for word in dict.fromkeys(reading.unknown))
+    return [f"the toybox model does not know {words} and makes `{reading.caption}`{_nearest(reading)}; {OPEN}"]
+
+
+def _suggestion(reading: Reading) -> str:
+    near = reading.nearest()
+    if near:
+        return "did you mean " + " or ".join(f"`{word}`" for word in near.values()) + "?"
+    return f"it knows {', '.join(NOUN_NAMES)}"
+
+
+def _nearest(reading: Reading) -> str:
+    near = reading.nearest()
+    return " (nearest: " + ", ".join(f"`{a}` for `{b}`" for b, a in near.items()) + ")" if near else ""

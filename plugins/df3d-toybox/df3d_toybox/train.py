@@ -1,0 +1,170 @@
+"""Training the embedded model from nothing, on pictures of the world drawn as they are needed.
+
+Resumable: the same folder goes on where it stopped, and every random draw depends on the seed and the step alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from df3d import cameras, checkpoint
+from df3d.prompt import ViewConfig
+from df3d_diffusion.conditioning import CAMERA_FEATURES, camera_features, class_labels
+from df3d_diffusion.pixel import unshuffle
+from df3d_toybox.captions import BLANK, SLOTS
+from df3d_toybox.model import SIZE, UNSHUFFLE, ToyboxModel, create
+from df3d_toybox.world import render, scene
+
+VIEWS_PER_OBJECT = 2
+ELEVATION = (-15.0, 75.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    images: int = field(default=400_000, metadata={"help": "training pictures in all"})
+    batch: int = field(default=32, metadata={"help": "pictures a step"})
+    learning_rate: float = field(default=5e-4, metadata={"help": "highest learning rate of AdamW, held after the warm-up"})
+    warmup: int = field(default=300, metadata={"help": "steps to reach it"})
+    cooldown: float = field(default=0.25, metadata={"help": "share of the steps, at the end, in which it falls to zero"})
+    average: float = field(default=0.9995, metadata={"help": "decay of the weight average that is shipped"})
+    drop_text: float = field(default=0.12, metadata={"help": "share of pictures without their caption"})
+    drop_camera: float = field(default=0.35, metadata={"help": "share of pictures without their camera"})
+    seed: int = 0
+
+    @property
+    def steps(self) -> int:
+        return self.images // self.batch
+
+    def rate(self, step: int) -> float:
+        """Learning rate at a step."""
+        return self.learning_rate * min(step / self.warmup, 1.0, (self.steps - step) / (self.cooldown * self.steps))
+
+
+@dataclass(frozen=True)
+class Batch:
+    images: Tensor  # (B, 3, SIZE, SIZE) in [-1, 1]
+    captions: list[str]  # canonical
+    camera: Tensor  # (B, CAMERA_FEATURES)
+
+
+@dataclass(frozen=True)
+class Progress:
+    step: int  # steps done
+    steps: int
+    loss: float  # mean over the steps since the last report
+    images_per_second: float
+
+
+def draw_batch(config: TrainConfig, step: int) -> Batch:
+    """The training pictures of a step: random captions, proportions and cameras."""
+    rng = np.random.default_rng((config.seed, step))
+    objects = [scene.sample_caption(rng) for _ in range(config.batch // VIEWS_PER_OBJECT)]
+    scenes = [render.pack(scene.build(caption, rng)) for caption in objects]
+    azimuth = torch.from_numpy(rng.uniform(-180, 180, config.batch)).float()
+    elevation = torch.from_numpy(rng.uniform(*ELEVATION, config.batch)).float()
+    images = draw(scenes * VIEWS_PER_OBJECT, azimuth, elevation)
+    camera = camera_features(azimuth, elevation)
+    words, views = [], ViewConfig()
+    for i, caption in enumerate(objects * VIEWS_PER_OBJECT):
+        hidden = rng.random() < config.drop_camera
+        if hidden:
+            camera[i] = 0.0
+        named = rng.random() < (0.75 if hidden else 0.3)
+        view = views.view(float(azimuth[i]), float(elevation[i])) if named else None
+        words.append(EMPTY if rng.random() < config.drop_text else caption.canonical(view))
+    return Batch(images, words, camera)
+
+
+EMPTY = " ".join([BLANK] * SLOTS)
+
+
+def draw(scenes: list[render.Scene], azimuth: Tensor, elevation: Tensor) -> Tensor:
+    """(V, 3, SIZE, SIZE) in [-1, 1]: scene i as the model is shown it, from angles (V,) in degrees."""
+    full = torch.ones_like(azimuth)
+    views = cameras.look_at(azimuth, elevation, render.DISTANCE * full, render.FOV_Y * full, height=SIZE, width=SIZE)
+    pictures = torch.from_numpy(render.render(scenes, views.pose.numpy(), size=SIZE)[..., :3])
+    return pictures.permute(0, 3, 1, 2) * 2 - 1
+
+
+def train(config: TrainConfig, folder: Path, *, device: str = "cpu", compiled: bool = True, report_every: int = 50,
+          save_every: int = 1000) -> Iterator[Progress]:
+    """Train in `folder`, going on from its checkpoint; the averaged weights are left in `folder/model`."""
+    torch.manual_seed(config.seed)
+    model = create()
+    networks = nn.ModuleDict(model.networks()).to(device)
+    model.unet.to(memory_format=torch.channels_last)
+    average = {name: parameter.detach().clone() for name, parameter in networks.named_parameters()}
+    optimizer = torch.optim.AdamW(networks.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    state = folder / "checkpoint.safetensors"
+    first, seconds = _restore(state, networks, average, optimizer) if state.exists() else (0, 0.0)
+    unet = torch.compile(model.unet) if compiled else model.unet
+    alphas = model.scheduler.alphas_cumprod.to(device)
+
+    losses: list[Tensor] = []
+    since = time.perf_counter()
+    for step in range(first, config.steps):
+        batch = draw_batch(config, step)
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+        clean = unshuffle(batch.images, UNSHUFFLE).to(device)
+        noise = torch.randn(clean.shape, generator=generator).to(device)
+        timestep = torch.randint(0, len(alphas), (len(clean),), generator=generator).to(device)
+        a, s = alphas[timestep].sqrt()[:, None, None, None], (1 - alphas[timestep]).sqrt()[:, None, None, None]
+        noisy = (a * clean + s * noise).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device, torch.bfloat16):
+            text = model.encode(batch.captions)
+            labels = class_labels(text, batch.camera.to(device))
+            predicted = unet(noisy, timestep, text, class_labels=labels, return_dict=False)[0]
+        loss = nn.functional.mse_loss(predicted.float(), a * noise - s * clean)
+        for group in optimizer.param_groups:
+            group["lr"] = config.rate(step)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            decay = min(config.average, (1 + step) / (10 + step))
+            torch._foreach_lerp_(list(average.values()), list(networks.parameters()), 1 - decay)
+        losses.append(loss.detach())
+
+        done = step + 1
+        if done % report_every == 0 or done == config.steps:
+            elapsed = time.perf_counter() - since
+            seconds += elapsed
+            yield Progress(done, config.steps, float(torch.stack(losses).mean()), len(losses) * config.batch / elapsed)
+            losses.clear()
+            since = time.perf_counter()
+        if done % save_every == 0 or done == config.steps:
+            _save(state, networks, average, optimizer, done, seconds)
+            card = {"steps": done, "training_seconds": round(seconds), "torch": torch.__version__, "device": device, **asdict(config)}
+            _save_average(model, networks, average, folder / "model", card)
+
+
+def _save(path: Path, networks: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, step: int, seconds: float) -> None:
+    tensors = {f"network.{k}": v for k, v in networks.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in average.items()}
+    tensors |= {f"optimizer.{k}": v for k, v in checkpoint.optimizer_tensors(optimizer).items()}
+    checkpoint.write(path, tensors, {"step": str(step), "seconds": str(seconds)})
+
+
+def _restore(path: Path, networks: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    tensors, metadata = checkpoint.read(path)
+    part = {name: {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(name + ".")} for name in ("network", "average", "optimizer")}
+    networks.load_state_dict(part["network"])
+    for name, tensor in average.items():
+        tensor.copy_(part["average"][name])
+    checkpoint.restore_optimizer(optimizer, part["optimizer"])
+    return int(metadata["step"]), float(metadata["seconds"])
+
+
+def _save_average(model: ToyboxModel, networks: nn.Module, average: dict[str, Tensor], folder: Path, card: dict) -> None:
+    current = {name: parameter.detach().clone() for name, parameter in networks.named_parameters()}
+    networks.load_state_dict(average, strict=False)
+    model.save(folder, card=card)
+    networks.load_state_dict(current, strict=False)
