@@ -35,6 +35,7 @@ class Source:
     version: str
     components: list[tuple[str, Component]] = field(default_factory=list)  # (kind, record)
     problem: str = ""  # why it is broken, in one line
+    module: object = None  # where its hooks are; None when broken
 
 
 class Catalog:
@@ -66,17 +67,12 @@ class Catalog:
         source = source or Source(getattr(module, "__name__", type(module).__name__), "local", "")
         if source not in self.sources:
             self.sources.append(source)
-        name = self._manager.register(module, source.name)
+        source.module = module
+        self._manager.register(module)
         self._manager.check_pending()
-        assert name is not None
         for kind, hook in KINDS.items():
-            for component in self._ask(hook, module):
+            for component in _ask(module, hook):
                 self._add_component(kind, component, source)
-
-    def _ask(self, hook: str, module: object) -> Iterator[Any]:
-        implementation = getattr(module, hook, None)
-        if implementation is not None:
-            yield from implementation()
 
     def _add_component(self, kind: str, component: Component, source: Source) -> None:
         key = (kind, component.name)
@@ -98,8 +94,9 @@ class Catalog:
             for kind, component in source.components:
                 self._components.pop((kind, component.name), None)
             source.components = []
-            if self._manager.get_plugin(source.name) is not None:
-                self._manager.unregister(name=source.name)
+            if self._manager.is_registered(source.module):
+                self._manager.unregister(source.module)
+            source.module = None
 
     def names(self, kind: str) -> list[str]:
         return sorted(name for other, name in self._components if other == kind)
@@ -129,17 +126,21 @@ class Catalog:
         """The folders in which recipes are looked for, df3d's own first."""
         folders = [Path(__file__).parent / "recipes"]
         for source in self.sources:
-            module = self._manager.get_plugin(source.name)
-            if module is not None:
-                self._guarded(source, lambda module=module: folders.extend(self._ask("df3d_recipes", module)))
+            self._guarded(source, lambda source=source: folders.extend(_ask(source.module, "df3d_recipes")))
         return folders
 
     def add_commands(self, app: Any) -> None:
         for source in self.sources:
-            module = self._manager.get_plugin(source.name)
-            command = getattr(module, "df3d_commands", None)
+            command = getattr(source.module, "df3d_commands", None)
             if command is not None:
                 self._guarded(source, lambda command=command: command(app=app))
 
     def on_event(self, event: Any) -> None:
         self._manager.hook.df3d_on_event(event=event)
+
+
+def _ask(module: object, hook: str) -> Iterator[Any]:
+    """What a plugin's hook yields; nothing when it does not have that hook."""
+    implementation = getattr(module, hook, None)
+    if implementation is not None:
+        yield from implementation()

@@ -7,6 +7,7 @@ Compiled code is kept between runs in a folder that is known to be writable.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import tempfile
@@ -32,6 +33,23 @@ def cache_folder() -> Path:
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))  # read once, when numba is imported
 
 import numba  # noqa: E402
+
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what tensors free, instead of handing pages back and faulting them in again at every step.
+
+    Measured on two cores: a quarter of the time of a toybox step. Does nothing where there is no glibc.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # malloc.h
+    mallopt(mmap_threshold, 1 << 30)
+    mallopt(trim_threshold, (1 << 31) - 1)
+    mallopt(top_pad, 256 << 20)
+
 
 _FOLDER = Path(os.environ["NUMBA_CACHE_DIR"])
 

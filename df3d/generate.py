@@ -50,6 +50,7 @@ def generate(
     Between two steps `stop()` is asked whether to save a checkpoint and raise Stopped.
     """
     started = time.perf_counter()
+    cpu.keep_freed_memory()
     plans, recipe = compose(recipe, catalog)
     notes = check_prompt(plans, prompt.text)
     run.write_text("run.toml", recipe.toml())

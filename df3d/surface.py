@@ -28,7 +28,7 @@ def extract(field: Volume, *, resolution: int, threshold: float | None = None) -
         raise EmptyFieldError("the field is not a number in places: the optimisation diverged", "try a lower learning rate")
     if densest <= level:
         raise EmptyFieldError(f"the field is empty: its densest point has {densest:.3g}, the surface needs {level:.3g}", _EMPTY)
-    vertices, faces, _, _ = measure.marching_cubes(np.pad(density, 1), level, gradient_direction="descent")
+    vertices, faces, _, _ = measure.marching_cubes(np.pad(density, 1), level, gradient_direction="ascent")
     axis = 2 * field.bound / resolution
     return Mesh(((vertices - 0.5) * axis - field.bound).astype(np.float32), faces.astype(np.int64))
 

@@ -24,33 +24,48 @@ class Samples:
 
 
 def march(
-    origins: Tensor, directions: Tensor, jitter: Tensor, density: Tensor, *, step: float, occupied: float, opaque: float, backend: str
+    origins: Tensor,
+    directions: Tensor,
+    jitter: Tensor,
+    most: Tensor,
+    least: Tensor,
+    *,
+    step: float,
+    occupied: float,
+    opaque: float,
+    backend: str,
 ) -> Samples:
     """Sample rays (R, 3) through the unit ball.
 
-    jitter (R,) in [0, 1) moves each ray's samples; density (G, G, G) is the occupancy grid over [-1, 1]^3, indexed
-    x, y, z. A cell is skipped while its opacity per step is below `occupied`; a ray ends when the transmittance the
-    grid predicts falls below `opaque`.
+    jitter (R,) in [0, 1) moves each ray's samples; most and least (G, G, G) are the occupancy grid's densities over
+    [-1, 1]^3, indexed x, y, z. A cell is skipped when even its most is less opaque per step than `occupied`; a ray
+    ends when even with the least everywhere its transmittance would be below `opaque`.
     """
-    least = -math.log1p(-occupied) / step
     run = _march_numba if backend == "numba" else _march_torch
-    return run(origins, directions, jitter, density, step, least, opaque)
+    return run(origins, directions, jitter, most, least, step, -math.log1p(-occupied) / step, -math.log(opaque))
 
 
 def _march_torch(
-    origins: Tensor, directions: Tensor, jitter: Tensor, density: Tensor, step: float, least: float, opaque: float
+    origins: Tensor,
+    directions: Tensor,
+    jitter: Tensor,
+    most: Tensor,
+    least: Tensor,
+    step: float,
+    threshold: float,
+    limit: float,
 ) -> Samples:
     near, far = _ball(origins, directions)
     count = int(math.ceil(2.0 / step)) + 1
     index = torch.arange(count, device=origins.device)
     distance = near[:, None] + (index + jitter[:, None]) * step
     points = origins[:, None] + distance[..., None] * directions[:, None]
-    size = density.shape[0]
-    cell = ((points + 1) * (0.5 * size)).long().clamp(0, size - 1)
-    value = density[cell[..., 0], cell[..., 1], cell[..., 2]] * (distance < far[:, None])
-    depth = (value * (value >= least)).cumsum(1) * step
+    size = most.shape[0]
+    cell = tuple(((points + 1) * (0.5 * size)).long().clamp(0, size - 1).unbind(-1))
+    inside = distance < far[:, None]
+    depth = (least[cell] * inside).cumsum(1) * step
     before = torch.cat([torch.zeros_like(depth[:, :1]), depth[:, :-1]], dim=1)
-    keep = (value >= least) & (distance < far[:, None]) & (before < -math.log(opaque))
+    keep = (most[cell] >= threshold) & inside & (before < limit)
     ray, column = keep.nonzero(as_tuple=True)
     offsets = torch.cat([keep.new_zeros(1, dtype=torch.long), keep.sum(1).cumsum(0)])
     return Samples(points[ray, column], distance[ray, column], ray, offsets, step)
@@ -66,13 +81,20 @@ def _ball(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _march_numba(
-    origins: Tensor, directions: Tensor, jitter: Tensor, density: Tensor, step: float, least: float, opaque: float
+    origins: Tensor,
+    directions: Tensor,
+    jitter: Tensor,
+    most: Tensor,
+    least: Tensor,
+    step: float,
+    threshold: float,
+    limit: float,
 ) -> Samples:
     near, far = _ball(origins, directions)
-    inputs = [t.contiguous().numpy() for t in (origins, directions, near, far, jitter, density)]
+    inputs = [t.contiguous().numpy() for t in (origins, directions, near, far, jitter, most, least)]
     rays = len(origins)
     offsets = np.zeros(rays + 1, np.int64)
-    limits = np.float32(step), np.float32(least), np.float32(-math.log(opaque))
+    limits = np.float32(step), np.float32(threshold), np.float32(limit)
     split(rays, lambda start, stop: _count(*inputs, *limits, offsets, start, stop), least=256)
     np.cumsum(offsets, out=offsets)
     total = int(offsets[-1])
@@ -82,37 +104,36 @@ def _march_numba(
 
 
 @kernel
-def _cell(origin, direction, t, density):
-    size = density.shape[0]
+def _cell(origin, direction, t, size):
     half = np.float32(0.5 * size)
     x = min(max(int((origin[0] + t * direction[0] + np.float32(1.0)) * half), 0), size - 1)
     y = min(max(int((origin[1] + t * direction[1] + np.float32(1.0)) * half), 0), size - 1)
     z = min(max(int((origin[2] + t * direction[2] + np.float32(1.0)) * half), 0), size - 1)
-    return density[x, y, z]
+    return x, y, z
 
 
 @kernel
-def _count(origins, directions, near, far, jitter, density, step, least, limit, offsets, start, stop):
+def _count(origins, directions, near, far, jitter, most, least, step, threshold, limit, offsets, start, stop):
     for r in range(start, stop):
         kept, depth, i = 0, np.float32(0.0), 0
         t = near[r] + jitter[r] * step
         while t < far[r] and depth < limit:
-            value = _cell(origins[r], directions[r], t, density)
-            if value >= least:
-                kept += 1
-                depth += value * step
+            x, y, z = _cell(origins[r], directions[r], t, most.shape[0])
+            kept += most[x, y, z] >= threshold
+            depth += least[x, y, z] * step
             i += 1
             t = near[r] + (np.float32(i) + jitter[r]) * step
         offsets[r + 1] = kept
 
 
 @kernel
-def _fill(origins, directions, near, far, jitter, density, step, least, limit, offsets, points, distance, ray, start, stop):
+def _fill(origins, directions, near, far, jitter, most, least, step, threshold, limit, offsets, points, distance, ray, start, stop):
     for r in range(start, stop):
         at, end, i = offsets[r], offsets[r + 1], 0
         t = near[r] + jitter[r] * step
         while at < end:
-            if _cell(origins[r], directions[r], t, density) >= least:
+            x, y, z = _cell(origins[r], directions[r], t, most.shape[0])
+            if most[x, y, z] >= threshold:
                 for axis in range(3):
                     points[at, axis] = origins[r, axis] + t * directions[r, axis]
                 distance[at] = t

@@ -31,7 +31,6 @@ class RayMarchRenderer(nn.Module):
         self.occupancy = OccupancyGrid(
             config.occupancy, decay=config.occupancy_decay, every=config.refresh_every, device=device
         )
-        self._density = self.occupancy.density
         self.to(device)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -41,17 +40,14 @@ class RayMarchRenderer(nn.Module):
     def before_step(self, step: Step) -> None: ...
 
     def refresh(self, field: Volume, step: Step) -> None:
-        if self.occupancy.refresh(field, step):
-            self._density = self.occupancy.density
+        self.occupancy.refresh(field, step)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
-        return {**super().state_dict(*args, **kwargs), "occupancy": self.occupancy.seen}
+        return {**super().state_dict(*args, **kwargs), "occupancy": self.occupancy.state()}
 
     def load_state_dict(self, state: Any, *args: Any, **kwargs: Any) -> Any:
         state = dict(state)
-        self.occupancy.seen = state.pop("occupancy").to(self._density.device)
-        self.occupancy.fresh = False
-        self._density = self.occupancy.density
+        self.occupancy.load_state(state.pop("occupancy"))
         return super().load_state_dict(state, *args, **kwargs)
 
     def render(self, field: Volume, cameras: Cameras, *, step: Step | None = None) -> RenderOutput:
@@ -86,7 +82,8 @@ class RayMarchRenderer(nn.Module):
             origins,
             directions,
             jitter,
-            self._density,
+            self.occupancy.most,
+            self.occupancy.least,
             step=2.0 * field.bound / config.samples,
             occupied=config.occupied,
             opaque=config.opaque,

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from df3d import cameras, checkpoint
+from df3d import cameras, checkpoint, cpu
 from df3d.prompt import ViewConfig
 from df3d_diffusion.conditioning import CAMERA_FEATURES, camera_features, class_labels
 from df3d_diffusion.pixel import unshuffle
@@ -93,9 +93,17 @@ def draw(scenes: list[render.Scene], azimuth: Tensor, elevation: Tensor) -> Tens
     return pictures.permute(0, 3, 1, 2) * 2 - 1
 
 
+def draw_timesteps(count: int, steps: int, generator: torch.Generator) -> Tensor:
+    """(count,) timesteps, four in five from the noisier three quarters, where the caption and camera decide the picture."""
+    share = torch.rand(count, generator=generator)
+    noisy = torch.rand(count, generator=generator) < 0.8
+    return (torch.where(noisy, 0.25 + 0.75 * share, 0.25 * share) * steps).long().clamp(max=steps - 1)
+
+
 def train(config: TrainConfig, folder: Path, *, device: str = "cpu", compiled: bool = True, report_every: int = 50,
           save_every: int = 1000) -> Iterator[Progress]:
     """Train in `folder`, going on from its checkpoint; the averaged weights are left in `folder/model`."""
+    cpu.keep_freed_memory()
     torch.manual_seed(config.seed)
     model = create()
     networks = nn.ModuleDict(model.networks()).to(device)
@@ -114,7 +122,7 @@ def train(config: TrainConfig, folder: Path, *, device: str = "cpu", compiled: b
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
         clean = unshuffle(batch.images, UNSHUFFLE).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
-        timestep = torch.randint(0, len(alphas), (len(clean),), generator=generator).to(device)
+        timestep = draw_timesteps(len(clean), len(alphas), generator).to(device)
         a, s = alphas[timestep].sqrt()[:, None, None, None], (1 - alphas[timestep]).sqrt()[:, None, None, None]
         noisy = (a * clean + s * noise).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device, torch.bfloat16):

@@ -1,0 +1,46 @@
+"""The contributor's menu: `nox -l` lists it. Every session but `build` works in the environment that runs nox."""
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "tests"]
+
+
+def _install(session: nox.Session, *extra: str) -> None:
+    session.run("python", "-m", "pip", "install", "-q", "-r", "requirements.txt", *extra)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole suite; arguments after -- go to pytest."""
+    _install(session, "pytest", "rtree")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff: rules and formatting of imports."""
+    session.run("python", "-m", "pip", "install", "-q", "ruff")
+    session.run("ruff", "check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict on df3d/."""
+    _install(session, "mypy")
+    session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Write docs/reference from the code."""
+    _install(session)
+    session.run("python", "docs/generate.py")
+
+
+@nox.session(venv_backend="venv")
+def build(session: nox.Session) -> None:
+    """Wheels and source distributions of df3d and its plugins, into dist/."""
+    session.install("build")
+    for folder in (".", "plugins/df3d-hashgrid", "plugins/df3d-diffusion", "plugins/df3d-toybox", "plugins/df3d-mesh"):
+        session.run("python", "-m", "build", "-q", "--outdir", "dist", folder)

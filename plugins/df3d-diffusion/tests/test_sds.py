@@ -1,0 +1,181 @@
+"""Score distillation on a denoiser whose score is known in closed form, and the shape of its gradient on any."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from df3d_diffusion.conditioning import CAMERA_SCALE
+from df3d_diffusion.config import DistillationConfig
+from df3d_diffusion.sds import Distillation, weight
+from torch import Tensor
+
+from df3d.cameras import orbit
+from df3d.prompt import Prompt, ViewConfig
+from df3d.schedule import Schedule, Step
+from df3d.types import Cameras, RenderOutput
+
+
+class Gaussian:
+    """The exact denoiser of images whose pixels are all N(mean, spread^2), with one mean for each text.
+
+    E[eps | z_t] = sigma (z_t - alpha mean) / (alpha^2 spread^2 + sigma^2).
+    """
+
+    clip = None
+
+    def __init__(self, means: dict[str, float], spread: float = 0.1, knows_cameras: bool = False) -> None:
+        self.means, self.spread, self.knows_cameras = means, spread, knows_cameras
+        self.alphas = torch.cos(torch.linspace(0.01, 1.55, 1000)) ** 2
+        self.asked: list[str] = []
+        self.cameras: list[Tensor | None] = []
+
+    def encode_text(self, texts: list[str]) -> Tensor:
+        self.asked = texts
+        return torch.tensor([self.means.get(text, 0.0) for text in texts])[:, None, None]
+
+    def forget_text_encoder(self) -> None:
+        self.encode_text = None  # type: ignore[assignment,method-assign]
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        return images.permute(0, 3, 1, 2) * 2 - 1
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return (latents.permute(0, 2, 3, 1) + 1) / 2
+
+    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, camera: Tensor | None) -> Tensor:
+        self.cameras.append(camera)
+        assert not noisy.requires_grad
+        alpha = self.alphas[timestep][:, None, None, None]
+        mean = text.view(-1, 1, 1, 1)
+        return (1 - alpha).sqrt() * (noisy - alpha.sqrt() * mean) / (alpha * self.spread**2 + 1 - alpha)
+
+
+class Ramp(Gaussian):
+    """Sees a grey ramp under the text and nothing without it, exactly."""
+
+    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, camera: Tensor | None) -> Tensor:
+        alpha = self.alphas[timestep][:, None, None, None]
+        clean = torch.linspace(-0.1, 0.1, noisy.shape[-1]).expand_as(noisy).clone()
+        clean[len(noisy) // 2 :] = 0.0
+        return (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()
+
+
+def render(images: Tensor) -> RenderOutput:
+    return RenderOutput(images, torch.ones_like(images[..., :1]))
+
+
+def distillation(denoiser: Gaussian, **changes: object) -> Distillation:
+    config = {"scale": 1.0, "weighting": "uniform", "t_min": Schedule(0.5), "t_max": Schedule(0.501), **changes}
+    return Distillation(DistillationConfig(**config), denoiser)  # type: ignore[arg-type]
+
+
+def gradient(guidance: Distillation, images: Tensor, step: Step = Step(0, 10), cameras: Cameras | None = None) -> Tensor:
+    images = images.clone().requires_grad_()
+    encoded = guidance.encode(Prompt("yes")) if guidance.denoiser.encode_text else None  # type: ignore[truthy-function]
+    guided = guidance.step(render(images), cameras or orbit(len(images), size=8), encoded, step)  # type: ignore[arg-type]
+    guided.loss.backward()
+    assert images.grad is not None
+    return images.grad
+
+
+@pytest.mark.parametrize("weighting", ["sigma2", "uniform", "fantasia3d"])
+@pytest.mark.parametrize("scale", [1.0, 7.5])
+def test_the_gradient_is_the_formula(weighting: str, scale: float) -> None:
+    """w(t) * (uncond + scale * (text - uncond) - eps), by hand, through d latents / d images = 2, per view."""
+    denoiser = Gaussian({"yes": 0.5, "": -0.25})
+    guidance = distillation(denoiser, weighting=weighting, scale=scale, views=ViewConfig(enabled=False))
+    images = torch.rand(2, 8, 8, 3)
+    found = gradient(guidance, images)
+    step = Step(0, 10)
+    generator = step.generator("guidance")
+    timestep = torch.randint(500, 501, (2,), generator=generator)
+    noise = torch.randn(2, 3, 8, 8, generator=generator)
+    alpha = denoiser.alphas[timestep][:, None, None, None]
+    noisy = alpha.sqrt() * (images.permute(0, 3, 1, 2) * 2 - 1) + (1 - alpha).sqrt() * noise
+    text, uncond = (denoiser.predict(noisy, timestep, torch.full((2, 1, 1), mean), None) for mean in (0.5, -0.25))
+    w = {"sigma2": 1 - alpha, "uniform": torch.ones_like(alpha), "fantasia3d": alpha.sqrt() * (1 - alpha)}[weighting]
+    expected = 2 * w * (uncond + scale * (text - uncond) - noise) / 2
+    torch.testing.assert_close(found, expected.permute(0, 2, 3, 1), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("objective", ["sds", "reconstruction"])
+def test_descent_ends_at_the_mean_of_the_data(objective: str) -> None:
+    """The optimum of SDS on N(mean, spread^2) is the mean, from above and from below; a flipped sign runs away from it."""
+    denoiser = Gaussian({"yes, front view": 0.4, "yes, side view": 0.4, "yes, back view": 0.4, "": 0.4})
+    guidance = distillation(denoiser, objective=objective, t_min=Schedule(0.02), t_max=Schedule(0.6))
+    encoded = guidance.encode(Prompt("yes"))
+    images = torch.stack([torch.zeros(8, 8, 3), torch.ones(8, 8, 3)]).requires_grad_()
+    optimizer = torch.optim.Adam([images], lr=0.02)
+    for index in range(300):
+        optimizer.zero_grad()
+        guidance.step(render(images), orbit(2, size=8), encoded, Step(index, 300)).loss.backward()
+        for group in optimizer.param_groups:
+            group["lr"] = 0.02 * (1 - index / 300)
+        optimizer.step()
+    torch.testing.assert_close(images.mean((1, 2, 3)), torch.tensor([0.7, 0.7]), atol=0.03, rtol=0)
+
+
+def test_reconstruction_is_the_distance_to_the_predicted_clean_image() -> None:
+    denoiser = Gaussian({}, spread=1e-4)  # knows that every image is 0: the clean image is 0 whatever the noise
+    images = torch.rand(2, 8, 8, 3)
+    found = gradient(distillation(denoiser, objective="reconstruction"), images)
+    torch.testing.assert_close(found, 2 * (images * 2 - 1) / 2, atol=1e-3, rtol=0)
+
+
+def test_rescale_brings_the_contrast_of_the_text_prediction_back() -> None:
+    def contrast(scale: float, rescale: float) -> float:
+        guidance = distillation(Ramp({}), objective="reconstruction", scale=scale, rescale=rescale)
+        guided = guidance.step(render(torch.rand(1, 8, 8, 3)), orbit(1, size=8), guidance.encode(Prompt("yes")), Step(0, 10))
+        assert guided.preview is not None
+        return float(guided.preview().std())
+
+    assert contrast(30.0, 0.0) > 5 * contrast(1.0, 0.0)
+    assert contrast(30.0, 1.0) == pytest.approx(contrast(1.0, 0.0), rel=1e-3)
+    assert contrast(1.0, 0.0) < contrast(30.0, 0.5) < contrast(30.0, 0.0)
+
+
+def test_the_view_words_follow_the_cameras_and_the_negative_prompt_replaces_nothing() -> None:
+    denoiser = Gaussian({})
+    guidance = distillation(denoiser)
+    guidance.encode(Prompt("a car", negative="ugly"))
+    assert denoiser.asked == ["a car", "a car, front view", "a car, side view", "a car, back view", "a car, overhead view", "ugly"]
+    assert guidance._views(orbit(4, size=8)) == ["front", "side", "back", "side"]
+    assert guidance._views(orbit(1, elevation=80.0, size=8)) == ["overhead"]
+
+
+def test_a_model_that_knows_cameras_is_told_them_and_not_the_view() -> None:
+    denoiser = Gaussian({}, knows_cameras=True)
+    guidance = distillation(denoiser)
+    gradient(guidance, torch.rand(2, 8, 8, 3))
+    assert guidance._views(orbit(2, size=8)) == [None, None]
+    camera = denoiser.cameras[0]
+    assert camera is not None
+    torch.testing.assert_close(camera[:2, 1:3] / CAMERA_SCALE, torch.tensor([[0.0, 1.0], [0.0, -1.0]]), atol=1e-6, rtol=0)
+    blind = Gaussian({}, knows_cameras=True)
+    gradient(distillation(blind, camera=False), torch.rand(2, 8, 8, 3))
+    assert blind.cameras[0] is not None
+    assert blind.cameras[0].abs().sum() == 0
+
+
+def test_timesteps_stay_in_their_range_as_it_moves() -> None:
+    guidance = distillation(Gaussian({}), t_min=Schedule(0.1), t_max=Schedule(0.9, 0.3))
+    encoded = guidance.encode(Prompt("x"))
+    for index, high in ((0, 900), (9, 300)):
+        seen = [guidance.step(render(torch.rand(4, 4, 4, 3)), orbit(4, size=4), encoded, Step(index, 10, seed=s)).timestep for s in range(50)]
+        drawn = torch.cat([t for t in seen if t is not None])
+        assert drawn.min() >= 100
+        assert drawn.max() < high
+        assert drawn.max() > high - 0.2 * (high - 100)
+
+
+def test_the_same_step_gives_the_same_gradient() -> None:
+    images = torch.rand(2, 8, 8, 3)
+    first, second = (gradient(distillation(Gaussian({})), images) for _ in range(2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, gradient(distillation(Gaussian({})), images, Step(1, 10)))
+
+
+def test_weights_at_the_ends_of_the_schedule() -> None:
+    alpha = torch.tensor([1.0, 0.25])
+    assert weight("sigma2", alpha).tolist() == [0.0, 0.75]
+    assert weight("fantasia3d", alpha).tolist() == [0.0, 0.375]

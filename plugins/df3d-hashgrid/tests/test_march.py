@@ -1,0 +1,60 @@
+"""Sampling along rays: the compiled one against the plain one, and both against geometry."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from df3d_hashgrid.march import Samples, march
+
+from df3d.cameras import orbit, rays
+
+
+def sample(density: torch.Tensor, backend: str, *, least: float = 1.0, step: float = 0.05, jitter: float = 0.3) -> Samples:
+    """March through a grid that expects between `least` times `density` and `density`."""
+    origins, directions = (t.reshape(-1, 3) for t in rays(orbit(2, size=16)))
+    full = torch.full((len(origins),), jitter)
+    return march(origins, directions, full, density, least * density, step=step, occupied=0.01, opaque=1e-3, backend=backend)
+
+
+def random_grid() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(8, 8, 8, generator=generator) * 5 * (torch.rand(8, 8, 8, generator=generator) > 0.5)
+
+
+def test_numba_equals_torch() -> None:
+    fast, plain = (sample(random_grid(), backend) for backend in ("numba", "torch"))
+    assert torch.equal(fast.offsets, plain.offsets)
+    assert torch.equal(fast.ray, plain.ray)
+    torch.testing.assert_close(fast.points, plain.points, atol=1e-5, rtol=0)
+    torch.testing.assert_close(fast.distance, plain.distance, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_samples_fill_the_ball_evenly_and_nothing_else(backend: str) -> None:
+    samples = sample(torch.full((4, 4, 4), 0.25), backend)
+    assert samples.points.norm(dim=-1).max() < 1.0 + 1e-5
+    origins, directions = (t.reshape(-1, 3) for t in rays(orbit(2, size=16)))
+    torch.testing.assert_close(samples.points, origins[samples.ray] + samples.distance[:, None] * directions[samples.ray])
+    middle = 8 * 16 + 8  # a ray close to the diameter: 2 units in steps of 0.05
+    count = int(samples.offsets[middle + 1] - samples.offsets[middle])
+    assert count in (39, 40)
+    own = samples.distance[samples.offsets[middle] : samples.offsets[middle + 1]]
+    torch.testing.assert_close(own.diff(), torch.full((count - 1,), 0.05), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_empty_cells_are_skipped(backend: str) -> None:
+    half = torch.zeros(8, 8, 8)
+    half[4:] = 1.0  # x > 0
+    samples = sample(half, backend)
+    assert len(samples.points) > 0
+    assert samples.points[:, 0].min() >= 0
+    assert len(sample(torch.zeros(8, 8, 8), backend).points) == 0
+
+
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_a_ray_ends_once_it_is_opaque(backend: str) -> None:
+    dense = sample(torch.full((4, 4, 4), 100.0), backend)
+    assert dense.offsets.diff().max() == 2  # transmittance exp(-5) after one step of 0.05, below 1e-3 after two
+    unsure = sample(torch.full((4, 4, 4), 100.0), backend, least=0.0)
+    assert unsure.offsets.diff().max() in (39, 40)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from df3d_hashgrid.config import HashGridConfig, RayMarchConfig
+from df3d_hashgrid.field import HashGridField
+from df3d_hashgrid.renderer import RayMarchRenderer
+from torch import Tensor
+
+from df3d.cameras import look_at, orbit
+from df3d.options import ShadingConfig
+from df3d.schedule import Step
+from df3d.types import Cameras, FieldSamples, RenderOutput
+
+
+class Ball:
+    """A solid ball of radius 0.5 around a centre, red on its +X half, green on the other."""
+
+    bound = 1.0
+
+    def __init__(self, center: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
+        self.center = torch.tensor(center)
+
+    def density(self, points: Tensor) -> Tensor:
+        return 200.0 * ((points - self.center).norm(dim=-1) < 0.5)
+
+    def query(self, points: Tensor, *, gradient: bool = False) -> FieldSamples:
+        left = (points[:, :1] > self.center[0]).float()
+        albedo = torch.cat([left, 1 - left, torch.zeros_like(left)], dim=1)
+        return FieldSamples(self.density(points), albedo, -(points - self.center) if gradient else None)
+
+
+PLAIN = ShadingConfig(lambertian=0.0)
+
+
+def draw(config: RayMarchConfig, cameras: Cameras, field: object = None, step: Step | None = None) -> RenderOutput:
+    renderer = RayMarchRenderer(config)
+    shape = field or Ball()
+    renderer.refresh(shape, Step(0, 10))  # type: ignore[arg-type]
+    return renderer.render(shape, cameras, step=step)  # type: ignore[arg-type]
+
+
+def small(**changes: object) -> RayMarchConfig:
+    return RayMarchConfig(**{"samples": 100, "occupancy": 32, "shading": PLAIN, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_a_ball_is_where_geometry_says(backend: str) -> None:
+    view = draw(small(backend=backend), orbit(1, elevation=0.0, distance=3.0, fov_y=40.0, size=65))
+    covered = view.opacity[0, :, :, 0] > 0.5
+    assert covered[32, 32]
+    assert not covered[0, 0]
+    radius = 0.5 / (9 - 0.25) ** 0.5 / torch.tan(torch.deg2rad(torch.tensor(20.0))) * 32.5  # of the silhouette, in pixels
+    assert covered.sum().item() == pytest.approx(torch.pi * radius.item() ** 2, rel=0.05)
+    assert view.depth is not None
+    assert view.depth[0, 32, 32, 0].item() == pytest.approx(2.5, abs=0.03)
+    assert view.normal is not None
+    torch.testing.assert_close(view.normal[0, 32, 32], torch.tensor([0.0, 0.0, 1.0]), atol=0.02, rtol=0)
+
+
+def test_sides_are_not_swapped() -> None:
+    """Seen from the front, +X is on the right; from the top row down, +Y comes first."""
+    front = draw(small(), orbit(1, elevation=0.0, size=33)).rgb[0]
+    assert front[16, 20, 0] > 0.9
+    assert front[16, 12, 1] > 0.9
+    high = draw(small(), orbit(1, elevation=0.0, size=33), Ball((0.0, 0.4, 0.0))).opacity[0, :, :, 0]
+    assert high[:16].sum() > 5 * high[17:].sum()
+
+
+def test_the_background_is_what_the_recipe_says() -> None:
+    corner = (0, 0, 0)
+    fixed = draw(small(background_color=(0.2, 0.4, 0.6)), orbit(1, size=8)).rgb
+    torch.testing.assert_close(fixed[corner], torch.tensor([0.2, 0.4, 0.6]))
+    random = [draw(small(background="random"), orbit(1, size=8), step=Step(i, 10)).rgb[corner] for i in (1, 1, 2)]
+    assert torch.equal(random[0], random[1])
+    assert not torch.equal(random[0], random[2])
+    renderer = RayMarchRenderer(small(background="learned"))
+    assert renderer.parameter_groups()
+    view = renderer.render(Ball(), orbit(1, size=8), step=Step(1, 10))  # type: ignore[arg-type]
+    view.rgb.sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in renderer.background.parameters())
+
+
+def test_chunks_change_nothing() -> None:
+    cameras = orbit(2, size=16)
+    whole, parts = (draw(small(chunk=chunk), cameras) for chunk in (100_000, 77))
+    assert torch.equal(whole.rgb, parts.rgb)
+    assert torch.equal(whole.opacity, parts.opacity)
+
+
+def test_light_falls_off_towards_the_rim() -> None:
+    lit = small(shading=ShadingConfig(albedo_until=0.0, lambertian=1.0, textureless=1.0, ambient=0.2, diffuse=0.8, light="head"))
+    white = draw(lit, orbit(1, elevation=0.0, size=65), step=Step(5, 10)).rgb[0, 32]
+    assert white[32].min() > 0.95
+    assert white[21].max() < 0.8
+    assert white[21].min() > 0.2
+
+
+def test_compiled_and_plain_train_a_field_alike() -> None:
+    torch.manual_seed(0)
+    field = HashGridField(HashGridConfig(levels=3, log2_table=10, finest=32, hidden=16, density_bias=1.0))
+    field.encoding.table.data.normal_(std=0.1)
+    shading = ShadingConfig(albedo_until=0.0, lambertian=1.0, textureless=0.0)
+    gradients = []
+    for backend in ("numba", "torch"):
+        view = draw(small(backend=backend, shading=shading, samples=40), orbit(2, size=16), field, Step(1, 10))
+        gradients.append(torch.autograd.grad((view.rgb * torch.linspace(0, 1, 16)[:, None]).sum(), [*field.parameters()]))
+    for fast, plain in zip(*gradients, strict=True):
+        torch.testing.assert_close(fast, plain, atol=2e-4 * float(plain.abs().max()), rtol=1e-2)
+
+
+def test_the_occupancy_grid_follows_a_field_that_moves() -> None:
+    renderer = RayMarchRenderer(small(refresh_every=1, occupancy_decay=0.1))
+    for index, x in enumerate((-0.4, 0.4, 0.4, 0.4)):
+        renderer.refresh(Ball((x, 0.0, 0.0)), Step(index, 10))  # type: ignore[arg-type]
+    view = renderer.render(Ball((0.4, 0.0, 0.0)), orbit(1, elevation=0.0, size=33))  # type: ignore[arg-type]
+    assert view.opacity[0, 16, 22, 0] > 0.99
+    again = RayMarchRenderer(small())
+    again.load_state_dict(renderer.state_dict())
+    assert torch.equal(again.occupancy.most, renderer.occupancy.most)
+    assert torch.equal(again.occupancy.least, renderer.occupancy.least)
+
+
+def test_a_camera_at_the_rim_of_the_ball_is_no_trouble() -> None:
+    one = torch.ones(1)
+    close = look_at(0 * one, 0 * one, 1.01 * one, 60 * one, height=8, width=8)
+    assert torch.isfinite(draw(small(), close).rgb).all()

@@ -1,0 +1,109 @@
+"""What the files say, read back with other people's code; the GLB by the Khronos validator."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from df3d_mesh.glb import GlbExporter
+from df3d_mesh.obj import ObjExporter
+from df3d_mesh.ply import PlyExporter
+from df3d_mesh.stl import StlExporter
+
+from df3d.plugin import NoConfig
+from df3d.types import Asset, Material, Mesh
+
+
+@pytest.fixture()
+def asset() -> Asset:
+    """A box with a texture whose rows tell top from bottom: red above, blue below."""
+    box = trimesh.creation.box((0.6, 1.0, 0.4))
+    vertices, faces = box.vertices[box.faces].reshape(-1, 3), np.arange(len(box.faces) * 3).reshape(-1, 3)
+    normals = np.repeat(box.face_normals, 3, axis=0)
+    uvs = np.stack([vertices[:, 0] + 0.5, 0.8 * vertices[:, 1] + 0.5], axis=1)
+    image = np.zeros((64, 64, 3), np.float32)
+    image[:32, :, 0], image[32:, :, 2] = 1.0, 1.0
+    mesh = Mesh(vertices.astype(np.float32), faces, normals.astype(np.float32), uvs.astype(np.float32))
+    return Asset(mesh, Material(image), {"prompt": "a box\nwith a line", "seed": 3})
+
+
+def chunk(path: Path) -> dict[str, object]:
+    data = path.read_bytes()
+    return json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
+
+
+def test_the_glb_is_what_viewers_expect(asset: Asset, tmp_path: Path) -> None:
+    assert GlbExporter(NoConfig()).write(asset, tmp_path / "a.glb") == [tmp_path / "a.glb"]
+    tree = chunk(tmp_path / "a.glb")
+    assert tree["asset"]["extras"] == {"prompt": "a box\nwith a line", "seed": 3}  # type: ignore[index]
+    material = tree["materials"][0]  # type: ignore[index]
+    assert material["pbrMetallicRoughness"]["metallicFactor"] == 0.0
+    assert material["pbrMetallicRoughness"]["roughnessFactor"] == pytest.approx(0.9)
+    attributes = tree["meshes"][0]["primitives"][0]["attributes"]  # type: ignore[index]
+    assert set(attributes) == {"POSITION", "NORMAL", "TEXCOORD_0"}
+    assert tree["images"][0]["mimeType"] == "image/png"  # type: ignore[index]
+
+
+def test_the_glb_comes_back_the_same_way_up(asset: Asset, tmp_path: Path) -> None:
+    GlbExporter(NoConfig()).write(asset, tmp_path / "a.glb")
+    back = trimesh.load(tmp_path / "a.glb", force="mesh")
+    np.testing.assert_allclose(back.bounds, [[-0.3, -0.5, -0.2], [0.3, 0.5, 0.2]], atol=1e-6)
+    image = np.asarray(back.visual.material.baseColorTexture.convert("RGB"))
+    uv = back.visual.uv
+    top = back.vertices[:, 1] > 0
+    rows = np.clip(((1 - uv[:, 1]) * 64).astype(int), 0, 63)
+    assert (image[rows[top], 32] == (255, 0, 0)).all()
+    assert (image[rows[~top], 32] == (0, 0, 255)).all()
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_the_khronos_validator_has_nothing_to_say(asset: Asset, tmp_path: Path, validator: Path) -> None:
+    GlbExporter(NoConfig()).write(asset, tmp_path / "a.glb")
+    script = (
+        "const v=require('gltf-validator');v.validateBytes(new Uint8Array(require('fs').readFileSync(process.argv[1])))"
+        ".then(r=>console.log(JSON.stringify(r.issues)))"
+    )
+    done = subprocess.run(["node", "-e", script, str(tmp_path / "a.glb")], cwd=validator, capture_output=True, text=True, check=True)
+    issues = json.loads(done.stdout)
+    assert (issues["numErrors"], issues["numWarnings"]) == (0, 0), issues["messages"]
+
+
+@pytest.fixture(scope="session")
+def validator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which node finds the Khronos glTF validator."""
+    folder = tmp_path_factory.mktemp("validator")
+    subprocess.run(["npm", "install", "--silent", "--no-audit", "gltf-validator@2.0.0-dev.3.10"], cwd=folder, check=True, timeout=300)
+    return folder
+
+
+def test_obj_and_mtl_and_png(asset: Asset, tmp_path: Path) -> None:
+    files = ObjExporter(NoConfig()).write(asset, tmp_path / "a.obj")
+    assert [path.name for path in files] == ["a.obj", "a.mtl", "a.png"]
+    text = (tmp_path / "a.obj").read_text().splitlines()
+    assert text[0] == "# df3d: a box with a line"
+    assert text[1] == "mtllib a.mtl"
+    assert "map_Kd a.png" in (tmp_path / "a.mtl").read_text()
+    back = trimesh.load(tmp_path / "a.obj", force="mesh")
+    np.testing.assert_allclose(back.bounds, [[-0.3, -0.5, -0.2], [0.3, 0.5, 0.2]], atol=1e-6)
+    assert len(back.faces) == len(asset.mesh.faces)
+    rows = np.clip(((1 - back.visual.uv[:, 1]) * 64).astype(int), 0, 63)
+    image = np.asarray(back.visual.material.image.convert("RGB"))
+    assert (image[rows, 32, 0] > 0).tolist() == (back.vertices[:, 1] > 0).tolist()
+
+
+def test_ply_has_the_textures_colours(asset: Asset, tmp_path: Path) -> None:
+    PlyExporter(NoConfig()).write(asset, tmp_path / "a.ply")
+    back = trimesh.load(tmp_path / "a.ply", process=False)
+    top = back.vertices[:, 1] > 0
+    assert (back.visual.vertex_colors[top][:, :3] == (255, 0, 0)).all()
+    assert (back.visual.vertex_colors[~top][:, :3] == (0, 0, 255)).all()
+
+
+def test_stl_is_closed(asset: Asset, tmp_path: Path) -> None:
+    StlExporter(NoConfig()).write(asset, tmp_path / "a.stl")
+    assert trimesh.load(tmp_path / "a.stl").is_watertight

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+from df3d_toybox.captions import COLOR_NAMES, NOUN_NAMES, RELATIONS, SLOTS, SYNONYMS, read
+from df3d_toybox.prompts import check
+
+from df3d.errors import PromptError
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("a peacock on a surfboard", "_ peacock on _ surfboard _"),
+        ("a DSLR photo of a white boat", "white boat _ _ _ _"),
+        ("a zoomed out DSLR photo of a red dog sitting on top of a blue table", "red dog on blue table _"),
+        ("two cats", "_ cat _ _ _ _"),
+        ("A Puppy riding on a sailing boat.", "_ dog on _ boat _"),
+        ("the gray bunnies", "grey rabbit _ _ _ _"),
+        ("a penguin wearing a yellow hat", "_ penguin wearing yellow hat _"),
+        ("a snowman with a red hat, highly detailed", "_ snowman wearing red hat _"),
+        ("a rocket ship", "_ rocket _ _ _ _"),
+        ("an airplane", "_ airplane _ _ _ _"),
+        ("a green coffee mug", "green mug _ _ _ _"),
+        ("a surf board", "_ surfboard _ _ _ _"),
+    ],
+)
+def test_free_text_is_understood(text: str, canonical: str) -> None:
+    caption = read(text).caption
+    assert caption is not None
+    assert caption.canonical() == canonical
+    assert len(caption.canonical().split()) == SLOTS
+    assert read(str(caption)).caption == caption
+
+
+def test_the_view_has_a_place_of_its_own() -> None:
+    caption = read("a red car").caption
+    assert caption is not None
+    assert caption.canonical("back") == "red car _ _ _ back"
+
+
+def test_unknown_words_are_reported_with_the_nearest_known_ones() -> None:
+    reading = read("a shiny gren car with peacok")
+    assert reading.unknown == ("shiny", "gren", "peacok")
+    assert reading.nearest() == {"gren": "green", "peacok": "peacock"}
+    notes = check("a shiny gren car")
+    assert len(notes) == 1
+    assert "does not know `shiny`, `gren`" in notes[0]
+    assert "makes `a car`" in notes[0]
+    assert "`green` for `gren`" in notes[0]
+    assert "--recipe dreamfusion" in notes[0]
+    assert check("a red car") == []
+
+
+@pytest.mark.parametrize("text", ["a flurb", "red", "on", "the of and"])
+def test_a_prompt_without_a_known_noun_is_refused(text: str) -> None:
+    with pytest.raises(PromptError, match="knows no object"):
+        check(text)
+
+
+def test_the_words_do_not_contradict_each_other() -> None:
+    known = {*COLOR_NAMES, *NOUN_NAMES, *RELATIONS}
+    assert set(SYNONYMS.values()) <= known
+    assert not set(SYNONYMS) & known
+    assert len(NOUN_NAMES) >= 24
+    assert len(COLOR_NAMES) >= 10

@@ -1,0 +1,140 @@
+"""The world: pictures against an independent ray caster, meshes against the solids, fronts that differ from backs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from df3d_toybox.captions import COLOR_NAMES, NOUN_NAMES, RELATIONS, Caption, Thing, read
+from df3d_toybox.world import nouns, render, scene
+from df3d_toybox.world.shapes import BLOCK, DOME, ELLIPSOID, FRUSTUM, Parts, Solid
+
+from df3d.cameras import orbit, rays
+from df3d.types import Cameras
+
+
+def caption(text: str) -> Caption:
+    found = read(text).caption
+    assert found is not None
+    return found
+
+
+def draw(solids: list[Solid], cameras: Cameras, size: int = 64) -> np.ndarray:
+    return render.render([render.pack(solids)] * len(cameras), cameras.pose.numpy(), size=size)
+
+
+def test_the_words_of_the_grammar_are_the_things_of_the_world() -> None:
+    assert set(nouns.NOUNS) == set(NOUN_NAMES)
+    assert set(nouns.COLORS) == set(COLOR_NAMES)
+    assert sum(noun.front for noun in nouns.NOUNS.values()) > len(NOUN_NAMES) / 2
+
+
+@pytest.mark.parametrize("kind", [ELLIPSOID, DOME, FRUSTUM, BLOCK])
+@pytest.mark.parametrize("taper", [(1.0, 1.0), (0.4, 0.7), (0.0, 0.0)])
+def test_a_picture_of_a_solid_agrees_with_its_mesh_and_its_inside(kind: int, taper: tuple[float, float]) -> None:
+    """Coverage and depth-free normals against trimesh casting rays at the mesh; the mesh's inside against `contains`."""
+    rng = np.random.default_rng(kind)
+    axes = np.linalg.qr(rng.normal(size=(3, 3)))[0] * (0.5, 0.35, 0.4)
+    solid = Solid(kind, np.array([0.1, -0.05, 0.2]), axes, (1.0, 1.0, 1.0), taper if kind == BLOCK else (taper[0], taper[0]))
+    vertices, faces = solid.mesh(segments=96)
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    mesh.merge_vertices()
+    assert mesh.volume > 0
+    points = rng.uniform(-0.9, 0.9, (4000, 3))
+    inside = solid.contains(points)
+    near = np.abs(trimesh.proximity.signed_distance(mesh, points[:400])) < 0.02
+    assert (mesh.contains(points[:400]) == inside[:400])[~near].all()
+
+    views = orbit(3, elevation=25.0, fov_y=render.FOV_Y, size=24)
+    images = render.render([render.pack([solid])] * 3, views.pose.numpy(), size=24, samples=1)
+    origins, directions = (t.reshape(-1, 3).numpy().astype(np.float64) for t in rays(views))
+    hit, ray, triangle = mesh.ray.intersects_location(origins, directions, multiple_hits=False)
+    truth = np.zeros(len(origins), bool)
+    truth[ray] = True
+    drawn = images[..., 3].reshape(-1) > 0.5
+    assert (truth != drawn).sum() <= 0.02 * len(truth)
+    assert drawn.sum() > 100
+    facing = np.zeros(len(origins))
+    facing[ray] = -(mesh.face_normals[triangle] * directions[ray]).sum(1)
+    shade = images[..., 0].reshape(-1)
+    both = truth & drawn
+    expected = render.AMBIENT + render.DIFFUSE * np.clip(facing, 0, None)
+    assert np.abs(shade - expected)[both].mean() < 0.02
+
+
+def test_the_nearer_solid_hides_the_farther() -> None:
+    parts = Parts()
+    parts.ball((0, 0, 0.4), 0.3, (1.0, 0.0, 0.0))
+    parts.ball((0, 0, -0.4), 0.3, (0.0, 1.0, 0.0))
+    front, back = draw(parts, orbit(2, elevation=0.0, fov_y=render.FOV_Y, size=64))
+    assert front[32, 32, 0] > 0.9
+    assert front[32, 32, 1] < 0.1
+    assert back[32, 32, 1] > 0.9
+
+
+@pytest.mark.parametrize("noun", NOUN_NAMES)
+def test_every_noun_fits_and_a_front_is_not_a_back(noun: str) -> None:
+    for rng in (None, np.random.default_rng(1)):
+        parts = scene.build(Caption(Thing(noun)), rng)
+        low, high = parts.bounds()
+        assert np.abs(low + high).max() < 0.02
+        reach = max(np.linalg.norm(solid.corners(), axis=1).max() for solid in parts)
+        assert reach == pytest.approx(scene.RADIUS, abs=0.02)
+    front, left, back, right = draw(scene.build(Caption(Thing(noun))), orbit(4, elevation=15.0, fov_y=render.FOV_Y, size=64))
+    assert front[..., 3].mean() > 0.02
+    if nouns.NOUNS[noun].front:
+        assert np.abs(front - back[:, ::-1])[..., :3].max(-1).mean() > 0.004
+    assert left.shape == right.shape
+
+
+def test_a_colour_shows() -> None:
+    views = orbit(2, fov_y=render.FOV_Y, size=64)
+    for noun in NOUN_NAMES:
+        red, blue = (draw(scene.build(Caption(Thing(noun, color))), views)[..., :3].mean((0, 1, 2)) for color in ("red", "blue"))
+        assert red[0] - blue[0] > 0.01, noun
+        assert blue[2] - red[2] > 0.01, noun
+
+
+def test_relations_put_things_where_they_belong() -> None:
+    def heights(text: str, color: str) -> tuple[float, float]:
+        parts = scene.build(caption(text))
+        own = [s for s in parts if np.allclose(s.color, nouns.COLORS[color])]
+        ys = np.concatenate([solid.corners()[:, 1] for solid in own])
+        return float(ys.min()), float(ys.max())
+
+    assert set(RELATIONS) == {"on", "wearing"}
+    assert heights("a red dog on a blue table", "red")[0] > heights("a red dog on a blue table", "blue")[1] - 0.1
+    hat_low, hat_high = heights("a green dog wearing a purple hat", "purple")
+    assert hat_high > heights("a green dog wearing a purple hat", "green")[1]
+    assert hat_low > 0
+
+
+def test_proportions_vary_with_the_generator_alone() -> None:
+    first, again, other = (scene.build(caption("a dog"), np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert all(np.array_equal(a.axes, b.axes) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a.axes, b.axes) for a, b in zip(first, other, strict=True))
+
+
+def test_random_captions_cover_the_world_and_read_as_themselves() -> None:
+    rng = np.random.default_rng(0)
+    captions = [scene.sample_caption(rng) for _ in range(3000)]
+    assert {c.subject.noun for c in captions} == set(NOUN_NAMES)
+    assert {c.relation for c in captions} == {None, *RELATIONS}
+    assert all(read(str(c)).caption == c for c in captions)
+
+
+def test_pictures_match_the_cameras_of_df3d() -> None:
+    """The world's renderer and `df3d.cameras.rays` see a small ball at the same pixel."""
+    parts = Parts()
+    parts.ball((0.3, 0.5, 0.1), 0.06, (1.0, 0.0, 0.0))
+    views = orbit(3, elevation=30.0, fov_y=render.FOV_Y, size=65)
+    images = draw(parts, views, size=65)
+    origins, directions = rays(views)
+    towards = torch.tensor([0.3, 0.5, 0.1]) - origins[:, 0, 0]
+    closeness = (directions * torch.nn.functional.normalize(towards, dim=-1)[:, None, None]).sum(-1)
+    for image, near in zip(images, closeness, strict=True):
+        rows, columns = np.nonzero(image[..., 3] > 0.5)
+        best = np.unravel_index(int(near.argmax()), near.shape)
+        assert abs(rows.mean() - best[0]) < 1
+        assert abs(columns.mean() - best[1]) < 1

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from df3d import GuidancePlugin, NoConfig
+from df3d.catalog import Catalog
+from df3d.errors import PluginError
+
+
+def offering(name: str) -> object:
+    class Plugin:
+        def df3d_guidance(self) -> list[GuidancePlugin]:
+            return [GuidancePlugin(name=name, summary="", config=NoConfig, target="nowhere:Nothing")]
+
+    return Plugin()
+
+
+def test_shipped_plugins_are_found(catalog: Catalog) -> None:
+    assert {"glb", "obj", "ply", "stl"} <= set(catalog.names("exporter"))
+    assert {"sds", "toybox"} <= set(catalog.names("guidance"))
+    assert not [source for source in catalog.sources if source.problem]
+
+
+def test_a_plugin_that_does_not_import_is_remembered_and_stops_nothing() -> None:
+    catalog = Catalog()
+    catalog._add_entry_point(EntryPoint("gone", "no_such_module", "df3d"))
+    catalog.add(offering("red"))
+    assert catalog.names("guidance") == ["red"]
+    assert "No module named 'no_such_module'" in catalog.sources[0].problem
+    with pytest.raises(PluginError, match="plugin `gone`"):
+        catalog.get("guidance", "gone")
+    with pytest.raises(PluginError) as error:
+        catalog.get("guidance", "rde")
+    assert "did you mean `red`?" in error.value.hint
+    assert "gone" in error.value.hint
+
+
+def test_two_plugins_cannot_offer_one_name() -> None:
+    catalog = Catalog()
+    catalog.add(offering("red"))
+    with pytest.raises(PluginError, match="guidance `red` is offered by both"):
+        catalog.add(offering("red"))
+
+
+def test_a_hook_that_df3d_does_not_have_is_refused() -> None:
+    from df3d import hookimpl
+
+    class Misspelt:
+        @hookimpl
+        def df3d_guidances(self) -> list[object]:
+            return []
+
+    with pytest.raises(Exception, match="unknown hook 'df3d_guidances'"):
+        Catalog().add(Misspelt())
+
+
+def test_a_target_that_does_not_exist_is_an_error_of_the_run_that_wants_it() -> None:
+    catalog = Catalog()
+    catalog.add(offering("red"))
+    with pytest.raises(PluginError, match="plugin `red` cannot be loaded: No module named 'nowhere'"):
+        catalog.get("guidance", "red").load()
+
+
+def test_plugins_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DF3D_DISABLE_PLUGINS", "toybox, mesh")
+    names = {source.name for source in Catalog.discover().sources}
+    assert "hashgrid" in names
+    assert not {"toybox", "mesh"} & names
+    monkeypatch.setenv("DF3D_DISABLE_PLUGINS", "*")
+    assert Catalog.discover().sources == []

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from df3d.config import dump, option, parse, parse_setting
+from df3d.errors import ConfigError
+from df3d.schedule import Schedule, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    width: int = option(3, "how wide")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    rate: float = 0.5
+    count: int = 1
+    kind: Literal["a", "b"] = "a"
+    limit: float | None = None
+    pair: tuple[float, float] = (0.0, 1.0)
+    on: bool = True
+    weight: Schedule = Schedule(1.0)
+    inner: Inner = Inner()
+
+
+def test_a_table_becomes_a_config_and_back() -> None:
+    table = {"rate": 2, "pair": [1, 2.5], "inner": {"width": 7}, "weight": {"start": 1.0, "end": 0.0}, "limit": 3}
+    config = parse(Outer, table)
+    assert config == Outer(rate=2.0, pair=(1.0, 2.5), inner=Inner(width=7), weight=Schedule(1.0, 0.0), limit=3.0)
+    assert parse(Outer, dump(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("table", "message", "hint"),
+    [
+        ({"rat": 1}, "unknown key `p.rat`", "did you mean `rate`?"),
+        ({"rate": "fast"}, "`p.rate` must be a number, not `fast`", ""),
+        ({"rate": True}, "`p.rate` must be a number, not `True`", ""),
+        ({"rate": float("nan")}, "`p.rate` must be a number, not `nan`", ""),
+        ({"count": 1.5}, "`p.count` must be a whole number, not `1.5`", ""),
+        ({"kind": "c"}, "`p.kind` cannot be `c`", "choose from `a`, `b`"),
+        ({"pair": [1]}, "`p.pair` needs 2 values, not 1", ""),
+        ({"pair": 1}, "`p.pair` must be a list of numbers, not `1`", ""),
+        ({"on": 1}, "`p.on` must be true or false, not `1`", ""),
+        ({"inner": {"widht": 1}}, "unknown key `p.inner.widht`", "did you mean `width`?"),
+        ({"inner": 4}, "`p.inner` must be a table of width, not `4`", ""),
+        ({"weight": {"end": 1.0}}, "key `p.weight.start` is missing", "add it to `p.weight`"),
+        ({"limit": "x"}, "`p.limit` must be a number, not `x`", ""),
+    ],
+)
+def test_a_mistake_names_its_path(table: dict[str, object], message: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(Outer, table, "p")
+    assert error.value.message == message
+    assert error.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a.b=8", ("a.b", 8)),
+        ("a=0.5", ("a", 0.5)),
+        ("a=word", ("a", "word")),
+        ("a=[1, 2]", ("a", [1, 2])),
+        ("a=true", ("a", True)),
+        ("a=x=y", ("a", "x=y")),
+    ],
+)
+def test_settings_are_toml_values_or_words(text: str, expected: tuple[str, object]) -> None:
+    assert parse_setting(text) == expected
+
+
+def test_a_setting_without_a_value_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no `KEY=VALUE`"):
+        parse_setting("field.levels")
+
+
+def test_a_schedule_goes_in_a_straight_line_between_its_shares() -> None:
+    schedule = Schedule(1.0, 0.0, since=0.25, until=0.75)
+    values = [schedule.at(Step(index, 101)) for index in (0, 25, 50, 75, 100)]
+    assert values == pytest.approx([1.0, 1.0, 0.5, 0.0, 0.0])
+    assert Schedule(3.0).at(Step(7, 10)) == 3.0
+
+
+def test_random_numbers_depend_on_seed_stage_step_and_purpose_alone() -> None:
+    def draw(step: Step, purpose: str) -> int:
+        return int(step.generator(purpose).initial_seed())
+
+    step = Step(3, 10, "coarse", 1)
+    assert draw(step, "light") == draw(Step(3, 99, "coarse", 1), "light")
+    others = [draw(Step(4, 10, "coarse", 1), "light"), draw(Step(3, 10, "fine", 1), "light")]
+    others += [draw(Step(3, 10, "coarse", 2), "light"), draw(step, "jitter")]
+    assert len({draw(step, "light"), *others}) == 5

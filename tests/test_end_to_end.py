@@ -1,0 +1,178 @@
+"""Whole runs, small: what they leave, that they resume bit for bit, and that a stranger's plugin can take part."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from command import TINY, Cli
+
+from df3d import checkpoint
+
+
+def field_of(run: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.read(sorted((run / "coarse").glob("step-*.safetensors"))[-1])[0]
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_leaves_what_it_promises(cli: Cli, tmp_path: Path) -> None:
+    done = cli("generate", "a red car", *TINY)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "runs" / "a-red-car"
+    assert done.stdout == "runs/a-red-car/asset.glb\n"
+    names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    assert {"asset.glb", "run.toml", "run.json", "events.jsonl", "turntable.webp", "sheet.png"} <= names
+    assert {"coarse/preview-000003.png", "coarse/preview-000006.png", "coarse/step-000006.safetensors"} <= names
+    manifest = json.loads((run / "run.json").read_text())
+    assert manifest["prompt"] == "a red car"
+    assert manifest["status"] == "finished"
+    assert "note: recipe `toybox`" in done.stderr
+    assert "coarse 6/6" in done.stderr
+
+    again = cli("generate", "a red car", *TINY, "--json")
+    events = [json.loads(line) for line in again.stdout.splitlines()]
+    assert [event["event"] for event in events][-1] == "RunFinished"
+    assert not [event for event in events if event["event"] == "Stepped"]  # nothing was left to do
+    repeated = cli("generate", "a red car", "--recipe", "runs/a-red-car/run.toml", "--out", "again", "--quiet")
+    assert repeated.returncode == 0, repeated.stderr
+    assert same(field_of(run), field_of(tmp_path / "again"))
+
+
+def test_prompts_come_from_standard_input_too(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from df3d.cli import main; main()", "generate", "-", "--quiet", "--steps", "1", *TINY[1:]],
+        input="a red\n car\n", cwd=tmp_path, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.stdout == "runs/a-red-car/asset.glb\n", done.stderr
+
+
+@pytest.mark.parametrize("moment", ["coarse 2/", "coarse 4/"])
+def test_a_run_killed_at_any_step_ends_as_an_unbroken_one(cli: Cli, tmp_path: Path, moment: str) -> None:
+    """SIGKILL as soon as a given step is reported; the unbroken and the resumed field are equal bit for bit."""
+    command = ["generate", "a red car", *TINY]
+    assert cli(*command, "--out", "whole", "--quiet").returncode == 0
+    code = "from df3d import generate; generate.REPORT_EVERY = 1; from df3d.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *command, "--out", "broken", "--json"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    wanted = int(moment.split()[1].rstrip("/"))
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "Stepped" and event["step"] >= wanted:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    assert not (tmp_path / "broken" / "asset.glb").exists()
+    resumed = cli(*command, "--out", "broken", "--quiet")
+    assert resumed.returncode == 0, resumed.stderr
+    assert same(field_of(tmp_path / "whole"), field_of(tmp_path / "broken"))
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(cli: Cli, tmp_path: Path) -> None:
+    command = ["generate", "a red car", *TINY[1:], "--steps", "400", "--set", "save_every=1000"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from df3d.cli import main; main()", *command, "--json", "--out", "run"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "Stepped":
+            process.send_signal(signal.SIGINT)
+            break
+    rest, talk = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert json.loads(rest.splitlines()[-1])["event"] == "Saved"
+    assert "run the same command again to go on from run" in talk
+    assert len(list((tmp_path / "run" / "coarse").glob("step-*.safetensors"))) == 1
+    assert cli("export", "run", "--format", "stl", "--quiet").stdout == "run/asset.stl\n"
+
+
+PLUGIN = {
+    "pyproject.toml": """
+        [build-system]
+        requires = ["hatchling"]
+        build-backend = "hatchling.build"
+        [project]
+        name = "df3d-red"
+        version = "1.2.3"
+        [project.entry-points.df3d]
+        red = "df3d_red.hooks"
+        broken = "df3d_red.broken"
+        """,
+    "df3d_red/__init__.py": "",
+    "df3d_red/broken.py": "raise RuntimeError('half installed')",
+    "df3d_red/hooks.py": """
+        from dataclasses import dataclass
+        from df3d import GuidancePlugin, hookimpl
+
+        @dataclass(frozen=True, kw_only=True)
+        class RedConfig:
+            strength: float = 1.0
+
+        @hookimpl
+        def df3d_guidance():
+            yield GuidancePlugin(name="red", summary="Make it red", config=RedConfig, target="df3d_red.guidance:Red")
+        """,
+    "df3d_red/guidance.py": """
+        import torch
+        from df3d.types import GuidanceStep
+
+        class Red:
+            def __init__(self, config, *, device):
+                self.target = torch.tensor([1.0, 0.0, 0.0])
+
+            def encode(self, prompt):
+                return prompt
+
+            def step(self, render, cameras, encoded, step):
+                return GuidanceStep(100 * (render.rgb - self.target).square().mean())
+        """,
+}
+
+
+@pytest.fixture(scope="session")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A third-party package, installed with pip into a folder that is put on the path."""
+    source, site = tmp_path_factory.mktemp("df3d-red"), tmp_path_factory.mktemp("site")
+    for name, text in PLUGIN.items():
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_text(textwrap.dedent(text))
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(site), str(source)]
+    subprocess.run(install, check=True, capture_output=True, timeout=300)
+    return site
+
+
+def test_a_third_party_guidance_is_found_and_used(cli: Cli, stranger: Path, tmp_path: Path) -> None:
+    path = {"PYTHONPATH": str(stranger)}
+    assert "Make it red" in cli("plugins", **path).stdout
+    done = cli("generate", "anything at all", "--guidance", "red", "--set", "guidance.strength=2", "--out", "run", *TINY, **path)
+    assert done.returncode == 0, done.stderr
+    recipe = (tmp_path / "run" / "run.toml").read_text()
+    assert 'use = "red"' in recipe
+    assert "strength = 2.0" in recipe
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["versions"]["df3d-red"] == "1.2.3"
+
+
+def test_a_plugin_that_raises_on_import_is_shown_and_stops_nothing(cli: Cli, stranger: Path) -> None:
+    path = {"PYTHONPATH": str(stranger)}
+    listed = cli("plugins", **path)
+    assert listed.returncode == 0
+    assert "broken (df3d-red 1.2.3): RuntimeError: half installed" in listed.stdout
+    assert cli("--help", **path).returncode == 0
+    asked = cli("generate", "a red car", "--guidance", "broken", **path)
+    assert asked.returncode == 1
+    assert "plugin `broken` (df3d-red) is broken: RuntimeError: half installed" in asked.stderr
+    assert "DF3D_DISABLE_PLUGINS" not in os.environ
+    assert "half installed" not in cli("plugins", DF3D_DISABLE_PLUGINS="broken", **path).stdout

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from df3d import losses
+from df3d.options import PenaltyConfig
+from df3d.schedule import Schedule, Step
+from df3d.types import RaySamples, RenderOutput
+
+
+def view(opacity: torch.Tensor, samples: RaySamples | None = None) -> RenderOutput:
+    return RenderOutput(rgb=opacity.expand(-1, -1, -1, 3), opacity=opacity, samples=samples)
+
+
+def test_opacity_is_the_mean_of_the_soft_absolute_value() -> None:
+    pixels = torch.tensor([0.0, 1.0]).view(1, 1, 2, 1)
+    assert losses.opacity(view(pixels)).item() == pytest.approx((0.1 + math.sqrt(1.01)) / 2)
+
+
+def test_entropy_is_highest_at_one_half_and_pushes_away_from_it() -> None:
+    pixels = torch.tensor([0.5]).view(1, 1, 1, 1)
+    assert losses.entropy(view(pixels)).item() == pytest.approx(math.log(2))
+    for start, sign in ((0.6, -1), (0.4, 1)):
+        leaf = torch.full((1, 1, 1, 1), start, requires_grad=True)
+        losses.entropy(view(leaf)).backward()
+        assert leaf.grad is not None
+        assert leaf.grad.sign().item() == sign
+
+
+def test_orientation_counts_only_normals_that_look_away_and_spares_the_weights() -> None:
+    normals = torch.tensor([[0.0, 0, 1], [0, 0, -1]], requires_grad=True)
+    weights = torch.tensor([0.5, 0.25], requires_grad=True)
+    samples = RaySamples(weights, normals, torch.tensor([[0.0, 0, 1], [0, 0, 1]]), rays=2)
+    loss = losses.orientation(view(torch.ones(1, 1, 2, 1), samples))
+    assert loss.item() == pytest.approx(0.5 * 1 / 2)
+    loss.backward()
+    assert weights.grad is None
+    assert normals.grad is not None
+    assert normals.grad[0, 2] > 0
+    assert normals.grad[1].abs().sum() == 0
+
+
+def test_only_penalties_with_a_weight_at_this_step_are_computed() -> None:
+    config = PenaltyConfig(opacity=Schedule(2.0), entropy=Schedule(0.0, 1.0))
+    pixels = torch.full((1, 1, 1, 1), 0.5)
+    first = losses.penalties(config, view(pixels), Step(0, 11))
+    last = losses.penalties(config, view(pixels), Step(10, 11))
+    assert set(first) == {"opacity"}
+    assert first["opacity"].item() == pytest.approx(2 * math.sqrt(0.26))
+    assert last["entropy"].item() == pytest.approx(math.log(2))
