@@ -19,9 +19,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """ruff: rules and formatting of imports."""
+    """ruff: rules and formatting."""
     session.run("python", "-m", "pip", "install", "-q", "ruff")
     session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
 
 
 @nox.session

@@ -10,9 +10,7 @@ from df3d.schedule import Step
 from df3d.types import Cameras
 
 
-def look_at(
-    azimuth: Tensor, elevation: Tensor, distance: Tensor, fov_y: Tensor, *, height: int, width: int
-) -> Cameras:
+def look_at(azimuth: Tensor, elevation: Tensor, distance: Tensor, fov_y: Tensor, *, height: int, width: int) -> Cameras:
     """Cameras on a sphere, looking at the origin, +Y up. All arguments (V,), angles in degrees."""
     az, el = torch.deg2rad(azimuth), torch.deg2rad(elevation)
     back = torch.stack([el.cos() * az.sin(), el.sin(), el.cos() * az.cos()], dim=-1)  # from the origin to the camera

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -126,17 +126,21 @@ class Catalog:
         """The folders in which recipes are looked for, df3d's own first."""
         folders = [Path(__file__).parent / "recipes"]
         for source in self.sources:
-            self._guarded(source, lambda source=source: folders.extend(_ask(source.module, "df3d_recipes")))
+            self._guarded(source, partial(_extend, folders, source.module))
         return folders
 
     def add_commands(self, app: Any) -> None:
         for source in self.sources:
             command = getattr(source.module, "df3d_commands", None)
             if command is not None:
-                self._guarded(source, lambda command=command: command(app=app))
+                self._guarded(source, partial(command, app=app))
 
     def on_event(self, event: Any) -> None:
         self._manager.hook.df3d_on_event(event=event)
+
+
+def _extend(folders: list[Path], module: object) -> None:
+    folders.extend(_ask(module, "df3d_recipes"))
 
 
 def _ask(module: object, hook: str) -> Iterator[Any]:

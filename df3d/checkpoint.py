@@ -31,7 +31,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+            return {name: file.get_tensor(name) for name in file}, file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise RunError(
             f"checkpoint `{path}` cannot be read: {error}", "delete that file to go on from the one before it, or use --fresh"
@@ -41,17 +41,21 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """An optimiser's moments by parameter number, as flat tensors."""
     state = optimizer.state_dict()["state"]
-    return {
-        f"{index}.{key}": torch.as_tensor(value) for index, entry in state.items() for key, value in entry.items()
-    }
+    return {f"{index}.{key}": torch.as_tensor(value) for index, entry in state.items() for key, value in entry.items()}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` took; learning rates stay as they are."""
+    """Put back what `optimizer_tensors` took; learning rates stay as they are.
+
+    Moments get the memory layout of their parameter: fused optimisers take for granted that they have it.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = tensor.clone()
+        like = parameters[int(index)]
+        alike = tensor.shape == like.shape
+        state.setdefault(int(index), {})[key] = torch.empty_like(like).copy_(tensor) if alike else tensor.clone()
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -25,6 +25,10 @@ class Chosen:
     plugin: Component
     config: Any
 
+    def choice(self) -> Choice:
+        """As a recipe writes it, every default included."""
+        return Choice(self.plugin.name, dump(self.config))
+
     def build(self, **arguments: Any) -> Any:
         return self.plugin.load()(self.config, **arguments)
 
@@ -68,7 +72,8 @@ class StagePlan:
         return Parts(field, renderer, guidance, optimizer)
 
     def build_renderer(self, *, device: str) -> Renderer:
-        return self.renderer.build(device=device)
+        renderer: Renderer = self.renderer.build(device=device)
+        return renderer
 
 
 def compose(recipe: Recipe, catalog: Catalog) -> tuple[list[StagePlan], Recipe]:
@@ -86,7 +91,7 @@ def compose(recipe: Recipe, catalog: Catalog) -> tuple[list[StagePlan], Recipe]:
         plans.append(plan)
     full = tuple(
         dataclasses.replace(
-            plan.recipe, **{part: Choice(getattr(plan, part).plugin.name, dump(getattr(plan, part).config)) for part in PARTS}
+            plan.recipe, field=plan.field.choice(), renderer=plan.renderer.choice(), guidance=plan.guidance.choice()
         )
         for plan in plans
     )
@@ -113,7 +118,9 @@ def _choose(part: str, choice: Choice, stage: str, catalog: Catalog) -> Chosen:
 
 def _check_fit(plan: StagePlan) -> None:
     field, renderer, guidance = plan.field.plugin, plan.renderer.plugin, plan.guidance.plugin
-    assert isinstance(field, FieldPlugin) and isinstance(renderer, RendererPlugin) and isinstance(guidance, GuidancePlugin)
+    assert isinstance(field, FieldPlugin)
+    assert isinstance(renderer, RendererPlugin)
+    assert isinstance(guidance, GuidancePlugin)
     if missing := renderer.needs - field.provides:
         raise PluginError(
             f"renderer `{renderer.name}` in stage `{plan.name}` needs a field with {_words(missing)}; "
@@ -143,7 +150,8 @@ def _check_start(plan: StagePlan, before: list[StagePlan]) -> None:
     if start not in names:
         raise ConfigError(f"`{plan.name}.start_from` names no earlier stage: `{start}`", did_you_mean(start, names))
     field, previous = plan.field.plugin, before[names.index(start)].field.plugin
-    assert isinstance(field, FieldPlugin) and isinstance(previous, FieldPlugin)
+    assert isinstance(field, FieldPlugin)
+    assert isinstance(previous, FieldPlugin)
     if not field.starts_from & previous.provides:
         raise PluginError(
             f"field `{field.name}` cannot start from `{previous.name}`: it takes {_words(field.starts_from)}",

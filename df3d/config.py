@@ -10,7 +10,6 @@ import dataclasses
 import tomllib
 import types
 import typing
-from functools import cache
 from typing import Any, Literal, TypeVar, Union
 
 from df3d.errors import ConfigError, did_you_mean
@@ -62,8 +61,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     return path.strip(), value
 
 
-@cache
-def hints(kind: type) -> dict[str, Any]:
+def hints(kind: Any) -> dict[str, Any]:
     """Field names and their types, in order."""
     resolved = typing.get_type_hints(kind)
     return {f.name: resolved[f.name] for f in dataclasses.fields(kind) if f.init}

@@ -8,6 +8,7 @@ Compiled code is kept between runs in a folder that is known to be writable.
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import sys
 import tempfile
@@ -33,7 +34,6 @@ def cache_folder() -> Path:
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))  # read once, when numba is imported
 
 import numba  # noqa: E402
-
 
 
 def keep_freed_memory() -> None:
@@ -87,7 +87,7 @@ def split(count: int, work: Callable[[int, int], object], *, least: int = 1) -> 
     """
     parts = max(1, min(threads(), count // max(least, 1)))
     bounds = [count * i // parts for i in range(parts + 1)]
-    waiting = [_pool().submit(work, start, stop) for start, stop in zip(bounds[1:-1], bounds[2:], strict=True)]
+    waiting = [_pool().submit(work, start, stop) for start, stop in itertools.pairwise(bounds)]
     work(bounds[0], bounds[1])
     for future in waiting:
         future.result()

@@ -1,12 +1,12 @@
 """What can go wrong, said in one sentence with a hint on what to do next.
 
-    Df3dError                 everything a person can mend; anything else is a bug and shows a traceback
-    ├── ConfigError           a wrong key, type or value in a recipe or `--set`
-    ├── PromptError           a prompt that cannot be used
-    ├── PluginError           a plugin that is missing, broken, or does not fit another
-    ├── RunError              the run folder: in use, of another prompt, not writable, damaged
-    ├── ModelError            weights that are missing or not what they should be
-    └── EmptyFieldError       the field holds no surface
+Df3dError                 everything a person can mend; anything else is a bug and shows a traceback
+├── ConfigError           a wrong key, type or value in a recipe or `--set`
+├── PromptError           a prompt that cannot be used
+├── PluginError           a plugin that is missing, broken, or does not fit another
+├── RunError              the run folder: in use, of another prompt, not writable, damaged
+├── ModelError            weights that are missing or not what they should be
+└── EmptyFieldError       the field holds no surface
 """
 
 from __future__ import annotations

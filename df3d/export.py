@@ -10,16 +10,16 @@ from df3d import surface, texture
 from df3d.catalog import Catalog
 from df3d.errors import PluginError
 from df3d.events import Event, Exporting
-from df3d.interfaces import Exporter, Volume
-from df3d.plugin import ExporterPlugin
+from df3d.interfaces import Exporter
 from df3d.options import ExportConfig
+from df3d.plugin import ExporterPlugin
 from df3d.types import Asset, Material
 
 
 def export(
-    field: Volume, config: ExportConfig, catalog: Catalog, stem: Path, *, provenance: Mapping[str, Any]
+    field: Any, config: ExportConfig, catalog: Catalog, stem: Path, *, provenance: Mapping[str, Any]
 ) -> Generator[Event, None, list[Path]]:
-    """Write the field's asset at `stem` with the exporter's suffix; returns every file, the asset first.
+    """Write a volume's asset at `stem` with the exporter's suffix; returns every file, the asset first.
 
     Raises EmptyFieldError when the field has no surface.
     """

@@ -27,7 +27,7 @@ from df3d.export import export
 from df3d.interfaces import Field
 from df3d.losses import penalties
 from df3d.prompt import Prompt
-from df3d.provenance import versions
+from df3d.provenance import origin, versions
 from df3d.recipe import Recipe
 from df3d.rundir import RunDir
 from df3d.schedule import Step
@@ -77,7 +77,7 @@ def generate(
 
     field, renderer = fields[plans[-1].name], plans[-1].build_renderer(device=device)
     renderer.refresh(field, Step(0, 1))
-    files = yield from export(field, recipe.export, catalog, run.path / "asset", provenance=_provenance(run))
+    files = yield from export(field, recipe.export, catalog, run.path / "asset", provenance=origin(run.manifest()))
     yield from (Previewed(path) for path in pictures.turntable(field, renderer, run.path, device=device))
     seconds = time.perf_counter() - started
     run.update_manifest({"status": "finished", "asset": files[0].name, "seconds": round(seconds, 1)})
@@ -149,8 +149,3 @@ def preview(parts: Parts, path: Path, device: str) -> Path:
         view = parts.renderer.render(parts.field, cameras.orbit(4, size=128).to(device))
     checkpoint.replace_atomically(path, lambda temporary: pictures.sheet(view.rgb, columns=4).save(temporary, "PNG"))
     return path
-
-
-def _provenance(run: RunDir) -> dict[str, object]:
-    manifest = run.manifest()
-    return {key: manifest[key] for key in ("prompt", "seed", "recipe", "versions")}

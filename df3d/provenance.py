@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from df3d.catalog import Catalog
+
+
+def origin(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a run's manifest an asset carries with it."""
+    return {key: manifest[key] for key in ("prompt", "seed", "recipe", "versions") if key in manifest}
 
 
 def versions(catalog: Catalog) -> dict[str, str]:

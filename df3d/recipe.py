@@ -130,7 +130,7 @@ def _stage(table: dict[str, Any], index: int) -> Stage:
         if key not in known:
             raise ConfigError(f"unknown key `{path}.{key}`", did_you_mean(key, known))
     plain = {key: value for key, value in values.items() if key not in PARTS}
-    parsed = parse(_PlainStage, plain, path)
+    parsed: Any = parse(_PlainStage, plain, path)
     if parsed.steps < 1 or parsed.save_every < 1 or parsed.preview_every < 0:
         raise ConfigError(f"`{path}`: steps and save_every must be at least 1, preview_every at least 0")
     return Stage(**{key: values[key] for key in PARTS}, **{f.name: getattr(parsed, f.name) for f in dataclasses.fields(parsed)})
@@ -219,6 +219,7 @@ def _set(table: dict[str, Any], keys: list[str], value: Any, path: str) -> None:
     if len(keys) == 2 and keys[1] == "use":  # another plugin: the old one's options mean nothing to it
         table[keys[0]] = {}
     for key in keys[:-1]:
-        inner = table.setdefault(key, {})
-        table = inner if isinstance(inner, dict) else table.__setitem__(key, {"start": inner}) or table[key]
+        if not isinstance(table.get(key), dict):  # absent, or a schedule written as a plain number
+            table[key] = {"start": table[key]} if key in table else {}
+        table = table[key]
     table[keys[-1]] = value

@@ -46,11 +46,12 @@ def bake(mesh: Mesh, field: Volume, *, size: int) -> np.ndarray:
     asked = torch.from_numpy(points[covered]).to(device)
     image[covered] = torch.cat([field.query(part).albedo for part in asked.split(2**17)]).cpu().numpy()
     nearest = ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True)
-    return image[tuple(nearest)]
+    filled: np.ndarray = image[tuple(nearest)]
+    return filled
 
 
 @kernel
-def _rasterise(corners, positions, points, start, stop):
+def _rasterise(corners, positions, points, start, stop):  # type: ignore[no-untyped-def]
     """Fill rows start to stop of `points` with the surface point under each texel centre."""
     size = points.shape[0]
     for f in range(corners.shape[0]):
@@ -70,4 +71,6 @@ def _rasterise(corners, positions, points, start, stop):
                 if u < 0.0 or v < 0.0 or u + v > 1.0:
                     continue
                 for axis in range(3):
-                    points[row, col, axis] = (1.0 - u - v) * positions[f, 0, axis] + u * positions[f, 1, axis] + v * positions[f, 2, axis]
+                    points[row, col, axis] = (
+                        (1.0 - u - v) * positions[f, 0, axis] + u * positions[f, 1, axis] + v * positions[f, 2, axis]
+                    )

@@ -12,12 +12,13 @@ from command import Cli
 
 from df3d.catalog import Catalog
 
+
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
     return Catalog.discover()
 
 
-@pytest.fixture()
+@pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     """Run `df3d` as a person does, in an empty folder: `cli("generate", "a red car")`."""
 

@@ -106,7 +106,7 @@ def test_doctor_looks_at_everything_and_says_whether_something_can_run(cli: Cli)
     assert done.returncode == 0
 
 
-@pytest.fixture()
+@pytest.fixture
 def finished(cli: Cli, tmp_path: Path) -> Path:
     done = cli("generate", "a red car", "--out", "run", "--quiet", *TINY)
     assert done.returncode == 0, done.stderr
@@ -115,7 +115,9 @@ def finished(cli: Cli, tmp_path: Path) -> Path:
 
 def test_a_run_refuses_what_it_does_not_hold_and_keeps_what_it_does(cli: Cli, finished: Path) -> None:
     before = (finished / "asset.glb").read_bytes()
-    refused(cli("generate", "a blue car", "--out", "run", *TINY), "holds a run with prompt `a red car`, not `a blue car`", "--fresh")
+    refused(
+        cli("generate", "a blue car", "--out", "run", *TINY), "holds a run with prompt `a red car`, not `a blue car`", "--fresh"
+    )
     refused(cli("generate", "a red car", "--seed", "1", "--out", "run", *TINY), "with seed `0`, not `1`")
     refused(cli("generate", "a red car", "--out", "run", *TINY, "--set", "field.levels=5"), "other settings", "run.toml")
     assert (finished / "asset.glb").read_bytes() == before

@@ -8,8 +8,17 @@ from df3d.prompt import Prompt, ViewConfig, for_view
 
 @pytest.mark.parametrize(
     ("azimuth", "elevation", "view"),
-    [(0, 0, "front"), (45, 0, "front"), (46, 0, "side"), (-90, 20, "side"), (136, 0, "back"), (-180, 0, "back"), (10, 61, "overhead")]
-    + [(359, 0, "front"), (10, 60, "front")],
+    [
+        (0, 0, "front"),
+        (45, 0, "front"),
+        (46, 0, "side"),
+        (-90, 20, "side"),
+        (136, 0, "back"),
+        (-180, 0, "back"),
+        (10, 61, "overhead"),
+        (359, 0, "front"),
+        (10, 60, "front"),
+    ],
 )
 def test_views_by_angle(azimuth: float, elevation: float, view: str) -> None:
     assert ViewConfig().view(azimuth, elevation) == view

@@ -21,7 +21,7 @@ guidance = { use = "toybox" }
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def mini(tmp_path: Path) -> Path:
     path = tmp_path / "mini.toml"
     path.write_text(MINIMAL)

@@ -61,7 +61,9 @@ def test_floaters_go_and_large_pieces_stay() -> None:
     small = surface.extract(Ball(0.1), resolution=32)
 
     def beside(other: Mesh) -> Mesh:
-        return Mesh(np.concatenate([big.vertices, other.vertices + 2]), np.concatenate([big.faces, other.faces + len(big.vertices)]))
+        return Mesh(
+            np.concatenate([big.vertices, other.vertices + 2]), np.concatenate([big.faces, other.faces + len(big.vertices)])
+        )
 
     assert len(surface.clean(beside(small), keep=0.1, faces=0).faces) == len(big.faces)
     assert len(surface.clean(beside(big), keep=0.1, faces=0).faces) == 2 * len(big.faces)

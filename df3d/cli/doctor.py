@@ -85,7 +85,13 @@ def _disk() -> Finding:
 
 def _plugins(catalog: Catalog) -> list[Finding]:
     return [
-        Finding(f"plugin {s.name}", "broken", s.problem, "its parts are not there", f"python -m pip install --force-reinstall {s.distribution}")
+        Finding(
+            f"plugin {s.name}",
+            "broken",
+            s.problem,
+            "its parts are not there",
+            f"python -m pip install --force-reinstall {s.distribution}",
+        )
         if s.problem
         else Finding(f"plugin {s.name}", "ok", f"{s.distribution} {s.version}, {len(s.components)} parts")
         for s in catalog.sources

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -31,7 +32,7 @@ def export(
     catalog = catalog_of(context)
     folder = RunDir.existing(run)
     manifest, recipe = folder.manifest(), folder.recipe()
-    given = {"resolution": resolution, "threshold": threshold, "faces": faces, "texture_size": texture_size}
+    given: dict[str, Any] = {"resolution": resolution, "threshold": threshold, "faces": faces, "texture_size": texture_size}
     config = dataclasses.replace(recipe.export, **{key: value for key, value in given.items() if value is not None})
     if format is None and out is not None:
         from df3d.export import format_of
@@ -46,11 +47,12 @@ def export(
         raise RunError(f"`{run}` has no checkpoint yet", "let `df3d generate` run for longer first")
 
     from df3d.export import export as story
+    from df3d.provenance import origin
 
     plan = started[-1]
     field = plan.field.build(device=check_device(device), start_from=None)
     folder.restore_field(plan.name, field)
-    provenance = {key: manifest[key] for key in ("prompt", "seed", "recipe", "versions") if key in manifest}
+    provenance = origin(manifest)
     stem = out.with_suffix("") if out else run / "asset"
     if out and not out.parent.is_dir():
         raise ConfigError(f"there is no folder `{out.parent}`", "make it first")

@@ -18,7 +18,9 @@ class DistillationConfig:
 
     objective: Literal["sds", "reconstruction"] = option("sds", "noise residual, or distance to the predicted clean image")
     scale: float = option(100.0, "classifier-free guidance: uncond + scale * (text - uncond)")
-    rescale: float = option(0.0, "share of the guided prediction's contrast that is brought back to that of the unguided one with text")
+    rescale: float = option(
+        0.0, "share of the guided prediction's contrast that is brought back to that of the unguided one with text"
+    )
     weighting: Weighting = option("sigma2", "w(t) of `sds`: 1 - alphabar, 1, or sqrt(alphabar) (1 - alphabar)")
     t_min: Schedule = option(Schedule(0.02), "lowest timestep, as a share of the noise schedule")
     t_max: Schedule = option(Schedule(0.98), "highest timestep")

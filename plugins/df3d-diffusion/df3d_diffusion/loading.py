@@ -75,7 +75,9 @@ def _part(folder: Path, name: str, dtype: torch.dtype) -> Any:
         return _text_encoder(path).from_pretrained(path, local_files_only=True, **weights)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"`{path}` cannot be loaded: {reason}", "download the model again; weights must be .safetensors") from error
+        raise ModelError(
+            f"`{path}` cannot be loaded: {reason}", "download the model again; weights must be .safetensors"
+        ) from error
 
 
 def _text_encoder(path: Path) -> Any:

@@ -137,10 +137,15 @@ def test_unshuffle_loses_nothing() -> None:
         (lambda f: shutil.rmtree(f / "unet"), "lacks `unet/`"),
         (lambda f: (f / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"no"), "unet` cannot be loaded"),
         (lambda f: (f / "unet" / "diffusion_pytorch_model.safetensors").unlink(), "unet` cannot be loaded"),
-        (lambda f: (f / "text_encoder" / "config.json").write_text('{"architectures": ["Evil"]}'), "is a Evil, which df3d does not know"),
+        (
+            lambda f: (f / "text_encoder" / "config.json").write_text('{"architectures": ["Evil"]}'),
+            "is a Evil, which df3d does not know",
+        ),
     ],
 )
-def test_a_folder_that_is_not_whole_says_what_is_wrong(stable_diffusion: Path, tmp_path: Path, damage: object, message: str) -> None:
+def test_a_folder_that_is_not_whole_says_what_is_wrong(
+    stable_diffusion: Path, tmp_path: Path, damage: object, message: str
+) -> None:
     folder = tmp_path / "model"
     shutil.copytree(stable_diffusion, folder)
     damage(folder)  # type: ignore[operator]

@@ -161,7 +161,10 @@ def test_timesteps_stay_in_their_range_as_it_moves() -> None:
     guidance = distillation(Gaussian({}), t_min=Schedule(0.1), t_max=Schedule(0.9, 0.3))
     encoded = guidance.encode(Prompt("x"))
     for index, high in ((0, 900), (9, 300)):
-        seen = [guidance.step(render(torch.rand(4, 4, 4, 3)), orbit(4, size=4), encoded, Step(index, 10, seed=s)).timestep for s in range(50)]
+        seen = [
+            guidance.step(render(torch.rand(4, 4, 4, 3)), orbit(4, size=4), encoded, Step(index, 10, seed=s)).timestep
+            for s in range(50)
+        ]
         drawn = torch.cat([t for t in seen if t is not None])
         assert drawn.min() >= 100
         assert drawn.max() < high

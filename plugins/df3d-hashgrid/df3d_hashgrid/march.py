@@ -56,7 +56,7 @@ def _march_torch(
     limit: float,
 ) -> Samples:
     near, far = _ball(origins, directions)
-    count = int(math.ceil(2.0 / step)) + 1
+    count = math.ceil(2.0 / step) + 1
     index = torch.arange(count, device=origins.device)
     distance = near[:, None] + (index + jitter[:, None]) * step
     points = origins[:, None] + distance[..., None] * directions[:, None]

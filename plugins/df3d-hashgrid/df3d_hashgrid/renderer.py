@@ -28,9 +28,7 @@ class RayMarchRenderer(nn.Module):
         self.config = config
         self.backend = config.backend if config.backend != "auto" else "numba" if device == "cpu" else "torch"
         self.background = Background(config)
-        self.occupancy = OccupancyGrid(
-            config.occupancy, decay=config.occupancy_decay, every=config.refresh_every, device=device
-        )
+        self.occupancy = OccupancyGrid(config.occupancy, decay=config.occupancy_decay, every=config.refresh_every, device=device)
         self.to(device)
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -51,7 +51,9 @@ def test_numba_equals_torch_in_values_and_gradients(config: GridConfig, levels: 
     for name in plain:
         scale = plain[name].abs().max()
         assert scale > 0, name
-        torch.testing.assert_close(fast[name] / scale, plain[name] / scale, atol=1e-5, rtol=0, msg=lambda m, name=name: f"{name}: {m}")
+        torch.testing.assert_close(
+            fast[name] / scale, plain[name] / scale, atol=1e-5, rtol=0, msg=lambda m, name=name: f"{name}: {m}"
+        )
 
 
 def test_the_borders_of_the_cube_belong_to_the_grid() -> None:

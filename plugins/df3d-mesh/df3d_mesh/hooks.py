@@ -17,6 +17,4 @@ _FORMATS = (
 @hookimpl
 def df3d_exporters() -> Iterable[ExporterPlugin]:
     for name, summary, kind in _FORMATS:
-        yield ExporterPlugin(
-            name=name, summary=summary, config=NoConfig, target=f"df3d_mesh.{name}:{kind}", suffixes=(f".{name}",)
-        )
+        yield ExporterPlugin(name=name, summary=summary, config=NoConfig, target=f"df3d_mesh.{name}:{kind}", suffixes=(f".{name}",))

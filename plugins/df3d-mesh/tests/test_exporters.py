@@ -19,7 +19,7 @@ from df3d.plugin import NoConfig
 from df3d.types import Asset, Material, Mesh
 
 
-@pytest.fixture()
+@pytest.fixture
 def asset() -> Asset:
     """A box with a texture whose rows tell top from bottom: red above, blue below."""
     box = trimesh.creation.box((0.6, 1.0, 0.4))
@@ -68,7 +68,9 @@ def test_the_khronos_validator_has_nothing_to_say(asset: Asset, tmp_path: Path, 
         "const v=require('gltf-validator');v.validateBytes(new Uint8Array(require('fs').readFileSync(process.argv[1])))"
         ".then(r=>console.log(JSON.stringify(r.issues)))"
     )
-    done = subprocess.run(["node", "-e", script, str(tmp_path / "a.glb")], cwd=validator, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["node", "-e", script, str(tmp_path / "a.glb")], cwd=validator, capture_output=True, text=True, check=True
+    )
     issues = json.loads(done.stdout)
     assert (issues["numErrors"], issues["numWarnings"]) == (0, 0), issues["messages"]
 
@@ -77,7 +79,9 @@ def test_the_khronos_validator_has_nothing_to_say(asset: Asset, tmp_path: Path, 
 def validator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which node finds the Khronos glTF validator."""
     folder = tmp_path_factory.mktemp("validator")
-    subprocess.run(["npm", "install", "--silent", "--no-audit", "gltf-validator@2.0.0-dev.3.10"], cwd=folder, check=True, timeout=300)
+    subprocess.run(
+        ["npm", "install", "--silent", "--no-audit", "gltf-validator@2.0.0-dev.3.10"], cwd=folder, check=True, timeout=300
+    )
     return folder
 
 

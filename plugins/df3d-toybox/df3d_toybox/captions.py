@@ -160,5 +160,3 @@ def _with_article(thing: Thing) -> str:
 
 
 _KNOWN = frozenset((*COLOR_NAMES, *NOUN_NAMES, *RELATIONS))
-
-

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from df3d.config import option
 from df3d_diffusion.config import DistillationConfig
+
+from df3d.config import option
 
 
 @dataclass(frozen=True, kw_only=True)

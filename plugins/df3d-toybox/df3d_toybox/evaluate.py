@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor
-
 from df3d_diffusion.conditioning import camera_features
 from df3d_diffusion.denoiser import Denoiser
 from df3d_diffusion.loading import load
+from PIL import Image
+from torch import Tensor
+
 from df3d_toybox.captions import NOUN_NAMES, Caption, Thing
 from df3d_toybox.guidance import wording
 from df3d_toybox.train import draw

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from df3d.prompt import View
 from df3d_diffusion.loading import load
 from df3d_diffusion.sds import Distillation
+
+from df3d.prompt import View
 from df3d_toybox.captions import BLANK, SLOTS, read
 from df3d_toybox.config import ToyboxConfig
 from df3d_toybox.model import FOLDER

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from df3d_diffusion.conditioning import CAMERA_FEATURES
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
-from df3d_diffusion.conditioning import CAMERA_FEATURES
 from df3d_toybox.captions import BLANK, COLOR_NAMES, NOUN_NAMES, RELATIONS, SLOTS, VIEWS
 
 TEXT_WIDTH = 128
@@ -97,8 +97,6 @@ def create() -> ToyboxModel:
     return ToyboxModel(
         unet=unet,
         text_encoder=CLIPTextModel(text),
-        tokenizer=PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer, model_max_length=SLOTS, pad_token=BLANK, unk_token=BLANK
-        ),
+        tokenizer=PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=SLOTS, pad_token=BLANK, unk_token=BLANK),
         scheduler=DDPMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction"),
     )

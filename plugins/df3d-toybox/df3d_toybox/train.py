@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from df3d_diffusion.conditioning import camera_features, class_labels
+from df3d_diffusion.pixel import unshuffle
 from torch import Tensor, nn
 
 from df3d import cameras, checkpoint, cpu
 from df3d.prompt import ViewConfig
-from df3d_diffusion.conditioning import CAMERA_FEATURES, camera_features, class_labels
-from df3d_diffusion.pixel import unshuffle
 from df3d_toybox.captions import BLANK, SLOTS
 from df3d_toybox.model import SIZE, UNSHUFFLE, ToyboxModel, create
 from df3d_toybox.world import render, scene
@@ -100,8 +100,9 @@ def draw_timesteps(count: int, steps: int, generator: torch.Generator) -> Tensor
     return (torch.where(noisy, 0.25 + 0.75 * share, 0.25 * share) * steps).long().clamp(max=steps - 1)
 
 
-def train(config: TrainConfig, folder: Path, *, device: str = "cpu", compiled: bool = True, report_every: int = 50,
-          save_every: int = 1000) -> Iterator[Progress]:
+def train(
+    config: TrainConfig, folder: Path, *, device: str = "cpu", compiled: bool = True, report_every: int = 50, save_every: int = 1000
+) -> Iterator[Progress]:
     """Train in `folder`, going on from its checkpoint; the averaged weights are left in `folder/model`."""
     cpu.keep_freed_memory()
     torch.manual_seed(config.seed)
@@ -150,11 +151,19 @@ def train(config: TrainConfig, folder: Path, *, device: str = "cpu", compiled: b
             since = time.perf_counter()
         if done % save_every == 0 or done == config.steps:
             _save(state, networks, average, optimizer, done, seconds)
-            card = {"steps": done, "training_seconds": round(seconds), "torch": torch.__version__, "device": device, **asdict(config)}
+            card = {
+                "steps": done,
+                "training_seconds": round(seconds),
+                "torch": torch.__version__,
+                "device": device,
+                **asdict(config),
+            }
             _save_average(model, networks, average, folder / "model", card)
 
 
-def _save(path: Path, networks: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, step: int, seconds: float) -> None:
+def _save(
+    path: Path, networks: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, step: int, seconds: float
+) -> None:
     tensors = {f"network.{k}": v for k, v in networks.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.items()}
     tensors |= {f"optimizer.{k}": v for k, v in checkpoint.optimizer_tensors(optimizer).items()}
@@ -163,7 +172,10 @@ def _save(path: Path, networks: nn.Module, average: dict[str, Tensor], optimizer
 
 def _restore(path: Path, networks: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> tuple[int, float]:
     tensors, metadata = checkpoint.read(path)
-    part = {name: {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(name + ".")} for name in ("network", "average", "optimizer")}
+    part = {
+        name: {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(name + ".")}
+        for name in ("network", "average", "optimizer")
+    }
     networks.load_state_dict(part["network"])
     for name, tensor in average.items():
         tensor.copy_(part["average"][name])

@@ -49,7 +49,7 @@ def test_a_picture_of_a_solid_agrees_with_its_mesh_and_its_inside(kind: int, tap
     views = orbit(3, elevation=25.0, fov_y=render.FOV_Y, size=24)
     images = render.render([render.pack([solid])] * 3, views.pose.numpy(), size=24, samples=1)
     origins, directions = (t.reshape(-1, 3).numpy().astype(np.float64) for t in rays(views))
-    hit, ray, triangle = mesh.ray.intersects_location(origins, directions, multiple_hits=False)
+    _hit, ray, triangle = mesh.ray.intersects_location(origins, directions, multiple_hits=False)
     truth = np.zeros(len(origins), bool)
     truth[ray] = True
     drawn = images[..., 3].reshape(-1) > 0.5

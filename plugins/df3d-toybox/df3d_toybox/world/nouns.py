@@ -7,6 +7,7 @@ with two faces can be seen and counted.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -401,7 +402,7 @@ def mug(color: Color, vary: Vary) -> Parts:
     from math import cos, radians, sin
 
     ring = [(wide + 0.34 * sin(radians(a)) - 0.04, tall + 0.7 * tall * cos(radians(a)) * 0.8, 0) for a in range(0, 181, 30)]
-    for start, end in zip(ring, ring[1:], strict=False):
+    for start, end in itertools.pairwise(ring):
         p.tube(start, end, 0.1, color)
         p.ball(end, 0.1, color)
     return p

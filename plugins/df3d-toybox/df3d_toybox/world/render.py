@@ -32,7 +32,9 @@ class Scene:
 
 def pack(solids: list[Solid]) -> Scene:
     axes = np.stack([s.axes for s in solids]).astype(np.float32)
-    spread = np.array([math.sqrt(3.0) if s.kind == BLOCK else 1.0 if s.kind in (ELLIPSOID, DOME) else math.sqrt(2.0) for s in solids])
+    spread = np.array(
+        [math.sqrt(3.0) if s.kind == BLOCK else 1.0 if s.kind in (ELLIPSOID, DOME) else math.sqrt(2.0) for s in solids]
+    )
     norm = np.linalg.norm(axes, ord=2, axis=(1, 2))
     widest = np.array([max(1.0, *s.taper) for s in solids])
     return Scene(
@@ -91,10 +93,10 @@ def _draw(kind, center, axes, inverse, reach, look, pose, half, samples, image):
             rght = hi_x / (near if hi_x > 0 else far)
             bott = lo_y / (near if lo_y < 0 else far)
             topp = hi_y / (near if hi_y > 0 else far)
-            x0 = max(0, int(math.floor((left + half) / pixel)))
-            x1 = min(n, int(math.ceil((rght + half) / pixel)) + 1)
-            y0 = max(0, int(math.floor((half - topp) / pixel)))
-            y1 = min(n, int(math.ceil((half - bott) / pixel)) + 1)
+            x0 = max(0, math.floor((left + half) / pixel))
+            x1 = min(n, math.ceil((rght + half) / pixel) + 1)
+            y0 = max(0, math.floor((half - topp) / pixel))
+            y1 = min(n, math.ceil((half - bott) / pixel) + 1)
         m = inverse[p]
         ox = -(m[0, 0] * rel[0] + m[0, 1] * rel[1] + m[0, 2] * rel[2])
         oy = -(m[1, 0] * rel[0] + m[1, 1] * rel[1] + m[1, 2] * rel[2])
@@ -145,15 +147,14 @@ def _hit(kind, ox, oy, oz, dx, dy, dz, taper_x, taper_z):
             return miss, 0.0, 0.0, 0.0
         root = math.sqrt(disc)
         t = (-b - root) / a
-        if kind == 1:
-            if t <= 0.0 or oy + t * dy < 0.0:
-                if dy <= 0.0:
-                    return miss, 0.0, 0.0, 0.0
-                t = -oy / dy  # through the flat bottom
-                x, z = ox + t * dx, oz + t * dz
-                if t <= 0.0 or x * x + z * z > 1.0:
-                    return miss, 0.0, 0.0, 0.0
-                return t, 0.0, -1.0, 0.0
+        if kind == 1 and (t <= 0.0 or oy + t * dy < 0.0):
+            if dy <= 0.0:
+                return miss, 0.0, 0.0, 0.0
+            t = -oy / dy  # through the flat bottom
+            x, z = ox + t * dx, oz + t * dz
+            if t <= 0.0 or x * x + z * z > 1.0:
+                return miss, 0.0, 0.0, 0.0
+            return t, 0.0, -1.0, 0.0
         if t <= 0.0:
             return miss, 0.0, 0.0, 0.0
         return t, ox + t * dx, oy + t * dy, oz + t * dz

@@ -10,9 +10,7 @@ from df3d_toybox.world.shapes import Parts
 
 RADIUS = 0.85  # every object is centred at the origin and touches this ball
 SUPPORTS = ("table", "surfboard", "chair", "sofa", "car", "truck", "boat", "horse", "elephant")
-WEARERS = tuple(
-    "dog cat horse pig rabbit elephant bird duck penguin peacock fish snowman robot mushroom".split()
-)  # nouns with a head
+WEARERS = tuple("dog cat horse pig rabbit elephant bird duck penguin peacock fish snowman robot mushroom".split())
 
 
 def build(caption: Caption, rng: np.random.Generator | None = None) -> Parts:
@@ -68,8 +66,7 @@ def _stand(rider: Parts, base: Parts) -> Parts:
     scale = 2.4 * np.sqrt(half_width * half_length) / max(size[0], size[2], 0.6 * size[1])
     foot = 0.5 * (rider_low + rider_high)
     foot[1] = rider_low[1]
-    joined = Parts(base + rider.moved(scale, np.array((x, y - 0.02, z)) - scale * foot))
-    return joined
+    return Parts(base + rider.moved(scale, np.array((x, y - 0.02, z)) - scale * foot))
 
 
 def _wear(wearer: Parts, hat: Parts) -> Parts:
