@@ -31,7 +31,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file}, file.metadata() or {}
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise RunError(
             f"checkpoint `{path}` cannot be read: {error}", "delete that file to go on from the one before it, or use --fresh"

@@ -8,7 +8,6 @@ Compiled code is kept between runs in a folder that is known to be writable.
 from __future__ import annotations
 
 import ctypes
-import itertools
 import os
 import sys
 import tempfile
@@ -64,7 +63,8 @@ def first_time() -> bool:
     return True
 
 
-kernel = numba.njit(nogil=True, cache=True, fastmath={"contract", "arcp", "nsz", "reassoc"}, error_model="numpy")
+# No fastmath: it lets one kernel round differently from run to run, by where its arrays happen to lie in memory.
+kernel = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 
 @cache
@@ -86,8 +86,8 @@ def split(count: int, work: Callable[[int, int], object], *, least: int = 1) -> 
     The caller's thread takes a part too. `work` must write to places that no other part writes to.
     """
     parts = max(1, min(threads(), count // max(least, 1)))
-    bounds = [count * i // parts for i in range(parts + 1)]
-    waiting = [_pool().submit(work, start, stop) for start, stop in itertools.pairwise(bounds)]
-    work(bounds[0], bounds[1])
+    bounds = [(count * i // parts, count * (i + 1) // parts) for i in range(parts)]
+    waiting = [_pool().submit(work, *others) for others in bounds[1:]]
+    work(*bounds[0])
     for future in waiting:
         future.result()

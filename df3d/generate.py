@@ -14,6 +14,7 @@ from df3d.compose import Parts, StagePlan, check_prompt, compose
 from df3d.errors import Stopped
 from df3d.events import (
     Event,
+    Exporting,
     Notice,
     Previewed,
     RunFinished,
@@ -78,7 +79,10 @@ def generate(
     field, renderer = fields[plans[-1].name], plans[-1].build_renderer(device=device)
     renderer.refresh(field, Step(0, 1))
     files = yield from export(field, recipe.export, catalog, run.path / "asset", provenance=origin(run.manifest()))
-    yield from (Previewed(path) for path in pictures.turntable(field, renderer, run.path, device=device))
+    if recipe.export.turntable:
+        yield Exporting("turntable")
+        for path in pictures.turntable(field, renderer, run.path, device=device, size=recipe.export.turntable):
+            yield Previewed(path)
     seconds = time.perf_counter() - started
     run.update_manifest({"status": "finished", "asset": files[0].name, "seconds": round(seconds, 1)})
     yield RunFinished(run.path, files[0], seconds, tuple(str(path) for path in files))

@@ -72,4 +72,5 @@ class ExportConfig:
     threshold: float | None = option(None, "density of the surface; found from the field when not given")
     faces: int = option(20_000, "triangles to simplify to; 0 keeps all")
     texture_size: int = option(1024, "height and width of the texture, pixels")
+    turntable: int = option(256, "height and width of the pictures at the end, pixels; 0 for none")
     keep: float = option(0.02, "loose pieces smaller than this share of the largest are removed")

@@ -31,7 +31,7 @@ def to_bytes(images: Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def turntable(field: Field, renderer: Renderer, folder: Path, *, device: str, size: int = 256, frames: int = 24) -> list[Path]:
+def turntable(field: Field, renderer: Renderer, folder: Path, *, device: str, size: int, frames: int = 24) -> list[Path]:
     """Write `turntable.webp` (animated) and `sheet.png` (8 views from azimuth 0 in steps of 45 degrees)."""
     views = orbit(frames, size=size).to(device)
     images = torch.cat([renderer.render(field, views[i : i + 1]).rgb for i in range(frames)])

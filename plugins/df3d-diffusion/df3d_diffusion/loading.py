@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
+import transformers
 
 from df3d.errors import ModelError
 from df3d_diffusion.denoiser import Denoiser
@@ -20,6 +22,8 @@ def load(model: str, *, device: str, dtype: str = "auto") -> Denoiser:
 
     Raises ModelError, naming what is missing, when it is not a pipeline folder.
     """
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
     folder = Path(model)
     index = _index(folder, model)
     precision = DTYPES[dtype] if dtype != "auto" else torch.bfloat16 if device == "cpu" else torch.float16
@@ -58,9 +62,6 @@ def _index(folder: Path, model: str) -> dict[str, Any]:
 
 def _part(folder: Path, name: str, dtype: torch.dtype) -> Any:
     """One component, by the class its own configuration names."""
-    import diffusers
-    import transformers
-
     path = folder / name
     try:
         if name == "scheduler":
@@ -82,8 +83,6 @@ def _part(folder: Path, name: str, dtype: torch.dtype) -> Any:
 
 def _text_encoder(path: Path) -> Any:
     """The encoder class: CLIP's text half for Stable Diffusion, T5's encoder for DeepFloyd IF."""
-    import transformers
-
     names = json.loads((path / "config.json").read_text(encoding="utf-8")).get("architectures") or ["CLIPTextModel"]
     known = ("CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel")
     if names[0] not in known:

@@ -63,16 +63,16 @@ def _forward(density, values, offsets, total, opacity, weights, step, start, sto
     one = np.float32(1.0)
     for r in range(start, stop):
         transmittance = one
-        for c in range(values.shape[1]):
-            total[r, c] = 0.0
         for i in range(offsets[r], offsets[r + 1]):
             left = transmittance * np.exp(-density[i] * step)
-            w = transmittance - left
-            weights[i] = w
+            weights[i] = transmittance - left
             transmittance = left
-            for c in range(values.shape[1]):
-                total[r, c] += w * values[i, c]
         opacity[r] = one - transmittance
+        for c in range(values.shape[1]):
+            color = np.float32(0.0)
+            for i in range(offsets[r], offsets[r + 1]):
+                color += weights[i] * values[i, c]
+            total[r, c] = color
 
 
 @kernel
