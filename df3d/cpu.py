@@ -64,7 +64,7 @@ def first_time() -> bool:
 
 
 # No fastmath: it lets one kernel round differently from run to run, by where its arrays happen to lie in memory.
-kernel = numba.njit(nogil=True, cache=True, error_model="numpy")
+kernel = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 
 
 @cache
