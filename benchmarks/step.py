@@ -1,0 +1,60 @@
+"""What a whole SDS step of the toybox recipe costs, beside the bare diffusion forward of the same batch, in one run.
+
+    python benchmarks/step.py [--steps 60] [--prompt "a red car"]
+
+The field is first optimised for --warm steps, so that it has the samples of a shape and not of an empty start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import torch
+
+from df3d import cameras, cpu, recipe
+from df3d.catalog import Catalog
+from df3d.compose import compose
+from df3d.generate import advance
+from df3d.prompt import Prompt
+from df3d.schedule import Step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prompt", default="a red car")
+    parser.add_argument("--warm", type=int, default=250)
+    parser.add_argument("--steps", type=int, default=60)
+    options = parser.parse_args()
+    cpu.keep_freed_memory()
+    catalog = Catalog.discover()
+    plan = compose(recipe.find("toybox", catalog), catalog)[0][0]
+    parts = plan.build(device="cpu", start_from=None, seed=0)
+    encoded = parts.guidance.encode(Prompt(options.prompt))
+    total = plan.recipe.steps
+    denoiser = parts.guidance.denoiser  # type: ignore[attr-defined]
+    views = cameras.sample(plan.recipe.cameras, Step(0, total))
+    noisy = torch.randn(2 * len(views), 3, 64, 64)
+    text = encoded.negative.expand(len(noisy), -1, -1)
+    camera = torch.zeros(len(noisy), 8)
+    timestep = torch.full((len(noisy),), 500)
+
+    for index in range(options.warm):
+        advance(plan, parts, encoded, Step(index, total, plan.name), "cpu")
+    whole, bare = [], []
+    for index in range(options.warm, options.warm + options.steps):
+        start = time.perf_counter()
+        advance(plan, parts, encoded, Step(index, total, plan.name), "cpu")
+        middle = time.perf_counter()
+        denoiser.predict(noisy, timestep, text, camera)
+        whole.append(middle - start)
+        bare.append(time.perf_counter() - middle)
+    ratio = statistics.median(a / b for a, b in zip(whole, bare, strict=True))
+    print(f"{len(views)} views, guided; median of {options.steps} steps after {options.warm}, {cpu.threads()} threads")
+    print(f"whole step {statistics.median(whole) * 1e3:.0f} ms, bare forward {statistics.median(bare) * 1e3:.0f} ms")
+    print(f"step / forward: {ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main()
