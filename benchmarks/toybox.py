@@ -85,11 +85,8 @@ def generated(prompt: str, folder: Path, settings: list[str], catalog: Catalog) 
     plans, full = compose(chosen, catalog)
     run = RunDir.open(folder / default_path(prompt, 0).name, prompt=prompt, recipe=full, seed=0)
     try:
-        if run.path.joinpath("run.json").exists() and run.manifest().get("status") == "finished":
-            pass
-        else:
-            for event in generate(full, Prompt(prompt), run, catalog):
-                run.log(event)
+        for event in generate(full, Prompt(prompt), run, catalog):
+            run.log(event)
         plan = plans[-1]
         field = plan.field.build(device="cpu", start_from=None)
         run.restore_field(plan.name, field)

@@ -46,12 +46,17 @@ def generate(
     seed: int = 0,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
-    """Take a prompt to an asset in the folder of `run`. Yields events and prints nothing.
+    """Take a prompt to an asset in the folder of `run`; one that is finished is left as it is.
+
+    Yields events and prints nothing.
 
     Between two steps `stop()` is asked whether to save a checkpoint and raise Stopped.
     """
     started = time.perf_counter()
     cpu.keep_freed_memory()
+    if (asset := run.asset()) is not None:
+        yield RunFinished(run.path, asset, 0.0, (str(asset),))
+        return
     plans, recipe = compose(recipe, catalog)
     notes = check_prompt(plans, prompt.text)
     run.write_text("run.toml", recipe.toml())

@@ -111,6 +111,12 @@ class RunDir:
             raise RunError(f"`{self.path / 'run.json'}` is damaged: not a table", "start anew with --fresh")
         return manifest
 
+    def asset(self) -> Path | None:
+        """The asset of a finished run."""
+        manifest = self.manifest() if (self.path / "run.json").exists() else {}
+        asset = self.path / str(manifest.get("asset", ""))
+        return asset if manifest.get("status") == "finished" and asset.is_file() else None
+
     def update_manifest(self, values: Mapping[str, Any]) -> None:
         old = self.manifest() if (self.path / "run.json").exists() else {}
         self.write_text("run.json", json.dumps({**old, **values}, indent=2, ensure_ascii=False) + "\n")

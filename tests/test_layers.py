@@ -16,7 +16,7 @@ LAYERS = [
     {"compose", "surface", "texture", "pictures"},
     {"rundir", "export", "reporters"},
     {"generate"},
-    {"cli"},
+    {"cli", "testing"},
 ]
 
 

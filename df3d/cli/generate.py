@@ -17,6 +17,8 @@ from df3d.prompt import Prompt
 from df3d.rundir import RunDir, default_path
 
 if TYPE_CHECKING:
+    from df3d.catalog import Catalog
+    from df3d.recipe import Recipe
     from df3d.reporters import Reporter
 
 
@@ -56,52 +58,52 @@ def generate(
         raise RunError(f"there is no run to resume in `{path}`", "leave out --resume to start one")
     where = check_device(device)
     run = RunDir.open(path, prompt=wanted.text, recipe=full, seed=seed, fresh=resume is False)
+    talk = not (json or quiet)
     if note and not quiet:
         print(f"note: {note}", file=sys.stderr)
     try:
-        _follow(full, wanted, run, context, where, seed, _reporter(json, quiet), print_path=not json)
+        asset = _follow(full, wanted, run, catalog, _reporter(json, quiet), device=where, seed=seed, talk=talk)
+    except (Stopped, KeyboardInterrupt):
+        print(f"stopped; run the same command again to go on from {run.path}", file=sys.stderr)
+        raise typer.Exit(130) from None
     finally:
         run.close()
+    if not json:
+        print(asset)
 
 
-def _follow(recipe, prompt, run, context, device, seed, reporter, *, print_path: bool) -> None:  # type: ignore[no-untyped-def]
+def _follow(
+    recipe: Recipe, prompt: Prompt, run: RunDir, catalog: Catalog, reporter: Reporter, *, device: str, seed: int, talk: bool
+) -> Path:
+    """Tell the story to everybody who listens; returns the asset.
+
+    The first Ctrl-C or SIGTERM ends the run after its step with a checkpoint, the second one ends it at once.
+    """
     from df3d.events import RunFinished
-    from df3d.generate import generate as tell
+    from df3d.generate import generate as story
 
-    catalog = catalog_of(context)
     stop = threading.Event()
 
     def ask_to_stop(number: int, frame: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        if not isinstance(reporter, _silent()):
+        if talk:
             print("stopping after this step; once more to stop at once", file=sys.stderr)
 
     handlers = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    asset = None
     try:
         with reporter:
-            for event in tell(recipe, prompt, run, catalog, device=device, seed=seed, stop=stop.is_set):
+            for event in story(recipe, prompt, run, catalog, device=device, seed=seed, stop=stop.is_set):
                 run.log(event)
                 catalog.on_event(event)
                 reporter(event)
                 if isinstance(event, RunFinished):
-                    asset = event.asset
-    except (Stopped, KeyboardInterrupt):
-        print(f"stopped; run the same command again to go on from {run.path}", file=sys.stderr)
-        raise typer.Exit(130) from None
+                    return event.asset
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    if print_path:
-        print(asset)
-
-
-def _silent() -> tuple[type, ...]:
-    from df3d.reporters import JsonReporter, QuietReporter
-
-    return JsonReporter, QuietReporter
+    raise AssertionError("a story ends with RunFinished")
 
 
 def _reporter(json: bool, quiet: bool) -> Reporter:

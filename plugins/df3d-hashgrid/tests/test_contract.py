@@ -1,0 +1,11 @@
+from df3d.testing import FieldContract, RendererContract
+
+
+class TestHashGrid(FieldContract):
+    name = "hashgrid"
+    options = {"levels": 4, "log2_table": 10, "hidden": 16}
+
+
+class TestRayMarch(RendererContract):
+    name = "raymarch"
+    options = {"samples": 64, "occupancy": 32}

@@ -1,0 +1,5 @@
+from df3d.testing import GuidanceContract
+
+
+class TestToybox(GuidanceContract):
+    name = "toybox"
