@@ -8,6 +8,7 @@ Compiled code is kept between runs in a folder that is known to be writable.
 from __future__ import annotations
 
 import ctypes
+import getpass
 import os
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from pathlib import Path
 def cache_folder() -> Path:
     """Where df3d keeps what it can make again: `DF3D_CACHE`, the user's cache folder, or a temporary one."""
     home = os.environ.get("DF3D_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "df3d")
-    for folder in (Path(home).expanduser(), Path(tempfile.gettempdir()) / f"df3d-{os.getuid()}"):
+    for folder in (Path(home).expanduser(), Path(tempfile.gettempdir()) / f"df3d-{getpass.getuser()}"):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
@@ -33,6 +34,16 @@ def cache_folder() -> Path:
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))  # read once, when numba is imported
 
 import numba  # noqa: E402
+
+
+def peak_memory_mib() -> int | None:
+    """The most memory this process has held, MiB; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    scale = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // scale
 
 
 def keep_freed_memory() -> None:

@@ -89,7 +89,14 @@ def generate(
         for path in pictures.turntable(field, renderer, run.path, device=device, size=recipe.export.turntable):
             yield Previewed(path)
     seconds = time.perf_counter() - started
-    run.update_manifest({"status": "finished", "asset": files[0].name, "seconds": round(seconds, 1)})
+    run.update_manifest(
+        {
+            "status": "finished",
+            "asset": files[0].name,
+            "seconds": round(seconds, 1),
+            "peak_memory_mib": cpu.peak_memory_mib() if device == "cpu" else torch.cuda.max_memory_allocated(device) >> 20,
+        }
+    )
     yield RunFinished(run.path, files[0], seconds, tuple(str(path) for path in files))
 
 
