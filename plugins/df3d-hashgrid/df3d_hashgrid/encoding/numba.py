@@ -1,6 +1,7 @@
 """The hash encoding as fused CPU kernels, parallel over points going forward and over levels going back.
 
-No two threads ever write one row of the table, so results do not depend on the number of threads.
+No two threads ever write one row of the table, so results do not depend on the number of threads. `lanes` is a tuple as
+long as a level has features: numba compiles a kernel for each length, with loops of that length written out.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ class _Encode(Function):
         ctx.save_for_backward(points, table)
         ctx.layout = resolutions, offsets, levels
         features = torch.empty(len(points), len(resolutions) * table.shape[1])
+        lanes = (0,) * table.shape[1]
         p, t, out = points.numpy(), _flat(table), features.numpy()
-        split(len(p), lambda start, stop: _forward(p, t, resolutions, offsets, levels, out, start, stop), least=_LEAST)
+        split(len(p), lambda start, stop: _forward(p, t, resolutions, offsets, levels, out, lanes, start, stop), least=_LEAST)
         return features
 
     @staticmethod
@@ -54,8 +56,9 @@ class _Encode(Function):
         points, table = ctx.saved_tensors
         resolutions, offsets, levels = ctx.layout
         gradient = torch.zeros_like(table)
+        lanes = (0,) * table.shape[1]
         p, g, out = points.numpy(), cotangent.contiguous().numpy(), _flat(gradient)
-        split(levels, lambda start, stop: _backward(p, g, resolutions, offsets, out, start, stop))
+        split(levels, lambda start, stop: _backward(p, g, resolutions, offsets, out, lanes, start, stop))
         return None, gradient, None, None, None
 
 
@@ -69,8 +72,9 @@ class _Gradient(Function):
         ctx.save_for_backward(points, cotangent, table)
         ctx.layout = resolutions, offsets, levels
         result = torch.empty(len(points), 3)
+        lanes = (0,) * table.shape[1]
         p, c, t, out = points.numpy(), cotangent.detach().numpy(), _flat(table), result.numpy()
-        split(len(p), lambda start, stop: _gradient(p, c, t, resolutions, offsets, levels, out, start, stop), least=_LEAST)
+        split(len(p), lambda start, stop: _gradient(p, c, t, resolutions, offsets, levels, out, lanes, start, stop), least=_LEAST)
         return result
 
     @staticmethod
@@ -80,9 +84,10 @@ class _Gradient(Function):
         resolutions, offsets, levels = ctx.layout
         to_cotangent = torch.zeros_like(cotangent)
         to_table = torch.zeros_like(table)
+        lanes = (0,) * table.shape[1]
         p, v, t, c = points.numpy(), direction.contiguous().numpy(), _flat(table), cotangent.detach().numpy()
         out_c, out_t = to_cotangent.numpy(), _flat(to_table)
-        split(levels, lambda start, stop: _gradient_backward(p, c, v, t, resolutions, offsets, out_c, out_t, start, stop))
+        split(levels, lambda start, stop: _gradient_backward(p, c, v, t, resolutions, offsets, out_c, out_t, lanes, start, stop))
         return None, to_cotangent, to_table, None, None, None
 
 
@@ -171,9 +176,9 @@ def _scatter(w, at, f, given, out):
 
 
 @kernel
-def _forward(points, table, resolutions, offsets, levels, out, start, stop):
+def _forward(points, table, resolutions, offsets, levels, out, lanes, start, stop):
     one = np.float32(1.0)
-    features = out.shape[1] // resolutions.shape[0]
+    features = len(lanes)
     for level in range(resolutions.shape[0]):
         column = level * features
         if level >= levels:
@@ -191,9 +196,9 @@ def _forward(points, table, resolutions, offsets, levels, out, start, stop):
 
 
 @kernel
-def _backward(points, cotangent, resolutions, offsets, out, start, stop):
+def _backward(points, cotangent, resolutions, offsets, out, lanes, start, stop):
     one = np.float32(1.0)
-    features = cotangent.shape[1] // resolutions.shape[0]
+    features = len(lanes)
     for level in range(start, stop):
         column = level * features
         cells, side, rows, hashed = _level(level, resolutions, offsets)
@@ -208,8 +213,8 @@ def _backward(points, cotangent, resolutions, offsets, out, start, stop):
 
 
 @kernel
-def _gradient(points, cotangent, table, resolutions, offsets, levels, out, start, stop):
-    features = cotangent.shape[1] // resolutions.shape[0]
+def _gradient(points, cotangent, table, resolutions, offsets, levels, out, lanes, start, stop):
+    features = len(lanes)
     one = np.float32(1.0)
     out[start:stop] = 0.0
     for level in range(levels):
@@ -231,8 +236,8 @@ def _gradient(points, cotangent, table, resolutions, offsets, levels, out, start
 
 
 @kernel
-def _gradient_backward(points, cotangent, direction, table, resolutions, offsets, out_cotangent, out_table, start, stop):
-    features = cotangent.shape[1] // resolutions.shape[0]
+def _gradient_backward(points, cotangent, direction, table, resolutions, offsets, out_cotangent, out_table, lanes, start, stop):
+    features = len(lanes)
     for level in range(start, stop):
         column, scale = level * features, np.float32(resolutions[level])
         cells, side, rows, hashed = _level(level, resolutions, offsets)
