@@ -37,7 +37,7 @@ def main() -> None:
     views = cameras.sample(plan.recipe.cameras, Step(0, total))
     noisy = torch.randn(2 * len(views), 3, 64, 64)
     text = encoded.negative.expand(len(noisy), -1, -1)
-    camera = torch.zeros(len(noisy), 8)
+    told = views.twice()
     timestep = torch.full((len(noisy),), 500)
 
     for index in range(options.warm):
@@ -47,7 +47,7 @@ def main() -> None:
         start = time.perf_counter()
         advance(plan, parts, encoded, Step(index, total, plan.name), "cpu")
         middle = time.perf_counter()
-        denoiser.predict(noisy, timestep, text, camera)
+        denoiser.predict(noisy, timestep, text, told)
         whole.append(middle - start)
         bare.append(time.perf_counter() - middle)
     ratio = statistics.median(a / b for a, b in zip(whole, bare, strict=True))

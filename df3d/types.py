@@ -39,7 +39,11 @@ class Cameras:
     def to(self, device: str) -> Cameras:
         return self._map(lambda tensor: tensor.to(device))
 
-    def __getitem__(self, index: slice) -> Cameras:
+    def twice(self) -> Cameras:
+        """Every camera, then every camera again."""
+        return self._map(lambda tensor: tensor.repeat(2, *[1] * (tensor.dim() - 1)))
+
+    def __getitem__(self, index: slice | Tensor) -> Cameras:
         return self._map(lambda tensor: tensor[index])
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Cameras:

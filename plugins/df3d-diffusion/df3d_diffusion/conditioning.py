@@ -1,36 +1,29 @@
-"""How a camera is told to a camera-conditioned model, and how text and camera join in its class embedding."""
+"""How cameras are told to a camera-conditioned model: as a map of rays beside the image."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import torch
 from torch import Tensor
 
-CAMERA_FEATURES = 8
-CAMERA_SCALE = 4.0  # makes eight numbers heard among the hundreds of the text
+from df3d.cameras import rays
+from df3d.types import Cameras
+
+RAY_CHANNELS = 9
 
 
-def camera_features(azimuth: Tensor, elevation: Tensor) -> Tensor:
-    """(V, CAMERA_FEATURES) from angles (V,) in degrees; all zeros stand for an unknown camera.
+def ray_map(cameras: Cameras | None, count: int, size: int) -> Tensor:
+    """(count, RAY_CHANNELS, size, size): for each pixel where it is, and the ray it looks along.
 
-    1, sin az, cos az, sin 2az, cos 2az, sin el, cos el, sin 2el; times CAMERA_SCALE.
+    Channels: x to the right and y up in [-1, 1]; then, all zero for unknown cameras, 1 and the ray's Pluecker
+    coordinates (d, o x d) in world space, d its unit direction and o its origin (arXiv 2106.02634, section 3.1).
     """
-    az, el = torch.deg2rad(azimuth), torch.deg2rad(elevation)
-    features = torch.stack(
-        [
-            torch.ones_like(az),
-            az.sin(),
-            az.cos(),
-            (2 * az).sin(),
-            (2 * az).cos(),
-            el.sin(),
-            el.cos(),
-            (2 * el).sin(),
-        ],
-        dim=-1,
-    )
-    return CAMERA_SCALE * features
-
-
-def class_labels(text: Tensor, camera: Tensor) -> Tensor:
-    """(V, L * D + CAMERA_FEATURES): the token encodings (V, L, D) side by side, then the camera features."""
-    return torch.cat([text.flatten(1), camera.to(text.dtype)], dim=1)
+    axis = (torch.arange(size) + 0.5) * (2.0 / size) - 1.0
+    place = torch.stack([axis.expand(size, size), -axis[:, None].expand(size, size)]).expand(count, -1, -1, -1)
+    if cameras is None:
+        return torch.cat([place, place.new_zeros(count, RAY_CHANNELS - 2, size, size)], dim=1)
+    place = place.to(cameras.pose.device)
+    origins, directions = rays(dataclasses.replace(cameras, height=size, width=size))
+    lines = torch.cat([directions, torch.linalg.cross(origins, directions)], dim=-1).permute(0, 3, 1, 2)
+    return torch.cat([place, torch.ones_like(place[:, :1]), lines], dim=1)

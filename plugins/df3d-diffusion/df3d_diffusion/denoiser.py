@@ -6,6 +6,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from df3d.types import Cameras
+
 
 class Denoiser(Protocol):
     """A frozen text-to-image diffusion model. V images; `latents` are what it noises: pixels, or a VAE's latents."""
@@ -30,6 +32,6 @@ class Denoiser(Protocol):
         """Images (V, H, W, 3) in [0, 1] of latents, for people to look at."""
         ...
 
-    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, camera: Tensor | None) -> Tensor:
-        """The noise in `noisy` (V, C, h, w) at timestep (V,) under text (V, L, D) and camera features (V, K) or None."""
+    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
+        """The noise in `noisy` (V, C, h, w) at timestep (V,) under text (V, L, D), seen from cameras or, None, from anywhere."""
         ...

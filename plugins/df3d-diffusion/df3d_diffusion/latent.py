@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from df3d.types import Cameras
 from df3d_diffusion.pixel import to_noise
 from df3d_diffusion.text import TextEncoder
 
@@ -43,6 +44,6 @@ class LatentDenoiser:
         return (pixels.float().permute(0, 2, 3, 1) * 0.5 + 0.5).clamp(0, 1)
 
     @torch.no_grad()
-    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, camera: Tensor | None) -> Tensor:
+    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
         raw = self.unet(noisy.to(self.unet.dtype), timestep, text.to(self.unet.dtype)).sample.float()
         return to_noise(raw, noisy, self.alphas[timestep], self._prediction)

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from df3d.errors import ModelError
-from df3d_diffusion.conditioning import CAMERA_FEATURES, class_labels
+from df3d.types import Cameras
+from df3d_diffusion.conditioning import RAY_CHANNELS, ray_map
 from df3d_diffusion.text import TextEncoder
 
 
@@ -17,7 +18,7 @@ class PixelDenoiser:
     """A pixel-space pipeline folder.
 
     `layout`, the table `df3d` of its model_index.json, may say `unshuffle` (pixels along an axis that are one position
-    of the UNet) and `camera` (the class embedding takes text and camera, as `conditioning.class_labels` joins them).
+    of the UNet) and `rays` (the UNet takes `conditioning.ray_map` beside the image, and the text in its class embedding).
     """
 
     clip = 1.0
@@ -25,12 +26,12 @@ class PixelDenoiser:
     def __init__(self, *, unet: Any, scheduler: Any, tokenizer: Any, text_encoder: Any, layout: dict[str, Any]) -> None:
         self.unet = unet.to(memory_format=torch.channels_last)
         self.alphas = scheduler.alphas_cumprod.to(unet.device)
-        self.knows_cameras = bool(layout.get("camera", False))
+        self.knows_cameras = bool(layout.get("rays", False))
         self._unshuffle = int(layout.get("unshuffle", 1))
         self._size = unet.config.sample_size * self._unshuffle
         self._prediction = scheduler.config.prediction_type
         self._text = TextEncoder(tokenizer, text_encoder)
-        if unet.config.in_channels != 3 * self._unshuffle**2:
+        if unet.config.in_channels != 3 * self._unshuffle**2 + RAY_CHANNELS * self.knows_cameras:
             raise ModelError(
                 f"the UNet takes {unet.config.in_channels} channels, not the {3 * self._unshuffle**2} of a pixel-space model",
                 "for Stable Diffusion the folder must hold its `vae/` too",
@@ -52,15 +53,15 @@ class PixelDenoiser:
         return (latents.permute(0, 2, 3, 1) * 0.5 + 0.5).clamp(0, 1)
 
     @torch.no_grad()
-    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, camera: Tensor | None) -> Tensor:
-        dtype = self.unet.dtype
-        labels = None
+    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
+        blocks, text = unshuffle(noisy, self._unshuffle), text.to(self.unet.dtype)
+        labels, channels = None, blocks.shape[1]
         if self.knows_cameras:
-            camera = text.new_zeros(len(text), CAMERA_FEATURES) if camera is None else camera
-            labels = class_labels(text, camera.to(text.device)).to(dtype)
-        blocks = unshuffle(noisy, self._unshuffle).to(dtype).contiguous(memory_format=torch.channels_last)
-        raw = self.unet(blocks, timestep, text.to(dtype), class_labels=labels).sample
-        raw = shuffle(raw.float()[:, : blocks.shape[1]], self._unshuffle)  # IF predicts a variance too; it is left out
+            labels = text.flatten(1)
+            blocks = torch.cat([blocks, ray_map(cameras, len(noisy), blocks.shape[-1]).to(blocks)], dim=1)
+        blocks = blocks.to(self.unet.dtype).contiguous(memory_format=torch.channels_last)
+        raw = self.unet(blocks, timestep, text, class_labels=labels).sample
+        raw = shuffle(raw.float()[:, :channels], self._unshuffle)  # IF predicts a variance too; it is left out
         return to_noise(raw, noisy, self.alphas[timestep], self._prediction)
 
 

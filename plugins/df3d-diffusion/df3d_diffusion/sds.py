@@ -21,7 +21,6 @@ from torch import Tensor
 from df3d.prompt import VIEWS, Prompt, View, for_view
 from df3d.schedule import Step
 from df3d.types import Cameras, GuidanceStep, RenderOutput
-from df3d_diffusion.conditioning import CAMERA_FEATURES, camera_features
 from df3d_diffusion.config import DistillationConfig, SdsConfig, Weighting
 from df3d_diffusion.denoiser import Denoiser
 
@@ -80,13 +79,9 @@ class Distillation:
         """Noise under the text and without it, in one batch."""
         config, count = self.config, len(cameras)
         text = torch.cat([encoded.views[view] for view in self._views(cameras)])
-        camera = None
-        if self.denoiser.knows_cameras:
-            known = camera_features(cameras.azimuth, cameras.elevation)
-            camera = known if config.camera else known.new_zeros(count, CAMERA_FEATURES)
-            camera = camera.repeat(2, 1)
+        told = cameras.twice() if config.camera and self.denoiser.knows_cameras else None
         both = torch.cat([text, encoded.negative.expand(count, -1, -1)])
-        prediction = self.denoiser.predict(noisy.repeat(2, 1, 1, 1), timestep.repeat(2), both, camera)
+        prediction = self.denoiser.predict(noisy.repeat(2, 1, 1, 1), timestep.repeat(2), both, told)
         conditional, unconditional = prediction.to(noisy.dtype).chunk(2)
         return conditional, unconditional
 

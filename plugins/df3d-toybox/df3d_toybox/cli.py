@@ -17,6 +17,7 @@ def train(
     batch: int = typer.Option(32, min=2, help="Pictures a step."),
     learning_rate: float = typer.Option(5e-4, min=0.0, help="Of AdamW, after its warm-up."),
     seed: int = typer.Option(0, min=0, help="Seed of every random draw."),
+    start_from: Path | None = typer.Option(None, exists=True, file_okay=False, help="A model folder whose weights to begin with."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, or `auto`."),
     compiled: bool = typer.Option(True, "--compile/--no-compile", help="Compile the network: a minute or two once, then faster."),
 ) -> None:
@@ -32,7 +33,7 @@ def train(
                TextColumn("{task.fields[measures]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("train", total=config.steps, measures="starting")
-        for at in train.train(config, out, device=check_device(device), compiled=compiled):
+        for at in train.train(config, out, start_from=start_from, device=check_device(device), compiled=compiled):
             progress.update(task, completed=at.step, measures=f"loss {at.loss:.4f}  {at.images_per_second:.0f} images/s")
     figures = evaluate.figures(out / "model", picture=out / "samples.png")
     evaluate.add_to_card(out / "model", figures)

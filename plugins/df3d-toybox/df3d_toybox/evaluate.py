@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from df3d_diffusion.conditioning import camera_features
 from df3d_diffusion.denoiser import Denoiser
 from df3d_diffusion.loading import load
 from PIL import Image
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from df3d_toybox.captions import NOUN_NAMES, Caption, Thing
 from df3d_toybox.guidance import wording
-from df3d_toybox.train import draw
+from df3d_toybox.train import draw, views_of
 from df3d_toybox.world import render, scene
 
 AZIMUTHS = (0.0, 90.0, 180.0, -90.0)
@@ -49,7 +48,7 @@ def figures(model: Path, *, picture: Path | None = None, seed: int = 0) -> dict[
 def sample(model: Denoiser, captions: list[Caption], azimuth: Tensor, elevation: Tensor, *, seed: int) -> Tensor:
     """(N, 3, S, S) in [-1, 1]: deterministic DDIM samples (arXiv 2010.02502, equation 12) with guidance."""
     texts = model.encode_text([*(wording(str(caption), None) for caption in captions), wording("", None)])
-    camera = camera_features(azimuth, elevation)
+    views = views_of(azimuth, elevation)
     parts = []
     for part in torch.arange(len(captions)).split(32):
         text = torch.cat([texts[part], texts[-1:].expand(len(part), -1, -1)])
@@ -58,7 +57,7 @@ def sample(model: Denoiser, captions: list[Caption], azimuth: Tensor, elevation:
         for now, after in zip(steps, [*steps[1:], None], strict=True):
             a = model.alphas[now]
             b = torch.ones(()) if after is None else model.alphas[after]
-            noise = model.predict(x.repeat(2, 1, 1, 1), now.expand(2 * len(x)), text, camera[part].repeat(2, 1))
+            noise = model.predict(x.repeat(2, 1, 1, 1), now.expand(2 * len(x)), text, views[part].twice())
             conditional, unconditional = noise.chunk(2)
             guided = unconditional + SCALE * (conditional - unconditional)
             clean = ((x - (1 - a).sqrt() * guided) / a.sqrt()).clamp(-1, 1)

@@ -2,7 +2,7 @@
 
 It denoises 64 x 64 pictures, seen by the UNet as 32 x 32 x 12 (each 2 x 2 block of pixels is one position), and
 predicts v. A caption is six words (`captions.Caption.canonical`); their encodings go to the cross-attention of the
-middle block and, side by side with the camera, into the class embedding.
+middle block and, side by side, to the class embedding. The camera comes as a map of rays beside the image.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from df3d_diffusion.conditioning import CAMERA_FEATURES
+from df3d_diffusion.conditioning import RAY_CHANNELS
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor, nn
@@ -56,10 +56,18 @@ class ToyboxModel:
             "text_encoder": ["transformers", "CLIPTextModel"],
             "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
             "scheduler": ["diffusers", "DDPMScheduler"],
-            "df3d": {"space": "pixel", "image_size": SIZE, "unshuffle": UNSHUFFLE, "camera": True},
+            "df3d": {"space": "pixel", "image_size": SIZE, "unshuffle": UNSHUFFLE, "rays": True},
         }
         (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
         (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+
+
+def read(folder: Path) -> ToyboxModel:
+    """The model that `save` wrote, in float32."""
+    model = create()
+    model.unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    model.text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32)
+    return model
 
 
 def create() -> ToyboxModel:
@@ -82,7 +90,7 @@ def create() -> ToyboxModel:
     )
     unet = UNet2DConditionModel(
         sample_size=SIZE // UNSHUFFLE,
-        in_channels=3 * UNSHUFFLE**2,
+        in_channels=3 * UNSHUFFLE**2 + RAY_CHANNELS,
         out_channels=3 * UNSHUFFLE**2,
         down_block_types=("DownBlock2D",) * 3,
         mid_block_type="UNetMidBlock2DCrossAttn",
@@ -91,8 +99,9 @@ def create() -> ToyboxModel:
         layers_per_block=1,
         attention_head_dim=8,
         cross_attention_dim=TEXT_WIDTH,
+        resnet_time_scale_shift="scale_shift",
         class_embed_type="projection",
-        projection_class_embeddings_input_dim=SLOTS * TEXT_WIDTH + CAMERA_FEATURES,
+        projection_class_embeddings_input_dim=SLOTS * TEXT_WIDTH,
     )
     return ToyboxModel(
         unet=unet,

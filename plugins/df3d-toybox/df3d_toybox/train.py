@@ -5,6 +5,7 @@ Resumable: the same folder goes on where it stopped, and every random draw depen
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -12,14 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from df3d_diffusion.conditioning import camera_features, class_labels
+from df3d_diffusion.conditioning import ray_map
 from df3d_diffusion.pixel import unshuffle
 from torch import Tensor, nn
 
 from df3d import cameras, checkpoint, cpu
 from df3d.prompt import ViewConfig
+from df3d.types import Cameras
 from df3d_toybox.captions import BLANK, SLOTS
-from df3d_toybox.model import SIZE, UNSHUFFLE, ToyboxModel, create
+from df3d_toybox.model import SIZE, UNSHUFFLE, ToyboxModel, create, read
 from df3d_toybox.world import render, scene
 
 VIEWS_PER_OBJECT = 2
@@ -51,7 +53,7 @@ class TrainConfig:
 class Batch:
     images: Tensor  # (B, 3, SIZE, SIZE) in [-1, 1]
     captions: list[str]  # canonical
-    camera: Tensor  # (B, CAMERA_FEATURES)
+    rays: Tensor  # (B, RAY_CHANNELS, SIZE / UNSHUFFLE, SIZE / UNSHUFFLE)
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,14 @@ def draw_batch(config: TrainConfig, step: int) -> Batch:
     azimuth = torch.from_numpy(rng.uniform(-180, 180, config.batch)).float()
     elevation = torch.from_numpy(rng.uniform(*ELEVATION, config.batch)).float()
     images = draw(scenes * VIEWS_PER_OBJECT, azimuth, elevation)
-    camera = camera_features(azimuth, elevation)
+    known, unknown = (ray_map(seen, config.batch, SIZE // UNSHUFFLE) for seen in (views_of(azimuth, elevation), None))
+    blind = torch.from_numpy(rng.random(config.batch) < config.drop_camera)
     words, views = [], ViewConfig()
     for i, caption in enumerate(objects * VIEWS_PER_OBJECT):
-        hidden = rng.random() < config.drop_camera
-        if hidden:
-            camera[i] = 0.0
-        named = rng.random() < (0.75 if hidden else 0.3)
+        named = rng.random() < (0.75 if blind[i] else 0.3)
         view = views.view(float(azimuth[i]), float(elevation[i])) if named else None
         words.append(EMPTY if rng.random() < config.drop_text else caption.canonical(view))
-    return Batch(images, words, camera)
+    return Batch(images, words, torch.where(blind[:, None, None, None], unknown, known))
 
 
 EMPTY = " ".join([BLANK] * SLOTS)
@@ -87,10 +87,15 @@ EMPTY = " ".join([BLANK] * SLOTS)
 
 def draw(scenes: list[render.Scene], azimuth: Tensor, elevation: Tensor) -> Tensor:
     """(V, 3, SIZE, SIZE) in [-1, 1]: scene i as the model is shown it, from angles (V,) in degrees."""
-    full = torch.ones_like(azimuth)
-    views = cameras.look_at(azimuth, elevation, render.DISTANCE * full, render.FOV_Y * full, height=SIZE, width=SIZE)
+    views = views_of(azimuth, elevation)
     pictures = torch.from_numpy(render.render(scenes, views.pose.numpy(), size=SIZE)[..., :3])
     return pictures.permute(0, 3, 1, 2) * 2 - 1
+
+
+def views_of(azimuth: Tensor, elevation: Tensor) -> Cameras:
+    """The cameras of the model's pictures."""
+    full = torch.ones_like(azimuth)
+    return cameras.look_at(azimuth, elevation, render.DISTANCE * full, render.FOV_Y * full, height=SIZE, width=SIZE)
 
 
 def draw_timesteps(count: int, steps: int, generator: torch.Generator) -> Tensor:
@@ -101,12 +106,22 @@ def draw_timesteps(count: int, steps: int, generator: torch.Generator) -> Tensor
 
 
 def train(
-    config: TrainConfig, folder: Path, *, device: str = "cpu", compiled: bool = True, report_every: int = 50, save_every: int = 1000
+    config: TrainConfig,
+    folder: Path,
+    *,
+    start_from: Path | None = None,
+    device: str = "cpu",
+    compiled: bool = True,
+    report_every: int = 50,
+    save_every: int = 1000,
 ) -> Iterator[Progress]:
-    """Train in `folder`, going on from its checkpoint; the averaged weights are left in `folder/model`."""
+    """Train in `folder`, going on from its checkpoint; the averaged weights are left in `folder/model`.
+
+    Without a checkpoint the weights are random, or those of the model folder `start_from`.
+    """
     cpu.keep_freed_memory()
     torch.manual_seed(config.seed)
-    model = create()
+    model = read(start_from) if start_from else create()
     networks = nn.ModuleDict(model.networks()).to(device)
     model.unet.to(memory_format=torch.channels_last)
     average = {name: parameter.detach().clone() for name, parameter in networks.named_parameters()}
@@ -125,11 +140,10 @@ def train(
         noise = torch.randn(clean.shape, generator=generator).to(device)
         timestep = draw_timesteps(len(clean), len(alphas), generator).to(device)
         a, s = alphas[timestep].sqrt()[:, None, None, None], (1 - alphas[timestep]).sqrt()[:, None, None, None]
-        noisy = (a * clean + s * noise).contiguous(memory_format=torch.channels_last)
+        noisy = torch.cat([a * clean + s * noise, batch.rays.to(device)], dim=1).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device, torch.bfloat16):
             text = model.encode(batch.captions)
-            labels = class_labels(text, batch.camera.to(device))
-            predicted = unet(noisy, timestep, text, class_labels=labels, return_dict=False)[0]
+            predicted = unet(noisy, timestep, text, class_labels=text.flatten(1), return_dict=False)[0]
         loss = nn.functional.mse_loss(predicted.float(), a * noise - s * clean)
         for group in optimizer.param_groups:
             group["lr"] = config.rate(step)
@@ -158,6 +172,8 @@ def train(
                 "device": device,
                 **asdict(config),
             }
+            if start_from:
+                card["start_from"] = json.loads((start_from / "card.json").read_text(encoding="utf-8"))
             _save_average(model, networks, average, folder / "model", card)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from df3d_diffusion.conditioning import camera_features
 from df3d_diffusion.loading import load
 from df3d_diffusion.pixel import PixelDenoiser
 from df3d_toybox import evaluate, train
@@ -17,6 +16,7 @@ from df3d_toybox.model import FOLDER, create
 from df3d_toybox.train import EMPTY, TrainConfig, draw_batch
 
 from df3d import checkpoint
+from df3d.cameras import orbit
 
 TINY = TrainConfig(images=8 * 4, batch=4, warmup=2)
 
@@ -49,6 +49,18 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
     assert reports[-1].loss < 0.85 * reports[0].loss
 
 
+def test_training_can_start_from_another_model(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    create().save(tmp_path / "old", card={"steps": 3})
+    config = TrainConfig(images=4, batch=4, learning_rate=0.0)
+    list(train.train(config, tmp_path / "new", start_from=tmp_path / "old", compiled=False))
+    old, new = (load(str(tmp_path / name), device="cpu", dtype="float32") for name in ("old", "new/model"))
+    assert isinstance(old, PixelDenoiser)
+    assert isinstance(new, PixelDenoiser)
+    assert all(torch.equal(a, b) for a, b in zip(old.unet.parameters(), new.unet.parameters(), strict=True))
+    assert json.loads((tmp_path / "new" / "model" / "card.json").read_text())["start_from"] == {"steps": 3}
+
+
 def test_what_is_saved_loads_as_any_pixel_model(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = create()
@@ -59,7 +71,7 @@ def test_what_is_saved_loads_as_any_pixel_model(tmp_path: Path) -> None:
     text = denoiser.encode_text([wording("a red car", None), wording("a red car", "back"), wording("", None)])
     assert text.shape == (3, 6, 128)
     assert not torch.equal(text[0], text[1])
-    camera = camera_features(torch.tensor([0.0]), torch.tensor([0.0]))
+    camera = orbit(1, size=64)
     noisy = torch.randn(1, 3, 64, 64)
     known, unknown = (denoiser.predict(noisy, torch.tensor([500]), text[:1], c) for c in (camera, None))
     assert known.shape == noisy.shape
@@ -72,9 +84,9 @@ def test_batches_hold_what_the_model_is_to_learn() -> None:
     batches = [draw_batch(config, step) for step in range(8)]
     assert torch.equal(batches[0].images, draw_batch(config, 0).images)
     words = [caption for batch in batches for caption in batch.captions]
-    cameras = torch.cat([batch.camera for batch in batches])
+    rays = torch.cat([batch.rays for batch in batches])
     assert 0.05 < sum(word == EMPTY for word in words) / len(words) < 0.2
-    assert 0.25 < float((cameras.abs().sum(1) == 0).float().mean()) < 0.45
+    assert 0.25 < float((rays[:, 2:].abs().sum((1, 2, 3)) == 0).float().mean()) < 0.45
     named = [word.split()[-1] for word in words if word != EMPTY]
     assert {"front", "side", "back", "overhead", "_"} == set(named)
     assert all(batch.images.min() >= -1 and batch.images.max() <= 1 for batch in batches)

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import torch
+from df3d_diffusion.conditioning import RAY_CHANNELS, ray_map
+
+from df3d.cameras import orbit
+
+
+def test_a_ray_map_holds_place_and_line_of_every_pixel() -> None:
+    cameras = orbit(3, elevation=20.0, distance=3.0, size=64)
+    rays = ray_map(cameras, 3, 5)
+    assert rays.shape == (3, RAY_CHANNELS, 5, 5)
+    assert rays[0, 0, 0].tolist() == rays[0, 0, 4].tolist()
+    torch.testing.assert_close(rays[0, 0, 0], torch.tensor([-0.8, -0.4, 0.0, 0.4, 0.8]))
+    torch.testing.assert_close(rays[0, 1, :, 0], torch.tensor([0.8, 0.4, 0.0, -0.4, -0.8]))
+    direction, moment = rays[:, 3:6], rays[:, 6:9]
+    torch.testing.assert_close(direction.norm(dim=1), torch.ones(3, 5, 5))
+    torch.testing.assert_close((direction * moment).sum(1), torch.zeros(3, 5, 5), atol=1e-6, rtol=0)
+    torch.testing.assert_close(moment[:, :, 2, 2], torch.zeros(3, 3), atol=1e-6, rtol=0)  # it looks at the origin
+    torch.testing.assert_close(direction[:, :, 2, 2], -cameras.pose[:, :3, 3] / 3.0)
+
+
+def test_an_unknown_camera_leaves_only_the_place() -> None:
+    unknown = ray_map(None, 2, 4)
+    assert unknown[:, 2:].abs().sum() == 0
+    assert torch.equal(unknown[:, :2], ray_map(orbit(2, size=8), 2, 4)[:, :2])
