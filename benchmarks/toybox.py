@@ -83,7 +83,7 @@ def generated(prompt: str, folder: Path, settings: list[str], catalog: Catalog) 
     """Run the prompt, or take up its run, and draw the field from the benchmark's views."""
     chosen = recipe.override(recipe.find("toybox", catalog), map(parse_setting, settings), catalog)
     plans, full = compose(chosen, catalog)
-    run = RunDir.open(folder / default_path(prompt, 0).name, prompt=prompt, recipe=full, seed=0)
+    run = RunDir.open(folder / default_path(prompt, 0).name, prompt=Prompt(prompt), recipe=full, seed=0)
     try:
         for event in generate(full, Prompt(prompt), run, catalog):
             run.log(event)

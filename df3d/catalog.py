@@ -136,7 +136,11 @@ class Catalog:
                 self._guarded(source, partial(command, app=app))
 
     def on_event(self, event: Any) -> None:
-        self._manager.hook.df3d_on_event(event=event)
+        """Tell every plugin that watches; one that raises is broken from then on, and the run goes on."""
+        for source in self.sources:
+            watch = getattr(source.module, "df3d_on_event", None)
+            if watch is not None:
+                self._guarded(source, partial(watch, event=event))
 
 
 def _extend(folders: list[Path], module: object) -> None:

@@ -8,7 +8,6 @@ Compiled code is kept between runs in a folder that is known to be writable.
 from __future__ import annotations
 
 import ctypes
-import getpass
 import os
 import sys
 import tempfile
@@ -21,12 +20,13 @@ from pathlib import Path
 def cache_folder() -> Path:
     """Where df3d keeps what it can make again: `DF3D_CACHE`, the user's cache folder, or a temporary one."""
     home = os.environ.get("DF3D_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "df3d")
-    for folder in (Path(home).expanduser(), Path(tempfile.gettempdir()) / f"df3d-{getpass.getuser()}"):
+    for folder in (Path(home), Path(tempfile.gettempdir()) / f"df3d-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"):
         try:
+            folder = folder.expanduser()
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 return folder
-        except OSError:
+        except (OSError, RuntimeError):
             continue
     return Path(tempfile.mkdtemp(prefix="df3d-"))
 

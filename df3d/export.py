@@ -17,9 +17,9 @@ from df3d.types import Asset, Material
 
 
 def export(
-    field: Any, config: ExportConfig, catalog: Catalog, stem: Path, *, provenance: Mapping[str, Any]
+    field: Any, config: ExportConfig, catalog: Catalog, path: Path, *, provenance: Mapping[str, Any]
 ) -> Generator[Event, None, list[Path]]:
-    """Write a volume's asset at `stem` with the exporter's suffix; returns every file, the asset first.
+    """Write a volume's asset at `path`, by the exporter of `config.format`; returns every file, the asset first.
 
     Raises EmptyFieldError when the field has no surface.
     """
@@ -33,7 +33,14 @@ def export(
     image = texture.bake(mesh, field, size=config.texture_size)
     yield Exporting(config.format)
     exporter: Exporter = plugin.load()(plugin.config())
-    return exporter.write(Asset(mesh, Material(image), dict(provenance)), stem.with_suffix(plugin.suffixes[0]))
+    return exporter.write(Asset(mesh, Material(image), dict(provenance)), path)
+
+
+def suffix_of(catalog: Catalog, format: str) -> str:
+    """The usual file name ending of a format, with its dot."""
+    plugin = catalog.get("exporter", format)
+    assert isinstance(plugin, ExporterPlugin)
+    return plugin.suffixes[0]
 
 
 def format_of(catalog: Catalog, path: Path) -> str:

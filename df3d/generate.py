@@ -11,7 +11,7 @@ import torch
 from df3d import cameras, checkpoint, cpu, pictures
 from df3d.catalog import Catalog
 from df3d.compose import Parts, StagePlan, check_prompt, compose
-from df3d.errors import Stopped
+from df3d.errors import RunError, Stopped
 from df3d.events import (
     Event,
     Exporting,
@@ -24,9 +24,9 @@ from df3d.events import (
     StageStarted,
     Stepped,
 )
-from df3d.export import export
+from df3d.export import export, suffix_of
 from df3d.interfaces import Field
-from df3d.losses import penalties
+from df3d.losses import finite, penalties
 from df3d.prompt import Prompt
 from df3d.provenance import origin, versions
 from df3d.recipe import Recipe
@@ -59,7 +59,6 @@ def generate(
         return
     plans, recipe = compose(recipe, catalog)
     notes = check_prompt(plans, prompt.text)
-    run.write_text("run.toml", recipe.toml())
     run.update_manifest(
         {
             "prompt": prompt.text,
@@ -71,6 +70,7 @@ def generate(
             "status": "running",
         }
     )
+    run.write_text("run.toml", recipe.toml())
     yield RunStarted(run.path, prompt.text, recipe.name, device, seed, {plan.name: plan.recipe.steps for plan in plans})
     yield from map(Notice, notes)
     if cpu.first_time():
@@ -83,7 +83,13 @@ def generate(
 
     field, renderer = fields[plans[-1].name], plans[-1].build_renderer(device=device)
     renderer.refresh(field, Step(0, 1))
-    files = yield from export(field, recipe.export, catalog, run.path / "asset", provenance=origin(run.manifest()))
+    files = yield from export(
+        field,
+        recipe.export,
+        catalog,
+        run.path / f"asset{suffix_of(catalog, recipe.export.format)}",
+        provenance=origin(run.manifest()),
+    )
     if recipe.export.turntable:
         yield Exporting("turntable")
         for path in pictures.turntable(field, renderer, run.path, device=device, size=recipe.export.turntable):
@@ -128,7 +134,7 @@ def optimise(
         stats = advance(plan, parts, encoded, step, device)
 
         done = index + 1
-        if done - reported >= REPORT_EVERY or done == steps:
+        if done % REPORT_EVERY == 0 or done == steps:
             seconds = (time.perf_counter() - mark) / (done - reported)
             yield Stepped(plan.name, done, steps, seconds, {name: float(value) for name, value in stats.items()})
             mark, reported = time.perf_counter(), done
@@ -151,6 +157,11 @@ def advance(plan: StagePlan, parts: Parts, encoded: object, step: Step, device: 
     guided = parts.guidance.step(view, views, encoded, step)
     terms = {"guidance": guided.loss, **penalties(stage.penalties, view, step)}
 
+    if not finite(terms):
+        raise RunError(
+            f"the optimisation diverged at step {step.index} of stage `{plan.name}`: a loss is not a number",
+            "run again with a lower learning rate; the last checkpoint is from before",
+        )
     parts.optimizer.zero_grad(set_to_none=True)
     torch.stack(list(terms.values())).sum().backward()
     for group in parts.optimizer.param_groups:

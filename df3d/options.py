@@ -35,6 +35,10 @@ class OptimizerConfig:
     epsilon: float = option(1e-15, "added to the root of the second moment")
     decay: Schedule = option(Schedule(1.0), "factor on every learning rate")
 
+    def __post_init__(self) -> None:
+        if self.learning_rate < 0 or self.epsilon < 0 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError("`learning_rate` and `epsilon` must be at least 0, `betas` from 0 to below 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PenaltyConfig:
@@ -74,3 +78,11 @@ class ExportConfig:
     texture_size: int = option(1024, "height and width of the texture, pixels")
     turntable: int = option(256, "height and width of the pictures at the end, pixels; 0 for none")
     keep: float = option(0.02, "loose pieces smaller than this share of the largest are removed")
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.resolution <= 1024 or not 16 <= self.texture_size <= 8192:
+            raise ValueError("`resolution` must be between 8 and 1024, `texture_size` between 16 and 8192")
+        if self.faces < 0 or self.turntable < 0 or not 0 <= self.keep <= 1:
+            raise ValueError("`faces` and `turntable` must be at least 0, `keep` between 0 and 1")
+        if self.threshold is not None and not self.threshold > 0:
+            raise ValueError("`threshold` must be more than 0")

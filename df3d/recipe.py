@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -131,6 +132,8 @@ def _stage(table: dict[str, Any], index: int) -> Stage:
             raise ConfigError(f"unknown key `{path}.{key}`", did_you_mean(key, known))
     plain = {key: value for key, value in values.items() if key not in PARTS}
     parsed: Any = parse(_PlainStage, plain, path)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", parsed.name):
+        raise ConfigError(f"a stage cannot be called `{parsed.name}`", "its name becomes a folder: use letters, digits, - and _")
     if parsed.steps < 1 or parsed.save_every < 1 or parsed.preview_every < 0:
         raise ConfigError(f"`{path}`: steps and save_every must be at least 1, preview_every at least 0")
     return Stage(**{key: values[key] for key in PARTS}, **{f.name: getattr(parsed, f.name) for f in dataclasses.fields(parsed)})
@@ -195,7 +198,7 @@ def override(recipe: Recipe, settings: Iterable[tuple[str, Any]], catalog: Catal
 
 def _known(stage: dict[str, Any], catalog: Catalog) -> list[str]:
     """Every path that can be set in a stage, one level into its tables."""
-    paths = [key for key in hints(Stage) if key not in ("name", *PARTS)]
+    paths = [key for key in hints(Stage) if key not in PARTS]
     for name, kind in (("cameras", CameraConfig), ("optimizer", OptimizerConfig), ("penalties", PenaltyConfig)):
         paths += [f"{name}.{key}" for key in hints(kind)]
     for part in PARTS:

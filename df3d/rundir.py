@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from df3d import recipe as recipes
 from df3d.errors import ConfigError, RunError
 from df3d.events import Event
+from df3d.prompt import Prompt
 from df3d.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class RunDir:
         return cls(path)
 
     @classmethod
-    def open(cls, path: Path, *, prompt: str, recipe: Recipe, seed: int, fresh: bool = False) -> RunDir:
+    def open(cls, path: Path, *, prompt: Prompt, recipe: Recipe, seed: int, fresh: bool = False) -> RunDir:
         """Make the folder, or go on in it when it holds the same prompt, seed and recipe; takes its lock.
 
         Raises RunError when it is in use, holds something else, or cannot be written.
@@ -53,8 +54,8 @@ class RunDir:
         run = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            occupied = any(child.name != ".lock" for child in path.iterdir())
             run._lock.acquire(timeout=0)
+            occupied = any(child.name != ".lock" for child in path.iterdir())
         except Timeout:
             raise RunError(f"`{path}` is in use by another df3d", "wait for it, or choose another folder with --out") from None
         except OSError as error:
@@ -66,7 +67,7 @@ class RunDir:
             raise
         return run
 
-    def _claim(self, occupied: bool, fresh: bool, prompt: str, recipe: Recipe, seed: int) -> None:
+    def _claim(self, occupied: bool, fresh: bool, prompt: Prompt, recipe: Recipe, seed: int) -> None:
         if not occupied:
             return
         if not (self.path / "run.json").is_file():
@@ -75,7 +76,8 @@ class RunDir:
             self._clear()
             return
         manifest = self.manifest()
-        for what, old, new in (("prompt", manifest.get("prompt"), prompt), ("seed", manifest.get("seed"), seed)):
+        for what, new in (("prompt", prompt.text), ("negative", prompt.negative), ("seed", seed)):
+            old = manifest.get(what)
             if old != new:
                 raise RunError(
                     f"`{self.path}` holds a run with {what} `{old}`, not `{new}`",
@@ -91,8 +93,9 @@ class RunDir:
         for child in self.path.iterdir():
             if child.is_dir():
                 shutil.rmtree(child)
-            elif child.name != ".lock":
+            elif child.name not in (".lock", "run.json"):
                 child.unlink()
+        (self.path / "run.json").unlink()  # last: while it is there the folder is known to be a run
 
     def close(self) -> None:
         self._lock.release()

@@ -22,10 +22,10 @@ def extract(field: Volume, *, resolution: int, threshold: float | None = None) -
     Raises EmptyFieldError when there is no such surface.
     """
     density = sample(field, resolution)
-    level = find_level(density, 2 * field.bound / resolution) if threshold is None else threshold
     densest = float(density.max())
     if not np.isfinite(densest):
         raise EmptyFieldError("the field is not a number in places: the optimisation diverged", "try a lower learning rate")
+    level = find_level(density, 2 * field.bound / resolution) if threshold is None else threshold
     if densest <= level:
         raise EmptyFieldError(f"the field is empty: its densest point has {densest:.3g}, the surface needs {level:.3g}", _EMPTY)
     vertices, faces, _, _ = measure.marching_cubes(np.pad(density, 1), level, gradient_direction="ascent")

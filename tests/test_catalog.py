@@ -44,6 +44,24 @@ def test_two_plugins_cannot_offer_one_name() -> None:
         catalog.add(offering("red"))
 
 
+def test_a_plugin_that_fails_while_watching_does_not_end_the_run() -> None:
+    from df3d.events import Notice
+
+    seen = []
+
+    class Watcher:
+        def df3d_on_event(self, event: object) -> None:
+            seen.append(event)
+            raise RuntimeError("cannot log")
+
+    catalog = Catalog()
+    catalog.add(Watcher())
+    catalog.on_event(Notice("one"))
+    catalog.on_event(Notice("two"))
+    assert len(seen) == 1
+    assert catalog.sources[0].problem == "RuntimeError: cannot log"
+
+
 def test_a_hook_that_df3d_does_not_have_is_refused() -> None:
     from df3d import hookimpl
 

@@ -118,6 +118,7 @@ def test_a_run_refuses_what_it_does_not_hold_and_keeps_what_it_does(cli: Cli, fi
     refused(
         cli("generate", "a blue car", "--out", "run", *TINY), "holds a run with prompt `a red car`, not `a blue car`", "--fresh"
     )
+    refused(cli("generate", "a red car", "--negative", "ugly", "--out", "run", *TINY), "with negative ``, not `ugly`")
     refused(cli("generate", "a red car", "--seed", "1", "--out", "run", *TINY), "with seed `0`, not `1`")
     refused(cli("generate", "a red car", "--out", "run", *TINY, "--set", "field.levels=5"), "other settings", "run.toml")
     assert (finished / "asset.glb").read_bytes() == before
@@ -143,6 +144,9 @@ def test_a_finished_run_exports_in_every_format(cli: Cli, finished: Path) -> Non
         assert done.stdout == f"run/asset.{name}\n", done.stderr
         assert (finished / f"asset.{name}").stat().st_size > 1000
     assert cli("export", "run", "--out", "car.ply", "--quiet").stdout == "car.ply\n"
+    assert cli("export", "run", "--out", "my.car.stl", "--quiet").stdout == "my.car.stl\n"
+    assert cli("export", "run", "--out", "bare", "--format", "stl", "--quiet").stdout == "bare.stl\n"
+    refused(cli("export", "run", "--out", "car.glb", "--format", "obj"), "`car.glb` is a glb file, not obj")
     refused(cli("export", "run", "--out", "car.fbx", "--quiet"), "no exporter writes `.fbx` files", ".glb")
     refused(cli("export", "run", "--format", "gbl"), "there is no exporter `gbl`", "`glb`")
 

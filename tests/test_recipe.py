@@ -79,6 +79,8 @@ def test_override_reaches_every_stage_that_has_the_key_or_the_one_named(mini: Pa
         ("field.levels", 99, "`coarse.field`: `levels` must be between 1 and 32", ""),
         ("renderer.shading.ambint", 1.0, "unknown key `coarse.renderer.shading.ambint`", "`ambient`"),
         ("cameras.views", 0, "`coarse.cameras`: `views` and `size` must be at least 1", ""),
+        ("name", "../x", "a stage cannot be called `../x`", ""),
+        ("guidance.t_max", 1.5, "`coarse.guidance`: `t_min` and `t_max` are shares of the noise schedule, between 0 and 1", ""),
         ("steps", 0, "`coarse`: steps and save_every must be at least 1, preview_every at least 0", ""),
         ("guidance.use", "toybx", "there is no guidance `toybx`", "`toybox`"),
     ],

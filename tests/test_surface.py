@@ -50,7 +50,7 @@ def test_an_empty_field_says_how_dense_it_is() -> None:
 
 
 def test_a_field_that_diverged_says_so() -> None:
-    with pytest.raises(EmptyFieldError):
+    with pytest.raises(EmptyFieldError, match="not a number"):
         surface.extract(Ball(0.5, inside=float("nan")), resolution=16)
     with pytest.raises(EmptyFieldError, match="not a number"):
         surface.extract(Ball(0.5, inside=float("nan")), resolution=16, threshold=1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.util import find_spec
 
@@ -30,7 +31,7 @@ def catalog_of(context: typer.Context) -> Catalog:
     return catalog
 
 
-def choose_recipe(name: str, device: str, settings: list[str], steps: int | None, catalog: Catalog) -> tuple[Recipe, str]:
+def choose_recipe(name: str, settings: list[str], steps: int | None, catalog: Catalog) -> tuple[Recipe, str]:
     """The recipe with `--set` and `--steps` applied, and a note on what `auto` picked."""
     note = ""
     if name == "auto":
@@ -48,14 +49,14 @@ def check_device(name: str) -> str:
     """
     if name == "cpu" or (name == "auto" and find_spec("torch") is None):
         return "cpu"
-    if name != "auto" and not name.startswith("cuda"):
+    if name != "auto" and not re.fullmatch(r"cuda(:\d+)?", name):
         raise ConfigError(f"there is no device `{name}`", "choose from `auto`, `cpu`, `cuda`, `cuda:1`, ...")
     import torch
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    number = name.removeprefix("cuda").removeprefix(":") or "0"
-    if not torch.cuda.is_available() or not number.isdigit() or int(number) >= torch.cuda.device_count():
+    number = name.removeprefix("cuda:") if ":" in name else "0"
+    if not torch.cuda.is_available() or int(number) >= torch.cuda.device_count():
         raise ConfigError(f"there is no device `{name}` on this machine", "use --device cpu; `df3d doctor` shows what is there")
     return name
 

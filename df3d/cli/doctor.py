@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 import typer
+from rich.markup import escape
 
 from df3d.catalog import Catalog
 from df3d.cli.context import catalog_of, show, table
@@ -38,7 +39,7 @@ def doctor(context: typer.Context, json: bool = typer.Option(False, "--json", he
         rows = table("", "what", "found", "without it", "to mend it")
         colour = {"ok": "green", "missing": "yellow", "broken": "red"}
         for f in findings:
-            rows.add_row(f"[{colour[f.state]}]{f.state}[/]", f.what, f.detail, f.without, f.mend)
+            rows.add_row(f"[{colour[f.state]}]{f.state}[/]", f.what, escape(f.detail), f.without, f.mend)
         show(rows)
     if any(f.needed and f.state != "ok" for f in findings):
         raise typer.Exit(1)
@@ -48,10 +49,10 @@ def _software() -> list[Finding]:
     found = [Finding("python", "ok", platform.python_version())]
     for name, needed, without, mend in (
         ("torch", True, "nothing runs", "python -m pip install torch"),
-        ("numba", True, "the toybox recipe does not run", "python -m pip install numba"),
-        ("diffusers", True, "no diffusion guidance", "python -m pip install diffusers"),
-        ("transformers", True, "no diffusion guidance", "python -m pip install transformers"),
-        ("trimesh", True, "no GLB", "python -m pip install trimesh"),
+        ("numba", True, "nothing runs", "python -m pip install numba"),
+        ("diffusers", False, "no diffusion guidance", "python -m pip install diffusers"),
+        ("transformers", False, "no diffusion guidance", "python -m pip install transformers"),
+        ("trimesh", False, "no GLB", "python -m pip install trimesh"),
         ("tinycudann", False, "hash grids on a GPU run in plain torch", "see github.com/NVlabs/tiny-cuda-nn"),
         ("nvdiffrast", False, "no hardware rasteriser on a GPU", "see github.com/NVlabs/nvdiffrast"),
     ):
@@ -74,8 +75,10 @@ def _gpu() -> Finding:
 
 
 def _disk() -> Finding:
-    from df3d.cpu import cache_folder
-
+    try:
+        from df3d.cpu import cache_folder
+    except ImportError as error:
+        return Finding("disk", "broken", f"not looked at: {error}", "nothing runs", "python -m pip install numba")
     folder = cache_folder()
     free = shutil.disk_usage(folder).free / 2**30
     if free < 1:

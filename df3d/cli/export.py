@@ -21,9 +21,9 @@ def export(
     format: str | None = typer.Option(None, "--format", "-f", help="Exporter; by default that of --out, or the recipe's."),
     out: Path | None = typer.Option(None, "--out", "-o", help="File to write; by default `asset.*` in the run folder."),
     resolution: int | None = typer.Option(None, min=8, max=1024, help="Cells of the marching cubes along each axis."),
-    threshold: float | None = typer.Option(None, help="Density of the surface; by default it is found."),
+    threshold: float | None = typer.Option(None, min=1e-6, help="Density of the surface; by default it is found."),
     faces: int | None = typer.Option(None, min=0, help="Triangles to simplify to; 0 keeps all."),
-    texture_size: int | None = typer.Option(None, min=64, max=8192, help="Height and width of the texture, pixels."),
+    texture_size: int | None = typer.Option(None, min=16, max=8192, help="Height and width of the texture, pixels."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Nothing on stderr but errors."),
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
@@ -34,10 +34,13 @@ def export(
     manifest, recipe = folder.manifest(), folder.recipe()
     given: dict[str, Any] = {"resolution": resolution, "threshold": threshold, "faces": faces, "texture_size": texture_size}
     config = dataclasses.replace(recipe.export, **{key: value for key, value in given.items() if value is not None})
-    if format is None and out is not None:
+    if out is not None and out.suffix:
         from df3d.export import format_of
 
-        format = format_of(catalog, out)
+        written = format_of(catalog, out)
+        if format not in (None, written):
+            raise ConfigError(f"`{out}` is a {written} file, not {format}", "leave out --format, or give --out its suffix")
+        format = written
     if format is not None:
         catalog.get("exporter", format)
         config = dataclasses.replace(config, format=format)
@@ -47,16 +50,18 @@ def export(
         raise RunError(f"`{run}` has no checkpoint yet", "let `df3d generate` run for longer first")
 
     from df3d.export import export as story
+    from df3d.export import suffix_of
     from df3d.provenance import origin
 
     plan = started[-1]
     field = plan.field.build(device=check_device(device), start_from=None)
     folder.restore_field(plan.name, field)
     provenance = origin(manifest)
-    stem = out.with_suffix("") if out else run / "asset"
+    suffix = suffix_of(catalog, config.format)
+    path = run / f"asset{suffix}" if out is None else out if out.suffix else out.with_name(out.name + suffix)
     if out and not out.parent.is_dir():
         raise ConfigError(f"there is no folder `{out.parent}`", "make it first")
-    steps = story(field, config, catalog, stem, provenance=provenance)
+    steps = story(field, config, catalog, path, provenance=provenance)
     while True:
         try:
             event = next(steps)

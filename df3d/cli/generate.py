@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def generate(
     context: typer.Context,
     prompt: str = typer.Argument(..., help="What to make; `-` reads it from standard input."),
-    recipe: str = typer.Option("auto", "--recipe", "-r", help="A recipe's name or file; `auto` picks by what the machine can do."),
+    recipe: str = typer.Option(
+        "auto", "--recipe", "-r", help="A recipe's name or file; `auto` is one that runs on this machine with what is installed."
+    ),
     guidance: str | None = typer.Option(None, help="Another guidance plugin than the recipe's."),
     set_: list[str] = typer.Option([], "--set", "-s", metavar="KEY=VALUE", help="Change a number of the recipe; repeatable."),
     negative: str = typer.Option("", help="What is not wanted."),
@@ -50,14 +52,14 @@ def generate(
     if not wanted.text.isprintable():
         raise PromptError("the prompt has control characters", "type it as plain text")
     settings = [*([f"guidance.use={guidance}"] if guidance else []), *set_]
-    chosen, note = choose_recipe(recipe, device, settings, steps, catalog)
+    chosen, note = choose_recipe(recipe, settings, steps, catalog)
     plans, full = compose(chosen, catalog)
     check_prompt(plans, wanted.text)
     path = out or default_path(wanted.text, seed)
     if resume and not (path / "run.json").exists():
         raise RunError(f"there is no run to resume in `{path}`", "leave out --resume to start one")
     where = check_device(device)
-    run = RunDir.open(path, prompt=wanted.text, recipe=full, seed=seed, fresh=resume is False)
+    run = RunDir.open(path, prompt=wanted, recipe=full, seed=seed, fresh=resume is False)
     talk = not (json or quiet)
     if note and not quiet:
         print(f"note: {note}", file=sys.stderr)

@@ -7,6 +7,7 @@ import json as jsonlib
 from typing import Any
 
 import typer
+from rich.markup import escape
 
 from df3d.catalog import Catalog, Source
 from df3d.cli.context import catalog_of, show, table
@@ -44,7 +45,7 @@ def _list(catalog: Catalog, json: bool) -> None:
     show(parts)
     for source in catalog.sources:
         if source.problem:
-            show(f"[red]broken[/red]: {source.name} ({source.distribution} {source.version}): {source.problem}")
+            show(f"[red]broken[/red]: {source.name} ({source.distribution} {source.version}): {escape(source.problem)}")
 
 
 def _source(source: Source) -> dict[str, Any]:

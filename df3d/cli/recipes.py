@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typer
+from rich.markup import escape
 
 from df3d import recipe
 from df3d.cli.context import catalog_of, show, table
@@ -30,7 +31,7 @@ def recipes(
                 found = recipe.read(path)
                 rows.add_row(path.stem, ", ".join(f"{s.name} ({s.steps})" for s in found.stages), found.summary)
             except Df3dError as error:
-                rows.add_row(path.stem, "", f"[red]broken[/red]: {error.message}")
+                rows.add_row(path.stem, "", f"[red]broken[/red]: {escape(error.message)}")
         show(rows)
     else:
         raise typer.BadParameter("use `df3d recipes` or `df3d recipes show NAME`")

@@ -28,6 +28,11 @@ class DistillationConfig:
     camera: bool = option(True, "tell the model the camera, where it was trained to know it")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = option("auto", "of the model: bfloat16 on a CPU, float16 on a GPU")
 
+    def __post_init__(self) -> None:
+        ends = [end for share in (self.t_min, self.t_max) for end in (share.start, share.end) if end is not None]
+        if not all(0 <= end <= 1 for end in ends):
+            raise ValueError("`t_min` and `t_max` are shares of the noise schedule, between 0 and 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SdsConfig(DistillationConfig):

@@ -60,6 +60,7 @@ class Distillation:
             generator = step.generator("guidance")
             alphas = self.denoiser.alphas
             low, high = (int(share.at(step) * len(alphas)) for share in (config.t_min, config.t_max))
+            low = min(low, len(alphas) - 1)
             timestep = torch.randint(low, max(high, low + 1), (count,), generator=generator).to(latents.device)
             noise = torch.randn(latents.shape, generator=generator).to(latents)
             alpha = alphas[timestep].to(latents)[:, None, None, None]

@@ -54,6 +54,15 @@ class HashGridConfig(GridConfig):
     grid_rate: float = option(0.01, "learning rate of the grid")
     network_rate: float = option(0.001, "learning rate of the networks")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.blob_radius > 0 and self.hidden > 0):
+            raise ValueError("`blob_radius` and `hidden` must be more than 0")
+
+    def shape(self) -> tuple[int, ...]:
+        """What two fields must share for one to go on from the other."""
+        return (self.levels, self.features, self.log2_table, self.base, self.finest, self.hidden)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RayMarchConfig:
@@ -72,5 +81,7 @@ class RayMarchConfig:
     shading: ShadingConfig = option(ShadingConfig(), "light")
 
     def __post_init__(self) -> None:
+        if not (0 <= self.occupied < 1 and 0 < self.opaque < 1):
+            raise ValueError("`occupied` and `opaque` must be between 0 and 1")
         if self.samples < 1 or self.occupancy < 2 or self.refresh_every < 1 or self.chunk < 1:
             raise ValueError("`samples`, `refresh_every` and `chunk` must be at least 1, `occupancy` at least 2")

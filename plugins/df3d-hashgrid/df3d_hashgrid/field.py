@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from df3d.errors import PluginError
 from df3d.interfaces import Volume
 from df3d.schedule import Step
 from df3d.types import FieldSamples
@@ -31,10 +32,25 @@ class HashGridField(nn.Module):
         self.density_in = nn.Linear(width, config.hidden, bias=False)
         self.density_out = nn.Linear(config.hidden, 1, bias=False)
         self.albedo_network = nn.Sequential(nn.Linear(width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, 3))
-        self.levels = config.levels if config.start_levels is None else min(config.start_levels, config.levels)
+        start = config.levels if config.start_levels is None else min(config.start_levels, config.levels)
+        self.register_buffer("levels_in_use", torch.tensor(start))
+        self.levels = start
         self.to(device)
-        if isinstance(start_from, HashGridField):
-            self.load_state_dict(start_from.state_dict())
+        if start_from is not None:
+            self._continue(start_from)
+
+    def _continue(self, other: Volume) -> None:
+        if not isinstance(other, HashGridField) or other.config.shape() != self.config.shape():
+            raise PluginError(
+                "field `hashgrid` can only start from a hash grid of the same shape",
+                "give both stages the same levels, features, log2_table, base, finest and hidden",
+            )
+        self.load_state_dict(other.state_dict())
+
+    def load_state_dict(self, state: Any, *args: Any, **kwargs: Any) -> Any:
+        result = super().load_state_dict(state, *args, **kwargs)
+        self.levels = int(self.levels_in_use)
+        return result
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         networks = [*self.density_in.parameters(), *self.density_out.parameters(), *self.albedo_network.parameters()]
@@ -49,6 +65,7 @@ class HashGridField(nn.Module):
         if start is not None:
             share = min(step.progress / max(self.config.levels_until, 1e-9), 1.0)
             self.levels = min(self.config.levels, start + int(share * (self.config.levels - start) + 1e-6))
+            self.levels_in_use.fill_(self.levels)
 
     def density(self, points: Tensor) -> Tensor:
         raw = self.density_out(torch.relu(self.density_in(self._encode(points))))[:, 0]

@@ -5,6 +5,7 @@ import torch
 from df3d_hashgrid.config import HashGridConfig
 from df3d_hashgrid.field import HashGridField
 
+from df3d.errors import PluginError
 from df3d.schedule import Step
 
 SMALL = {"levels": 4, "log2_table": 10, "finest": 32, "hidden": 16}
@@ -81,6 +82,21 @@ def test_levels_come_into_use_along_the_stage() -> None:
         made.before_step(Step(index, 100))
         used.append(made.levels)
     assert used == [2, 3, 4, 4]
+
+
+def test_a_restored_field_uses_the_levels_it_had() -> None:
+    first, second = (field(start_levels=2, levels_until=0.5) for _ in range(2))
+    first.before_step(Step(99, 100))
+    second.load_state_dict(first.state_dict())
+    points = inner_points(50)
+    assert second.levels == 4
+    assert torch.equal(first.density(points), second.density(points))
+
+
+def test_a_field_of_another_shape_is_refused() -> None:
+    first = field()
+    with pytest.raises(PluginError, match="a hash grid of the same shape"):
+        HashGridField(HashGridConfig(**{**SMALL, "finest": 64}), start_from=first)  # type: ignore[arg-type]
 
 
 def test_a_stage_can_start_from_another_field() -> None:

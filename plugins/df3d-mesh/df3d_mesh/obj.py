@@ -22,9 +22,9 @@ class ObjExporter:
         mtl, png = path.with_suffix(".mtl"), path.with_suffix(".png")
         replace_atomically(png, lambda temporary: texture_image(asset).save(temporary, "PNG"))
         material = f"newmtl albedo\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nd 1\nillum 1\nmap_Kd {png.name}\n"
-        replace_atomically(mtl, lambda temporary: temporary.write_text(material))
+        replace_atomically(mtl, lambda temporary: temporary.write_text(material, encoding="utf-8"))
         text = "".join(_lines(asset, mtl.name))
-        replace_atomically(path, lambda temporary: temporary.write_text(text))
+        replace_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
         return [path, mtl, png]
 
 

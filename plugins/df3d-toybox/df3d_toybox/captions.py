@@ -127,6 +127,8 @@ def read(text: str) -> Reading:
     for word in re.findall(r"[a-z0-9-]+", text):
         meaning = _meaning(word)
         if meaning in COLOR_NAMES:
+            if color:
+                unknown.append(color)
             color = meaning
         elif meaning in NOUN_NAMES:
             if len(things) < 1 + (relation is not None):
@@ -138,6 +140,10 @@ def read(text: str) -> Reading:
             relation = meaning
         elif meaning not in _SILENT and meaning not in RELATIONS:
             unknown.append(word)
+    if color and things and things[-1].color is None:  # "a dog that is red"
+        things[-1] = Thing(things[-1].noun, color)
+    elif color and things:
+        unknown.append(color)
     if not things:
         return Reading(None, tuple(unknown))
     if len(things) == 1:

@@ -16,6 +16,7 @@ def train(
     images: int = typer.Option(400_000, min=32, help="Training pictures in all."),
     batch: int = typer.Option(32, min=2, help="Pictures a step."),
     learning_rate: float = typer.Option(5e-4, min=0.0, help="Of AdamW, after its warm-up."),
+    cooldown: float = typer.Option(0.25, min=0.01, max=1.0, help="Share of the steps, at the end, in which it falls to zero."),
     seed: int = typer.Option(0, min=0, help="Seed of every random draw."),
     start_from: Path | None = typer.Option(None, exists=True, file_okay=False, help="A model folder whose weights to begin with."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, or `auto`."),
@@ -28,7 +29,7 @@ def train(
     from df3d.cli.context import check_device
     from df3d_toybox import evaluate, train
 
-    config = train.TrainConfig(images=images, batch=batch, learning_rate=learning_rate, seed=seed)
+    config = train.TrainConfig(images=images, batch=batch, learning_rate=learning_rate, cooldown=cooldown, seed=seed)
     columns = (TextColumn("train"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
                TextColumn("{task.fields[measures]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -45,14 +46,14 @@ def train(
 def draw(
     caption: str = typer.Argument(..., help="For example `a red dog on a blue table`."),
     out: Path = typer.Option(Path("toybox.png"), "--out", "-o", help="PNG file to write: 8 views."),
-    seed: int | None = typer.Option(None, help="Draw the proportions at random; without it they are the middle ones."),
+    seed: int | None = typer.Option(None, min=0, help="Draw the proportions at random; without it they are the middle ones."),
 ) -> None:
     """Draw an object of the world itself, no model involved: what a perfect result would look like."""
     import numpy as np
     from PIL import Image
 
     from df3d.cameras import orbit
-    from df3d.errors import PromptError
+    from df3d.errors import ConfigError
     from df3d_toybox.captions import read
     from df3d_toybox.prompts import check
     from df3d_toybox.world import render, scene
@@ -60,8 +61,9 @@ def draw(
     for note in check(caption):
         print(f"note: {note}", file=sys.stderr)
     understood = read(caption).caption
-    if understood is None:
-        raise PromptError(f"the toybox knows no object in `{caption}`")
+    assert understood is not None  # or check would have refused it
+    if not out.parent.is_dir() or out.suffix.lower() not in (".png", ".webp", ".jpg"):
+        raise ConfigError(f"cannot write a picture to `{out}`", "give a .png file in a folder that exists")
     solids = scene.build(understood, None if seed is None else np.random.default_rng(seed))
     views = orbit(8, fov_y=render.FOV_Y, distance=render.DISTANCE)
     images = render.render([render.pack(solids)] * 8, views.pose.numpy(), size=256)[..., :3]

@@ -18,6 +18,7 @@ from df3d_diffusion.pixel import unshuffle
 from torch import Tensor, nn
 
 from df3d import cameras, checkpoint, cpu
+from df3d.errors import ConfigError
 from df3d.prompt import ViewConfig
 from df3d.types import Cameras
 from df3d_toybox.captions import BLANK, SLOTS
@@ -39,6 +40,10 @@ class TrainConfig:
     drop_text: float = field(default=0.12, metadata={"help": "share of pictures without their caption"})
     drop_camera: float = field(default=0.35, metadata={"help": "share of pictures without their camera"})
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch < 2 or self.batch % VIEWS_PER_OBJECT or self.images < self.batch:
+            raise ConfigError("a batch must be even, and at most as large as the number of images", "change --batch or --images")
 
     @property
     def steps(self) -> int:
@@ -120,6 +125,7 @@ def train(
     Without a checkpoint the weights are random, or those of the model folder `start_from`.
     """
     cpu.keep_freed_memory()
+    origin = json.loads((start_from / "card.json").read_text(encoding="utf-8")) if start_from else None
     torch.manual_seed(config.seed)
     model = read(start_from) if start_from else create()
     networks = nn.ModuleDict(model.networks()).to(device)
@@ -141,7 +147,7 @@ def train(
         timestep = draw_timesteps(len(clean), len(alphas), generator).to(device)
         a, s = alphas[timestep].sqrt()[:, None, None, None], (1 - alphas[timestep]).sqrt()[:, None, None, None]
         noisy = torch.cat([a * clean + s * noise, batch.rays.to(device)], dim=1).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
             text = model.encode(batch.captions)
             predicted = unet(noisy, timestep, text, class_labels=text.flatten(1), return_dict=False)[0]
         loss = nn.functional.mse_loss(predicted.float(), a * noise - s * clean)
@@ -164,7 +170,6 @@ def train(
             losses.clear()
             since = time.perf_counter()
         if done % save_every == 0 or done == config.steps:
-            _save(state, networks, average, optimizer, done, seconds)
             card = {
                 "steps": done,
                 "training_seconds": round(seconds),
@@ -172,9 +177,10 @@ def train(
                 "device": device,
                 **asdict(config),
             }
-            if start_from:
-                card["start_from"] = json.loads((start_from / "card.json").read_text(encoding="utf-8"))
+            if origin:
+                card["start_from"] = origin
             _save_average(model, networks, average, folder / "model", card)
+            _save(state, networks, average, optimizer, done, seconds)
 
 
 def _save(

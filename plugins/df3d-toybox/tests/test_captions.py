@@ -22,6 +22,7 @@ from df3d.errors import PromptError
         ("an airplane", "_ airplane _ _ _ _"),
         ("a green coffee mug", "green mug _ _ _ _"),
         ("a surf board", "_ surfboard _ _ _ _"),
+        ("a dog that is red", "red dog _ _ _ _"),
     ],
 )
 def test_free_text_is_understood(text: str, canonical: str) -> None:
