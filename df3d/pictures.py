@@ -13,6 +13,8 @@ from df3d.cameras import orbit
 from df3d.checkpoint import replace_atomically
 from df3d.interfaces import Field, Renderer
 
+FRAMES = 24  # of a turntable; every third is on the sheet
+
 
 def sheet(images: Tensor, *, columns: int) -> Image.Image:
     """Images (V, H, W, 3) in rows of `columns`."""
@@ -31,15 +33,15 @@ def to_bytes(images: Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def turntable(field: Field, renderer: Renderer, folder: Path, *, device: str, size: int, frames: int = 24) -> list[Path]:
+def turntable(field: Field, renderer: Renderer, folder: Path, *, device: str, size: int) -> list[Path]:
     """Write `turntable.webp` (animated) and `sheet.png` (8 views from azimuth 0 in steps of 45 degrees)."""
-    views = orbit(frames, size=size).to(device)
-    images = torch.cat([renderer.render(field, views[i : i + 1]).rgb for i in range(frames)])
+    views = orbit(FRAMES, size=size).to(device)
+    images = torch.cat([renderer.render(field, views[i : i + 1]).rgb for i in range(FRAMES)])
     pages = [Image.fromarray(image) for image in to_bytes(images)]
     animation, contact = folder / "turntable.webp", folder / "sheet.png"
     replace_atomically(
         animation,
         lambda path: pages[0].save(path, "WEBP", save_all=True, append_images=pages[1:], duration=80, loop=0, quality=85),
     )
-    replace_atomically(contact, lambda path: sheet(images[:: frames // 8], columns=4).save(path, "PNG", optimize=True))
+    replace_atomically(contact, lambda path: sheet(images[:: FRAMES // 8], columns=4).save(path, "PNG", optimize=True))
     return [animation, contact]

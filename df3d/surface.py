@@ -37,7 +37,7 @@ def extract(field: Volume, *, resolution: int, threshold: float | None = None) -
 def sample(field: Volume, resolution: int) -> np.ndarray:
     """(R, R, R) densities at cell centres, indexed x, y, z; 0 outside the ball of radius `bound`."""
     axis = (np.arange(resolution) + 0.5) * (2 * field.bound / resolution) - field.bound
-    device = next(iter(field.state_dict().values())).device
+    device = device_of(field)
     density = np.zeros((resolution,) * 3, np.float32)
     y, z = np.meshgrid(axis, axis, indexing="ij")
     for i, x in enumerate(axis):
@@ -46,6 +46,11 @@ def sample(field: Volume, resolution: int) -> np.ndarray:
         if len(points):
             density[i][inside] = field.density(torch.from_numpy(points).to(device)).cpu().numpy()
     return density
+
+
+def device_of(field: Volume) -> torch.device:
+    """Where a field computes."""
+    return next(iter(field.state_dict().values())).device
 
 
 def find_level(density: np.ndarray, cell: float) -> float:

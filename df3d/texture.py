@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from df3d.cpu import kernel, split
 from df3d.interfaces import Volume
+from df3d.surface import device_of
 from df3d.types import Mesh
 
 PADDING = 8  # pixels between islands, all of them filled
@@ -41,7 +42,7 @@ def bake(mesh: Mesh, field: Volume, *, size: int) -> np.ndarray:
     positions = mesh.vertices[mesh.faces]
     split(size, lambda start, stop: _rasterise(corners, positions, points, start, stop))
     covered = np.isfinite(points[..., 0])
-    device = next(iter(field.state_dict().values())).device
+    device = device_of(field)
     image = np.zeros((size, size, 3), np.float32)
     asked = torch.from_numpy(points[covered]).to(device)
     image[covered] = torch.cat([field.query(part).albedo for part in asked.split(2**17)]).cpu().numpy()

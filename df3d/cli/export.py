@@ -58,7 +58,9 @@ def export(
     folder.restore_field(plan.name, field)
     provenance = origin(manifest)
     suffix = suffix_of(catalog, config.format)
-    path = run / f"asset{suffix}" if out is None else out if out.suffix else out.with_name(out.name + suffix)
+    path = out or run / "asset"
+    if path.suffix == "":
+        path = path.with_name(path.name + suffix)
     if out and not out.parent.is_dir():
         raise ConfigError(f"there is no folder `{out.parent}`", "make it first")
     steps = story(field, config, catalog, path, provenance=provenance)

@@ -42,12 +42,15 @@ def march(
     ends when even with the least everywhere its transmittance would be below `opaque`.
     """
     run = _march_numba if backend == "numba" else _march_torch
-    return run(origins, directions, jitter, most, least, step, -math.log1p(-occupied) / step, -math.log(opaque))
+    near, far = _ball(origins, directions)
+    return run(origins, directions, near, far, jitter, most, least, step, -math.log1p(-occupied) / step, -math.log(opaque))
 
 
 def _march_torch(
     origins: Tensor,
     directions: Tensor,
+    near: Tensor,
+    far: Tensor,
     jitter: Tensor,
     most: Tensor,
     least: Tensor,
@@ -55,7 +58,6 @@ def _march_torch(
     threshold: float,
     limit: float,
 ) -> Samples:
-    near, far = _ball(origins, directions)
     count = math.ceil(2.0 / step) + 1
     index = torch.arange(count, device=origins.device)
     distance = near[:, None] + (index + jitter[:, None]) * step
@@ -83,6 +85,8 @@ def _ball(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
 def _march_numba(
     origins: Tensor,
     directions: Tensor,
+    near: Tensor,
+    far: Tensor,
     jitter: Tensor,
     most: Tensor,
     least: Tensor,
@@ -90,7 +94,6 @@ def _march_numba(
     threshold: float,
     limit: float,
 ) -> Samples:
-    near, far = _ball(origins, directions)
     inputs = [t.contiguous().numpy() for t in (origins, directions, near, far, jitter, most, least)]
     rays = len(origins)
     offsets = np.zeros(rays + 1, np.int64)

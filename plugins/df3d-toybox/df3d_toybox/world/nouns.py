@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import cos, radians, sin
 
 from df3d_toybox.world.shapes import Parts
 
@@ -248,8 +249,6 @@ def peacock(color: Color, vary: Vary) -> Parts:
         p.tube((0.4 * x, head[1] + 0.15, head[2]), (x, head[1] + 0.42, head[2] - 0.03), 0.035, color)
     p.ball((0, 0.78, -0.3), (fan, fan, 0.07), green, turn=(-10, 0, 0))
     p.ball((0, 0.76, -0.4), (0.85 * fan, 0.85 * fan, 0.07), _darker(WOOD, 0.8), turn=(-10, 0, 0))
-    from math import cos, radians, sin
-
     for angle in (-66, -33, 0, 33, 66):
         a = radians(angle)
         x, y = 0.76 * fan * sin(a), 0.78 + 0.76 * fan * cos(a)
@@ -290,8 +289,7 @@ def car(color: Color, vary: Vary) -> Parts:
     p.block((0, 0.45, 0), (0.5, 0.24, length), color)
     p.block((0, 0.68 + tall, -0.15), (0.45, tall, 0.62), GLASS, taper=(0.8, 0.62))
     p.block((0, 0.69 + 2 * tall, -0.15), (0.37, 0.05, 0.4), color)
-    for z in (-0.15,):
-        p.pair(p.block, (0.41, 0.68 + tall, z), (0.04, tall, 0.06), color, turn=(0, 0, 9))
+    p.pair(p.block, (0.41, 0.68 + tall, -0.15), (0.04, tall, 0.06), color, turn=(0, 0, 9))
     p.pair(p.ball, (0.33, 0.5, length), (0.13, 0.11, 0.06), YELLOW)
     p.block((0, 0.45, length), (0.16, 0.09, 0.03), DARK)
     p.pair(p.block, (0.34, 0.52, -length), (0.12, 0.08, 0.03), _darker(RED, 0.8))
@@ -399,8 +397,6 @@ def mug(color: Color, vary: Vary) -> Parts:
     p, tall, wide = Parts(), vary(0.55, 0.7), vary(0.48, 0.58)
     p.tube((0, 0, 0), (0, 2 * tall, 0), wide, color)
     p.tube((0, 2 * tall - 0.02, 0), (0, 2 * tall + 0.02, 0), 0.84 * wide, (0.30, 0.17, 0.08))
-    from math import cos, radians, sin
-
     ring = [(wide + 0.34 * sin(radians(a)) - 0.04, tall + 0.7 * tall * cos(radians(a)) * 0.8, 0) for a in range(0, 181, 30)]
     for start, end in itertools.pairwise(ring):
         p.tube(start, end, 0.1, color)
@@ -453,8 +449,6 @@ def mushroom(color: Color, vary: Vary) -> Parts:
     p, stalk, wide = Parts(), vary(0.6, 0.85), vary(0.8, 0.95)
     p.tube((0, 0, 0), (0, stalk + 0.1, 0), 0.32, CREAM, 0.24)
     p.dome((0, stalk, 0), (wide, vary(0.6, 0.75), wide), color)
-    from math import cos, radians, sin
-
     for angle in range(0, 360, 60):
         a = radians(angle)
         p.ball((0.72 * wide * sin(a), stalk + 0.42, 0.72 * wide * cos(a)), 0.14, WHITE)
