@@ -1,7 +1,9 @@
 """The hash encoding as fused CPU kernels, parallel over points going forward and over levels going back.
 
-No two threads ever write one row of the table, so results do not depend on the number of threads. `lanes` is a tuple as
-long as a level has features: numba compiles a kernel for each length, with loops of that length written out.
+Each goes through the points in blocks, small enough for the nearest cache: first `_corners`, which the compiler turns into
+vector code, then the loads from the table, which have to go one by one. No two threads ever write one row of the table, so
+results do not depend on the number of threads. `lanes` is a tuple as long as a level has features: numba compiles a kernel
+for each length, with loops of that length written out.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from df3d_hashgrid.encoding.table import PRIMES, Layout
 
 _LEAST = 2048  # points worth a thread
 _P1, _P2 = np.uint32(PRIMES[1]), np.uint32(PRIMES[2])
+_BLOCK = 128  # points
+_U32, _U64 = np.uint32, np.uint64  # unsigned places need no check for negative ones, so loops over them become vector code
 
 
 class NumbaEncoding(nn.Module):
@@ -46,8 +50,8 @@ class _Encode(Function):
         ctx.layout = resolutions, offsets, levels
         features = torch.empty(len(points), len(resolutions) * table.shape[1])
         lanes = (0,) * table.shape[1]
-        p, t, out = points.numpy(), _flat(table), features.numpy()
-        split(len(p), lambda start, stop: _forward(p, t, resolutions, offsets, levels, out, lanes, start, stop), least=_LEAST)
+        p, t, out = _flat(points), _flat(table), features.numpy()
+        split(len(points), lambda start, stop: _forward(p, t, resolutions, offsets, levels, out, lanes, start, stop), least=_LEAST)
         return features
 
     @staticmethod
@@ -57,7 +61,7 @@ class _Encode(Function):
         resolutions, offsets, levels = ctx.layout
         gradient = torch.zeros_like(table)
         lanes = (0,) * table.shape[1]
-        p, g, out = points.numpy(), cotangent.contiguous().numpy(), _flat(gradient)
+        p, g, out = _flat(points), cotangent.contiguous().numpy(), _flat(gradient)
         split(levels, lambda start, stop: _backward(p, g, resolutions, offsets, out, lanes, start, stop))
         return None, gradient, None, None, None
 
@@ -73,8 +77,10 @@ class _Gradient(Function):
         ctx.layout = resolutions, offsets, levels
         result = torch.empty(len(points), 3)
         lanes = (0,) * table.shape[1]
-        p, c, t, out = points.numpy(), cotangent.detach().numpy(), _flat(table), result.numpy()
-        split(len(p), lambda start, stop: _gradient(p, c, t, resolutions, offsets, levels, out, lanes, start, stop), least=_LEAST)
+        p, c, t, out = _flat(points), cotangent.detach().numpy(), _flat(table), result.numpy()
+        split(
+            len(points), lambda start, stop: _gradient(p, c, t, resolutions, offsets, levels, out, lanes, start, stop), least=_LEAST
+        )
         return result
 
     @staticmethod
@@ -85,58 +91,92 @@ class _Gradient(Function):
         to_cotangent = torch.zeros_like(cotangent)
         to_table = torch.zeros_like(table)
         lanes = (0,) * table.shape[1]
-        p, v, t, c = points.numpy(), direction.contiguous().numpy(), _flat(table), cotangent.detach().numpy()
+        p, v, t, c = _flat(points), direction.contiguous().numpy(), _flat(table), cotangent.detach().numpy()
         out_c, out_t = to_cotangent.numpy(), _flat(to_table)
         split(levels, lambda start, stop: _gradient_backward(p, c, v, t, resolutions, offsets, out_c, out_t, lanes, start, stop))
         return None, to_cotangent, to_table, None, None, None
 
 
-def _flat(table: Tensor) -> np.ndarray:
-    """The table's memory as one row, shared."""
-    return table.detach().view(-1).numpy()
+def _flat(tensor: Tensor) -> np.ndarray:
+    """The tensor's memory as one row, shared."""
+    return tensor.detach().view(-1).numpy()
 
 
 @kernel
-def _level(level, resolutions, offsets):
-    """Of one level: its cells and points along an axis, the rows it has, and whether they are hashed."""
-    cells, rows = resolutions[level], offsets[level + 1] - offsets[level]
-    side = cells + 1
-    return np.int32(cells), np.uint32(side), np.uint32(rows), side * side * side > rows
+def _scratch():
+    """A block's working memory: cells and places in them (3, block), and where the corners' features are (8, block); flat."""
+    return np.empty(3 * _BLOCK, np.uint32), np.empty(3 * _BLOCK, np.float32), np.empty(8 * _BLOCK, np.uint32)
 
 
 @kernel
-def _locate(point, cells):
-    """The cell of a coordinate in [0, 1] and where in it, from 0 to 1."""
-    scaled = point * np.float32(cells)
-    cell = min(max(np.int32(scaled), np.int32(0)), cells - np.int32(1))
-    return np.uint32(cell), scaled - np.float32(cell)
-
-
-@kernel
-def _corners(x, y, z, side, rows, hashed, first, features):
-    """Where in the flat table the features of a cell's eight corners begin, x running fastest.
-
-    Unsigned throughout, so that indexing needs no check for negative numbers.
-    """
-    one = np.uint32(1)
-    if hashed:
-        mask = rows - one
-        y0, y1, z0, z1 = y * _P1, (y + one) * _P1, z * _P2, (z + one) * _P2
-        a, b, c, d = y0 ^ z0, y1 ^ z0, y0 ^ z1, y1 ^ z1
-        k0, k1, k2, k3 = (x ^ a) & mask, ((x + one) ^ a) & mask, (x ^ b) & mask, ((x + one) ^ b) & mask
-        k4, k5, k6, k7 = (x ^ c) & mask, ((x + one) ^ c) & mask, (x ^ d) & mask, ((x + one) ^ d) & mask
+def _corners(points, start, stop, level, resolutions, offsets, features, scratch):
+    """Fill the scratch memory for points [start, stop), (N, 3) flat and in [0, 1], on one level."""
+    cell, place, at = scratch
+    first, rows, side = _U32(offsets[level]), _U32(offsets[level + 1] - offsets[level]), _U32(resolutions[level] + 1)
+    _locate(points, start, stop, np.float32(resolutions[level]), cell, place)
+    if side * side * side > rows:
+        _hashed(stop - start, cell, rows - _U32(1), first, _U32(features), at)
     else:
-        k0 = x + side * (y + side * z)
-        k2, k4 = k0 + side, k0 + side * side
-        k6 = k4 + side
-        k1, k3, k5, k7 = k0 + one, k2 + one, k4 + one, k6 + one
-    f, o = np.uint64(features), np.uint64(first) * np.uint64(features)
-    return o + k0 * f, o + k1 * f, o + k2 * f, o + k3 * f, o + k4 * f, o + k5 * f, o + k6 * f, o + k7 * f
+        _dense(stop - start, cell, side, first, _U32(features), at)
+
+
+@kernel
+def _locate(points, start, stop, cells, cell, place):
+    zero, last = np.float32(0.0), cells - np.float32(0.5)
+    for axis in range(3):
+        to = _U64(axis * _BLOCK)
+        for j in range(_U64(stop - start)):
+            scaled = points[_U64(3) * (_U64(start) + j) + _U64(axis)] * cells
+            inside = scaled if scaled < last else last
+            whole = np.int32(inside if inside > zero else zero)
+            cell[to + j] = _U32(whole)
+            place[to + j] = scaled - np.float32(whole)
+
+
+@kernel
+def _hashed(count, cell, mask, first, features, at):
+    for j in range(_U64(count)):
+        x0, y0, z0 = cell[j], cell[_of(1, j)] * _P1, cell[_of(2, j)] * _P2
+        x1, y1, z1 = x0 + _U32(1), y0 + _P1, z0 + _P2
+        at[j], at[_of(1, j)] = (((x0 ^ y0 ^ z0) & mask) + first) * features, (((x1 ^ y0 ^ z0) & mask) + first) * features
+        at[_of(2, j)], at[_of(3, j)] = (((x0 ^ y1 ^ z0) & mask) + first) * features, (((x1 ^ y1 ^ z0) & mask) + first) * features
+        at[_of(4, j)], at[_of(5, j)] = (((x0 ^ y0 ^ z1) & mask) + first) * features, (((x1 ^ y0 ^ z1) & mask) + first) * features
+        at[_of(6, j)], at[_of(7, j)] = (((x0 ^ y1 ^ z1) & mask) + first) * features, (((x1 ^ y1 ^ z1) & mask) + first) * features
+
+
+@kernel
+def _dense(count, cell, side, first, features, at):
+    x, y, z = features, side * features, side * side * features
+    for j in range(_U64(count)):
+        corner = first * features + cell[j] * x + cell[_of(1, j)] * y + cell[_of(2, j)] * z
+        at[j], at[_of(1, j)], at[_of(2, j)], at[_of(3, j)] = corner, corner + x, corner + y, corner + x + y
+        corner += z
+        at[_of(4, j)], at[_of(5, j)], at[_of(6, j)], at[_of(7, j)] = corner, corner + x, corner + y, corner + x + y
+
+
+@kernel
+def _of(row, j):
+    """Where in flat scratch memory item j of a row is."""
+    return _U64(row * _BLOCK) + j
+
+
+@kernel
+def _row(at, j):
+    """Where the features of point j's corners begin, x running fastest."""
+    return (
+        _U64(at[j]), _U64(at[_of(1, j)]), _U64(at[_of(2, j)]), _U64(at[_of(3, j)]),
+        _U64(at[_of(4, j)]), _U64(at[_of(5, j)]), _U64(at[_of(6, j)]), _U64(at[_of(7, j)]),
+    )  # fmt: skip
+
+
+@kernel
+def _place(place, j):
+    return place[j], place[_of(1, j)], place[_of(2, j)]
 
 
 @kernel
 def _products(x0, x1, y0, y1, z0, z1):
-    """The eight products of one factor for each axis, in the order of `_corners`."""
+    """The eight products of one factor for each axis, in the order of `_row`."""
     a, b, c, d = y0 * z0, y1 * z0, y0 * z1, y1 * z1
     return x0 * a, x1 * a, x0 * b, x1 * b, x0 * c, x1 * c, x0 * d, x1 * d
 
@@ -177,76 +217,70 @@ def _scatter(w, at, f, given, out):
 
 @kernel
 def _forward(points, table, resolutions, offsets, levels, out, lanes, start, stop):
-    one = np.float32(1.0)
-    features = len(lanes)
-    for level in range(resolutions.shape[0]):
-        column = level * features
-        if level >= levels:
-            out[start:stop, column : column + features] = 0.0
-            continue
-        cells, side, rows, hashed = _level(level, resolutions, offsets)
-        for n in range(start, stop):
-            x, fx = _locate(points[n, 0], cells)
-            y, fy = _locate(points[n, 1], cells)
-            z, fz = _locate(points[n, 2], cells)
-            at = _corners(x, y, z, side, rows, hashed, offsets[level], features)
-            w = _products(one - fx, fx, one - fy, fy, one - fz, fz)
-            for f in range(features):
-                out[n, column + f] = _gather(w, at, np.uint64(f), table)
+    one, features, scratch = np.float32(1.0), len(lanes), _scratch()
+    for begin in range(start, stop, _BLOCK):
+        end = min(begin + _BLOCK, stop)
+        out[begin:end, levels * features :] = 0.0
+        for level in range(levels):
+            _corners(points, begin, end, level, resolutions, offsets, features, scratch)
+            for j in range(_U64(end - begin)):
+                fx, fy, fz = _place(scratch[1], j)
+                w, at = _products(one - fx, fx, one - fy, fy, one - fz, fz), _row(scratch[2], j)
+                for f in range(features):
+                    out[_U64(begin) + j, _U64(level * features + f)] = _gather(w, at, _U64(f), table)
 
 
 @kernel
 def _backward(points, cotangent, resolutions, offsets, out, lanes, start, stop):
-    one = np.float32(1.0)
-    features = len(lanes)
-    for level in range(start, stop):
-        column = level * features
-        cells, side, rows, hashed = _level(level, resolutions, offsets)
-        for n in range(points.shape[0]):
-            x, fx = _locate(points[n, 0], cells)
-            y, fy = _locate(points[n, 1], cells)
-            z, fz = _locate(points[n, 2], cells)
-            at = _corners(x, y, z, side, rows, hashed, offsets[level], features)
-            w = _products(one - fx, fx, one - fy, fy, one - fz, fz)
-            for f in range(features):
-                _scatter(w, at, np.uint64(f), cotangent[n, column + f], out)
+    one, features, scratch = np.float32(1.0), len(lanes), _scratch()
+    for begin in range(0, cotangent.shape[0], _BLOCK):
+        end = min(begin + _BLOCK, cotangent.shape[0])
+        for level in range(start, stop):
+            _corners(points, begin, end, level, resolutions, offsets, features, scratch)
+            for j in range(_U64(end - begin)):
+                fx, fy, fz = _place(scratch[1], j)
+                w, at = _products(one - fx, fx, one - fy, fy, one - fz, fz), _row(scratch[2], j)
+                for f in range(features):
+                    _scatter(w, at, _U64(f), cotangent[_U64(begin) + j, _U64(level * features + f)], out)
 
 
 @kernel
 def _gradient(points, cotangent, table, resolutions, offsets, levels, out, lanes, start, stop):
-    features = len(lanes)
-    one = np.float32(1.0)
+    one, features, scratch = np.float32(1.0), len(lanes), _scratch()
     out[start:stop] = 0.0
-    for level in range(levels):
-        column, scale = level * features, np.float32(resolutions[level])
-        cells, side, rows, hashed = _level(level, resolutions, offsets)
-        for n in range(start, stop):
-            x, fx = _locate(points[n, 0], cells)
-            y, fy = _locate(points[n, 1], cells)
-            z, fz = _locate(points[n, 2], cells)
-            at = _corners(x, y, z, side, rows, hashed, offsets[level], features)
-            sx = _products(-scale, scale, one - fy, fy, one - fz, fz)
-            sy = _products(one - fx, fx, -scale, scale, one - fz, fz)
-            sz = _products(one - fx, fx, one - fy, fy, -scale, scale)
-            for f in range(features):
-                given = cotangent[n, column + f]
-                out[n, 0] += given * _gather(sx, at, np.uint64(f), table)
-                out[n, 1] += given * _gather(sy, at, np.uint64(f), table)
-                out[n, 2] += given * _gather(sz, at, np.uint64(f), table)
+    for begin in range(start, stop, _BLOCK):
+        end = min(begin + _BLOCK, stop)
+        for level in range(levels):
+            scale = np.float32(resolutions[level])
+            _corners(points, begin, end, level, resolutions, offsets, features, scratch)
+            for j in range(_U64(end - begin)):
+                n = _U64(begin) + j
+                fx, fy, fz = _place(scratch[1], j)
+                at = _row(scratch[2], j)
+                sx = _products(-scale, scale, one - fy, fy, one - fz, fz)
+                sy = _products(one - fx, fx, -scale, scale, one - fz, fz)
+                sz = _products(one - fx, fx, one - fy, fy, -scale, scale)
+                for f in range(features):
+                    given = cotangent[n, _U64(level * features + f)]
+                    out[n, 0] += given * _gather(sx, at, _U64(f), table)
+                    out[n, 1] += given * _gather(sy, at, _U64(f), table)
+                    out[n, 2] += given * _gather(sz, at, _U64(f), table)
 
 
 @kernel
 def _gradient_backward(points, cotangent, direction, table, resolutions, offsets, out_cotangent, out_table, lanes, start, stop):
-    features = len(lanes)
-    for level in range(start, stop):
-        column, scale = level * features, np.float32(resolutions[level])
-        cells, side, rows, hashed = _level(level, resolutions, offsets)
-        for n in range(points.shape[0]):
-            x, fx = _locate(points[n, 0], cells)
-            y, fy = _locate(points[n, 1], cells)
-            z, fz = _locate(points[n, 2], cells)
-            at = _corners(x, y, z, side, rows, hashed, offsets[level], features)
-            along = _slopes(fx, fy, fz, direction[n, 0] * scale, direction[n, 1] * scale, direction[n, 2] * scale)
-            for f in range(features):
-                out_cotangent[n, column + f] = _gather(along, at, np.uint64(f), table)
-                _scatter(along, at, np.uint64(f), cotangent[n, column + f], out_table)
+    features, scratch = len(lanes), _scratch()
+    for begin in range(0, cotangent.shape[0], _BLOCK):
+        end = min(begin + _BLOCK, cotangent.shape[0])
+        for level in range(start, stop):
+            scale = np.float32(resolutions[level])
+            _corners(points, begin, end, level, resolutions, offsets, features, scratch)
+            for j in range(_U64(end - begin)):
+                n = _U64(begin) + j
+                fx, fy, fz = _place(scratch[1], j)
+                at = _row(scratch[2], j)
+                along = _slopes(fx, fy, fz, direction[n, 0] * scale, direction[n, 1] * scale, direction[n, 2] * scale)
+                for f in range(features):
+                    column = _U64(level * features + f)
+                    out_cotangent[n, column] = _gather(along, at, _U64(f), table)
+                    _scatter(along, at, _U64(f), cotangent[n, column], out_table)
