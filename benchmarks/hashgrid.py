@@ -10,6 +10,9 @@ import statistics
 import time
 from collections.abc import Callable
 
+import df3d  # noqa: F401 - first, for it settles how the threads of torch wait
+
+# isort: split
 import torch
 from df3d_hashgrid.config import GridConfig
 from df3d_hashgrid.encoding.numba import NumbaEncoding

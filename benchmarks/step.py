@@ -11,6 +11,9 @@ import argparse
 import statistics
 import time
 
+import df3d  # noqa: F401 - first, for it settles how the threads of torch wait
+
+# isort: split
 import torch
 
 from df3d import cameras, cpu, recipe
@@ -37,7 +40,7 @@ def main() -> None:
     views = cameras.sample(plan.recipe.cameras, Step(0, total))
     noisy = torch.randn(2 * len(views), 3, 64, 64)
     text = encoded.negative.expand(len(noisy), -1, -1)
-    told = views.twice()
+    told = views.times(2)
     timestep = torch.full((len(noisy),), 500)
 
     for index in range(options.warm):
