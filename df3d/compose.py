@@ -15,7 +15,7 @@ from df3d.recipe import PARTS, Choice, Recipe, Stage
 if TYPE_CHECKING:
     import torch
 
-    from df3d.interfaces import Field, Guidance, Renderer
+    from df3d.interfaces import Field, Guidance, Renderer, Trainable
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,17 @@ class Parts:
     guidance: Guidance
     optimizer: torch.optim.Optimizer
 
+    def trainable(self) -> dict[str, Trainable]:
+        """The parts that are optimised and saved, by name."""
+        return trainable(field=self.field, renderer=self.renderer, guidance=self.guidance)
+
+
+def trainable(**parts: Any) -> dict[str, Trainable]:
+    """Those of the parts that learn."""
+    from df3d.interfaces import Trainable
+
+    return {name: part for name, part in parts.items() if isinstance(part, Trainable)}
+
 
 @dataclass(frozen=True)
 class StagePlan:
@@ -64,7 +75,8 @@ class StagePlan:
         field = self.field.build(device=device, start_from=start_from)
         renderer = self.build_renderer(device=device)
         guidance = self.guidance.build(device=device)
-        groups = [group for part in (field, renderer) for group in part.parameter_groups()]
+        learning = trainable(field=field, renderer=renderer, guidance=guidance)
+        groups = [group for part in learning.values() for group in part.parameter_groups()]
         options = self.recipe.optimizer
         for group in groups:
             group["base_lr"] = group.setdefault("lr", options.learning_rate)

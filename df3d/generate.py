@@ -149,8 +149,8 @@ def optimise(
 def advance(plan: StagePlan, parts: Parts, encoded: object, step: Step, device: str) -> dict[str, torch.Tensor | float]:
     """One step: sample cameras, render, guide, penalise, descend. Returns what is worth showing."""
     stage = plan.recipe
-    parts.field.before_step(step)
-    parts.renderer.before_step(step)
+    for part in parts.trainable().values():
+        part.before_step(step)
     parts.renderer.refresh(parts.field, step)
     views = cameras.sample(stage.cameras, step).to(device)
     view = parts.renderer.render(parts.field, views, step=step)

@@ -16,8 +16,9 @@ from df3d.schedule import Step
 from df3d.types import Asset, Cameras, FieldSamples, GuidanceStep, Mesh, RenderOutput
 
 
+@runtime_checkable
 class Trainable(Protocol):
-    """Something a stage optimises and saves."""
+    """Something a stage optimises and saves: every field and renderer, and a guidance that learns."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Groups for the optimiser: `params`, and `lr` where it has a rate of its own."""

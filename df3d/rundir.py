@@ -153,8 +153,7 @@ class RunDir:
         """Keep the state after `step` steps; older checkpoints than the last few go."""
         from df3d import checkpoint
 
-        tensors = {f"field.{k}": v for k, v in parts.field.state_dict().items()}
-        tensors |= {f"renderer.{k}": v for k, v in parts.renderer.state_dict().items()}
+        tensors = {f"{name}.{k}": v for name, part in parts.trainable().items() for k, v in part.state_dict().items()}
         tensors |= {f"optimizer.{k}": v for k, v in checkpoint.optimizer_tensors(parts.optimizer).items()}
         path = self.path / stage / f"step-{step:06d}.safetensors"
         checkpoint.write(path, tensors, {"step": str(step)})
@@ -169,8 +168,8 @@ class RunDir:
         if not self.checkpoints(stage):
             return 0
         with self._newest(stage) as (tensors, metadata):
-            parts.field.load_state_dict(_under("field", tensors))
-            parts.renderer.load_state_dict(_under("renderer", tensors))
+            for name, part in parts.trainable().items():
+                part.load_state_dict(_under(name, tensors))
             checkpoint.restore_optimizer(parts.optimizer, _under("optimizer", tensors))
             return int(metadata["step"])
 

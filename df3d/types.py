@@ -39,9 +39,9 @@ class Cameras:
     def to(self, device: str) -> Cameras:
         return self._map(lambda tensor: tensor.to(device))
 
-    def twice(self) -> Cameras:
-        """Every camera, then every camera again."""
-        return self._map(lambda tensor: tensor.repeat(2, *[1] * (tensor.dim() - 1)))
+    def times(self, count: int) -> Cameras:
+        """All cameras, `count` times over."""
+        return self._map(lambda tensor: tensor.repeat(count, *[1] * (tensor.dim() - 1)))
 
     def __getitem__(self, index: slice | Tensor) -> Cameras:
         return self._map(lambda tensor: tensor[index])

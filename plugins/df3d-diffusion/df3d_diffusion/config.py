@@ -10,13 +10,26 @@ from df3d.prompt import ViewConfig
 from df3d.schedule import Schedule
 
 Weighting = Literal["sigma2", "uniform", "fantasia3d"]
+ViewTexts = Literal["discrete", "interpolated", "perp-neg", "perp-neg-strong"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewWords:
+    """The prompt of each view in a person's own words; empty: the prompt and `, front view` and so on."""
+
+    front: str = option("", "from the front")
+    side: str = option("", "from either side")
+    back: str = option("", "from behind")
+    overhead: str = option("", "from above")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistillationConfig:
     """How a diffusion model's opinion becomes a gradient; the same for every model."""
 
-    objective: Literal["sds", "reconstruction"] = option("sds", "noise residual, or distance to the predicted clean image")
+    objective: Literal["sds", "csd", "ism", "vsd", "reconstruction"] = option(
+        "sds", "the gradient: noise residual, classifier score, interval score, variational score, or distance to the clean image"
+    )
     scale: float = option(100.0, "classifier-free guidance: uncond + scale * (text - uncond)")
     rescale: float = option(
         0.0, "share of the guided prediction's contrast that is brought back to that of the unguided one with text"
@@ -24,7 +37,17 @@ class DistillationConfig:
     weighting: Weighting = option("sigma2", "w(t) of `sds`: 1 - alphabar, 1, or sqrt(alphabar) (1 - alphabar)")
     t_min: Schedule = option(Schedule(0.02), "lowest timestep, as a share of the noise schedule")
     t_max: Schedule = option(Schedule(0.98), "highest timestep")
+    clip_value: Schedule = option(Schedule(0.0), "largest value of the gradient with respect to the latents; 0 for any")
+    clip_norm: Schedule = option(Schedule(0.0), "largest root mean square of a view's gradient; 0 for any")
     views: ViewConfig = option(ViewConfig(), "view-dependent prompts")
+    view_texts: ViewTexts = option(
+        "discrete", "one view's text, a mix of two, or Perp-Neg with threestudio's weights or, strong, stable-dreamfusion's"
+    )
+    words: ViewWords = option(ViewWords(), "the prompt of each view in your own words")
+    ism_interval: float = option(0.05, "of `ism`: from s to t, as a share of the noise schedule")
+    ism_stride: float = option(0.2, "of `ism`: one inversion step before s, likewise")
+    student_rank: int = option(4, "of `vsd`: rank of the adapter that learns the renders")
+    student_rate: float = option(1e-4, "of `vsd`: its learning rate")
     camera: bool = option(True, "tell the model the camera, where it was trained to know it")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = option("auto", "of the model: bfloat16 on a CPU, float16 on a GPU")
 
@@ -32,6 +55,10 @@ class DistillationConfig:
         ends = [end for share in (self.t_min, self.t_max) for end in (share.start, share.end) if end is not None]
         if not all(0 <= end <= 1 for end in ends):
             raise ValueError("`t_min` and `t_max` are shares of the noise schedule, between 0 and 1")
+        if not (0 < self.ism_interval <= 1 and 0 < self.ism_stride <= 1):
+            raise ValueError("`ism_interval` and `ism_stride` are shares of the noise schedule, above 0 and at most 1")
+        if self.student_rank < 1 or self.student_rate < 0:
+            raise ValueError("`student_rank` must be at least 1 and `student_rate` at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -12,6 +12,7 @@ from df3d.types import Cameras
 class Denoiser(Protocol):
     """A frozen text-to-image diffusion model. V images; `latents` are what it noises: pixels, or a VAE's latents."""
 
+    unet: Any  # the network itself, a diffusers model
     alphas: Tensor  # (T,) cumulative alphabar of the noise schedule, from clean to noise
     knows_cameras: bool  # whether `predict` can use a camera
     clip: float | None  # clean latents lie in [-clip, clip]; None: unbounded

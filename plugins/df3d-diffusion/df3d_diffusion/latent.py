@@ -43,7 +43,6 @@ class LatentDenoiser:
         pixels = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype)).sample
         return (pixels.float().permute(0, 2, 3, 1) * 0.5 + 0.5).clamp(0, 1)
 
-    @torch.no_grad()
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
         raw = self.unet(noisy.to(self.unet.dtype), timestep, text.to(self.unet.dtype)).sample.float()
         return to_noise(raw, noisy, self.alphas[timestep], self._prediction)

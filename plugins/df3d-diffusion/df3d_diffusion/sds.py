@@ -1,19 +1,9 @@
-"""Score Distillation Sampling (DreamFusion, arXiv 2209.14988, equation 3), on any `Denoiser`.
-
-    eps_hat = eps_uncond + scale * (eps_text - eps_uncond)
-    d loss / d latents = w(t) * (eps_hat - eps)                        objective "sds"
-    d loss / d latents = latents - x0_hat                              objective "reconstruction"
-
-x0_hat = (z_t - sigma eps_hat) / alpha is the clean image that eps_hat stands for, so that the second is the first with
-w = sigma / alpha; its contrast can be brought back to the unguided prediction's (arXiv 2305.08891, section 3.4, as in
-MVDream, arXiv 2308.16512), and pixel models clip it to the range of images.
-Nothing is backpropagated through the diffusion model.
-"""
+"""The guidance: a diffusion model's opinion of renders, as a loss with the gradient of the chosen objective."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,27 +11,39 @@ from torch import Tensor
 from df3d.prompt import VIEWS, Prompt, View, for_view
 from df3d.schedule import Step
 from df3d.types import Cameras, GuidanceStep, RenderOutput
-from df3d_diffusion.config import DistillationConfig, SdsConfig, Weighting
+from df3d_diffusion.config import DistillationConfig, SdsConfig
 from df3d_diffusion.denoiser import Denoiser
+from df3d_diffusion.objectives import OBJECTIVES, Prediction, Query, clip_gradient
+from df3d_diffusion.views import EncodedPrompt, Texts, perpendicular, texts_for
 
 Wording = Callable[[str, View | None], str]
 
 
-@dataclass(frozen=True)
-class EncodedPrompt:
-    """Token encodings (1, L, D) for each view, for no view, and of the negative prompt."""
-
-    views: dict[View | None, Tensor]
-    negative: Tensor
-
-
 class Distillation:
-    """The guidance: a denoiser, and how its prediction becomes a loss."""
+    """A denoiser, and how its predictions become a loss."""
 
     def __init__(self, config: DistillationConfig, denoiser: Denoiser, *, wording: Wording | None = None) -> None:
         self.config = config
         self.denoiser = denoiser
-        self.wording = wording or (lambda text, view: for_view(text, view) if view else text)
+        self.wording = wording or self._wording
+        self._student = None
+        if config.objective == "vsd":
+            from df3d_diffusion.student import Student
+
+            self._student = Student(denoiser, rank=config.student_rank)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": self._student.parameters(), "lr": self.config.student_rate}] if self._student else []
+
+    def before_step(self, step: Step) -> None:
+        pass
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return self._student.state_dict() if self._student else {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        if self._student:
+            self._student.load_state_dict(state)
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
         """Encode the prompt for every view, then let go of the text encoder."""
@@ -53,61 +55,55 @@ class Distillation:
         return EncodedPrompt({view: encoded[i : i + 1] for i, view in enumerate(views)}, encoded[-1:])
 
     def step(self, render: RenderOutput, cameras: Cameras, encoded: EncodedPrompt, step: Step) -> GuidanceStep:
-        """Ask the model about one batch of renders; the loss has the objective's gradient, per view."""
+        """Ask the model about one batch of renders.
+
+        The loss is half the squared distance to where the objective's gradient leads, a mean over the views, so that its
+        gradient with respect to the latents is the objective's, over V.
+        """
         config, count = self.config, len(cameras)
         latents = self.denoiser.encode_images(render.rgb)
+        told = cameras if config.camera and self.denoiser.knows_cameras else None
+        texts = texts_for(config, cameras, encoded, told=told is not None)
+        generator, alphas = step.generator("guidance"), self.denoiser.alphas
+        low, high = (int(share.at(step) * len(alphas)) for share in (config.t_min, config.t_max))
+        low = min(low, len(alphas) - 1)
+        timestep = torch.randint(low, max(high, low + 1), (count,), generator=generator).to(latents.device)
         with torch.no_grad():
-            generator = step.generator("guidance")
-            alphas = self.denoiser.alphas
-            low, high = (int(share.at(step) * len(alphas)) for share in (config.t_min, config.t_max))
-            low = min(low, len(alphas) - 1)
-            timestep = torch.randint(low, max(high, low + 1), (count,), generator=generator).to(latents.device)
-            noise = torch.randn(latents.shape, generator=generator).to(latents)
-            alpha = alphas[timestep].to(latents)[:, None, None, None]
-            noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
-            text, uncond = self._predict(noisy, timestep, cameras, encoded)
-            guided = uncond + config.scale * (text - uncond)
-            if config.objective == "sds":
-                gradient = torch.nan_to_num(weight(config.weighting, alpha) * (guided - noise))
-                target = latents - gradient
-            else:
-                target = self._clean(noisy, guided, alpha, like=self._clean(noisy, text, alpha))
+            query = Query(
+                latents=latents.detach(),
+                noise=torch.randn(latents.shape, generator=generator).to(latents),
+                timestep=timestep,
+                alphas=alphas,
+                clip=self.denoiser.clip,
+                config=config,
+                predict=lambda noisy, t: self._predict(noisy, t, told, texts, encoded.negative),
+                student=self._student and (lambda noisy, t: self._student.predict(noisy, t, texts.text, told)),
+            )
+            gradient = OBJECTIVES[config.objective](query)
+            gradient = clip_gradient(gradient, value=config.clip_value.at(step), norm=config.clip_norm.at(step))
+            target = query.latents - gradient
         loss = 0.5 * (latents - target).square().sum() / count
+        if self._student:
+            loss = loss + self._student.loss(latents, texts.text, told, generator)
         stats = {"t": float(timestep.float().mean() / len(alphas))}
         return GuidanceStep(loss, timestep, stats, preview=lambda: self.denoiser.decode(target))
 
-    def _predict(self, noisy: Tensor, timestep: Tensor, cameras: Cameras, encoded: EncodedPrompt) -> tuple[Tensor, Tensor]:
-        """Noise under the text and without it, in one batch."""
-        config, count = self.config, len(cameras)
-        text = torch.cat([encoded.views[view] for view in self._views(cameras)])
-        told = cameras.twice() if config.camera and self.denoiser.knows_cameras else None
-        both = torch.cat([text, encoded.negative.expand(count, -1, -1)])
-        prediction = self.denoiser.predict(noisy.repeat(2, 1, 1, 1), timestep.repeat(2), both, told)
-        conditional, unconditional = prediction.to(noisy.dtype).chunk(2)
-        return conditional, unconditional
+    def _wording(self, text: str, view: View | None) -> str:
+        own = getattr(self.config.words, view) if view else ""
+        return own or (for_view(text, view) if view else text)
 
-    def _views(self, cameras: Cameras) -> list[View | None]:
-        views = self.config.views
-        if not views.enabled or (self.config.camera and self.denoiser.knows_cameras):
-            return [None] * len(cameras)
-        angles = zip(cameras.azimuth.tolist(), cameras.elevation.tolist(), strict=True)
-        return [views.view(azimuth, elevation) for azimuth, elevation in angles]
-
-    def _clean(self, noisy: Tensor, noise: Tensor, alpha: Tensor, *, like: Tensor | None = None) -> Tensor:
-        """The clean latents that `noise` stands for, with a share of the contrast of `like`."""
-        clean = (noisy - (1 - alpha).sqrt() * noise) / alpha.sqrt()
-        if like is not None and self.config.rescale:
-            axes = (1, 2, 3)
-            factor = like.std(axes, keepdim=True) / clean.std(axes, keepdim=True).clamp_min(1e-6)
-            clean = clean * (self.config.rescale * factor + 1 - self.config.rescale)
-        return clean if self.denoiser.clip is None else clean.clamp(-self.denoiser.clip, self.denoiser.clip)
-
-
-def weight(kind: Weighting, alpha: Tensor) -> Tensor:
-    """w(t): sigma^2 (DreamFusion), 1, or alpha sigma^2 with alpha the signal's share (Fantasia3D, arXiv 2303.13873)."""
-    if kind == "sigma2":
-        return 1 - alpha
-    return torch.ones_like(alpha) if kind == "uniform" else alpha.sqrt() * (1 - alpha)
+    def _predict(self, noisy: Tensor, timestep: Tensor, told: Cameras | None, texts: Texts, negative: Tensor) -> Prediction:
+        """Noise under the text, without it, and under every text to avoid, in one batch."""
+        count, copies = len(noisy), 2 + len(texts.avoid)
+        every = torch.cat([texts.text, negative.expand(count, -1, -1), *texts.avoid])
+        cameras = told and told.times(copies)
+        noise = self.denoiser.predict(noisy.repeat(copies, 1, 1, 1), timestep.repeat(copies), every, cameras).to(noisy.dtype)
+        text, uncond, *avoid = noise.chunk(copies)
+        towards = text - uncond
+        direction = towards
+        for away, weight in zip(avoid, texts.weights, strict=True):
+            direction = direction + weight[:, None, None, None] * perpendicular(away - uncond, towards)
+        return Prediction(text, uncond, uncond + self.config.scale * direction)
 
 
 def from_config(config: SdsConfig, *, device: str = "cpu") -> Distillation:

@@ -4,59 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from df3d_diffusion.config import DistillationConfig
-from df3d_diffusion.sds import Distillation, weight
+from denoisers import Gaussian, Ramp
+from df3d_diffusion.config import DistillationConfig, ViewWords
+from df3d_diffusion.sds import Distillation
 from torch import Tensor
 
 from df3d.cameras import orbit
 from df3d.prompt import Prompt, ViewConfig
 from df3d.schedule import Schedule, Step
 from df3d.types import Cameras, RenderOutput
-
-
-class Gaussian:
-    """The exact denoiser of images whose pixels are all N(mean, spread^2), with one mean for each text.
-
-    E[eps | z_t] = sigma (z_t - alpha mean) / (alpha^2 spread^2 + sigma^2).
-    """
-
-    clip = None
-
-    def __init__(self, means: dict[str, float], spread: float = 0.1, knows_cameras: bool = False) -> None:
-        self.means, self.spread, self.knows_cameras = means, spread, knows_cameras
-        self.alphas = torch.cos(torch.linspace(0.01, 1.55, 1000)) ** 2
-        self.asked: list[str] = []
-        self.cameras: list[Cameras | None] = []
-
-    def encode_text(self, texts: list[str]) -> Tensor:
-        self.asked = texts
-        return torch.tensor([self.means.get(text, 0.0) for text in texts])[:, None, None]
-
-    def forget_text_encoder(self) -> None:
-        self.encode_text = None  # type: ignore[assignment,method-assign]
-
-    def encode_images(self, images: Tensor) -> Tensor:
-        return images.permute(0, 3, 1, 2) * 2 - 1
-
-    def decode(self, latents: Tensor) -> Tensor:
-        return (latents.permute(0, 2, 3, 1) + 1) / 2
-
-    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
-        self.cameras.append(cameras)
-        assert not noisy.requires_grad
-        alpha = self.alphas[timestep][:, None, None, None]
-        mean = text.view(-1, 1, 1, 1)
-        return (1 - alpha).sqrt() * (noisy - alpha.sqrt() * mean) / (alpha * self.spread**2 + 1 - alpha)
-
-
-class Ramp(Gaussian):
-    """Sees a grey ramp under the text and nothing without it, exactly."""
-
-    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
-        alpha = self.alphas[timestep][:, None, None, None]
-        clean = torch.linspace(-0.1, 0.1, noisy.shape[-1]).expand_as(noisy).clone()
-        clean[len(noisy) // 2 :] = 0.0
-        return (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()
 
 
 def render(images: Tensor) -> RenderOutput:
@@ -91,7 +47,7 @@ def test_the_gradient_is_the_formula(weighting: str, scale: float) -> None:
     noise = torch.randn(2, 3, 8, 8, generator=generator)
     alpha = denoiser.alphas[timestep][:, None, None, None]
     noisy = alpha.sqrt() * (images.permute(0, 3, 1, 2) * 2 - 1) + (1 - alpha).sqrt() * noise
-    text, uncond = (denoiser.predict(noisy, timestep, torch.full((2, 1, 1), mean), None) for mean in (0.5, -0.25))
+    text, uncond = (denoiser.predict(noisy, timestep, torch.tensor([[[mean, 0.1]]]).repeat(2, 1, 1), None) for mean in (0.5, -0.25))
     w = {"sigma2": 1 - alpha, "uniform": torch.ones_like(alpha), "fantasia3d": alpha.sqrt() * (1 - alpha)}[weighting]
     expected = 2 * w * (uncond + scale * (text - uncond) - noise) / 2
     torch.testing.assert_close(found, expected.permute(0, 2, 3, 1), atol=1e-5, rtol=1e-4)
@@ -133,26 +89,25 @@ def test_rescale_brings_the_contrast_of_the_text_prediction_back() -> None:
     assert contrast(1.0, 0.0) < contrast(30.0, 0.5) < contrast(30.0, 0.0)
 
 
-def test_the_view_words_follow_the_cameras_and_the_negative_prompt_replaces_nothing() -> None:
+def test_every_view_is_encoded_and_the_negative_prompt_replaces_no_text() -> None:
     denoiser = Gaussian({})
-    guidance = distillation(denoiser)
-    guidance.encode(Prompt("a car", negative="ugly"))
-    assert denoiser.asked == ["a car", "a car, front view", "a car, side view", "a car, back view", "a car, overhead view", "ugly"]
-    assert guidance._views(orbit(4, size=8)) == ["front", "side", "back", "side"]
-    assert guidance._views(orbit(1, elevation=80.0, size=8)) == ["overhead"]
+    distillation(denoiser, words=ViewWords(back="a car's boot")).encode(Prompt("a car", negative="ugly"))
+    assert denoiser.asked == ["a car", "a car, front view", "a car, side view", "a car's boot", "a car, overhead view", "ugly"]
 
 
 def test_a_model_that_knows_cameras_is_told_them_and_not_the_view() -> None:
-    denoiser = Gaussian({}, knows_cameras=True)
+    denoiser = Gaussian({"yes, front view": 9.0}, knows_cameras=True)
     guidance = distillation(denoiser)
-    gradient(guidance, torch.rand(2, 8, 8, 3))
-    assert guidance._views(orbit(2, size=8)) == [None, None]
+    images = torch.rand(2, 8, 8, 3)
+    unmoved = gradient(guidance, images)
     told = denoiser.cameras[0]
     assert told is not None
     assert told.azimuth.tolist() == [0.0, -180.0, 0.0, -180.0]  # for the text, and again for no text
-    blind = Gaussian({}, knows_cameras=True)
-    gradient(distillation(blind, camera=False), torch.rand(2, 8, 8, 3))
+    blind = Gaussian({"yes, front view": 9.0}, knows_cameras=True)
+    moved = gradient(distillation(blind, camera=False), images)
     assert blind.cameras == [None]
+    assert not torch.allclose(unmoved[0], moved[0])
+    assert torch.allclose(unmoved[1], moved[1])
 
 
 def test_timesteps_stay_in_their_range_as_it_moves() -> None:
@@ -174,9 +129,3 @@ def test_the_same_step_gives_the_same_gradient() -> None:
     first, second = (gradient(distillation(Gaussian({})), images) for _ in range(2))
     assert torch.equal(first, second)
     assert not torch.equal(first, gradient(distillation(Gaussian({})), images, Step(1, 10)))
-
-
-def test_weights_at_the_ends_of_the_schedule() -> None:
-    alpha = torch.tensor([1.0, 0.25])
-    assert weight("sigma2", alpha).tolist() == [0.0, 0.75]
-    assert weight("fantasia3d", alpha).tolist() == [0.0, 0.375]

@@ -57,7 +57,7 @@ def sample(model: Denoiser, captions: list[Caption], azimuth: Tensor, elevation:
         for now, after in zip(steps, [*steps[1:], None], strict=True):
             a = model.alphas[now]
             b = torch.ones(()) if after is None else model.alphas[after]
-            noise = model.predict(x.repeat(2, 1, 1, 1), now.expand(2 * len(x)), text, views[part].twice())
+            noise = model.predict(x.repeat(2, 1, 1, 1), now.expand(2 * len(x)), text, views[part].times(2))
             conditional, unconditional = noise.chunk(2)
             guided = unconditional + SCALE * (conditional - unconditional)
             clean = ((x - (1 - a).sqrt() * guided) / a.sqrt()).clamp(-1, 1)

@@ -1,0 +1,146 @@
+"""Score distillation objectives: what a model's predictions for noisy renders say of the renders.
+
+Each is a function from a `Query` to the gradient with respect to the latents (V, C, h, w), and belongs to one paper. In
+all of them eps_hat is the guided prediction, `uncond + scale * (text - uncond)`; peers that write
+`text + scale * (text - uncond)` mean our scale less one. alpha and sigma are the square roots of alphabar and 1 - alphabar.
+Nothing is ever backpropagated through the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from df3d_diffusion.config import DistillationConfig, Weighting
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The noise a model sees in V noisy latents, each (V, C, h, w)."""
+
+    text: Tensor  # under the prompt
+    uncond: Tensor  # under the negative prompt, or none
+    guided: Tensor  # away from `uncond` and towards `text`
+
+
+@dataclass(frozen=True)
+class Query:
+    """One batch of latents and everything that an objective may ask about it."""
+
+    latents: Tensor  # (V, C, h, w), without gradient
+    noise: Tensor  # (V, C, h, w) standard normal
+    timestep: Tensor  # (V,)
+    alphas: Tensor  # (T,) alphabar
+    clip: float | None  # clean latents lie in [-clip, clip]
+    config: DistillationConfig
+    predict: Callable[[Tensor, Tensor], Prediction]  # of noisy latents at timesteps
+    student: Callable[[Tensor, Tensor], Tensor] | None = None  # noise under the text, by a model of the renders themselves
+
+    def alpha(self, timestep: Tensor) -> Tensor:
+        """(V, 1, 1, 1) alphabar."""
+        return self.alphas[timestep].to(self.latents)[:, None, None, None]
+
+    @cached_property
+    def noisy(self) -> Tensor:
+        alpha = self.alpha(self.timestep)
+        return alpha.sqrt() * self.latents + (1 - alpha).sqrt() * self.noise
+
+    @property
+    def weight(self) -> Tensor:
+        """(V, 1, 1, 1) w(t)."""
+        return weight(self.config.weighting, self.alpha(self.timestep))
+
+
+def weight(kind: Weighting, alpha: Tensor) -> Tensor:
+    """w(t): sigma^2 (DreamFusion), 1, or alpha sigma^2 with alpha the signal's share (Fantasia3D, arXiv 2303.13873)."""
+    if kind == "sigma2":
+        return 1 - alpha
+    return torch.ones_like(alpha) if kind == "uniform" else alpha.sqrt() * (1 - alpha)
+
+
+def sds(query: Query) -> Tensor:
+    """Score Distillation Sampling: w(t) (eps_hat - eps). DreamFusion, arXiv 2209.14988, equation 3."""
+    return query.weight * (query.predict(query.noisy, query.timestep).guided - query.noise)
+
+
+def csd(query: Query) -> Tensor:
+    """Classifier Score Distillation: w(t) scale (eps_text - eps_uncond). arXiv 2310.19415, equation 8."""
+    prediction = query.predict(query.noisy, query.timestep)
+    return query.weight * (prediction.guided - prediction.uncond)
+
+
+def ism(query: Query) -> Tensor:
+    """Interval Score Matching: w(t) (eps_hat(z_t) - eps_uncond(z_s)). LucidDreamer, arXiv 2311.11284, equation 17.
+
+    z_s and z_t are not drawn but reached from the latents by DDIM inversion without text (algorithm 1): in
+    `ism_stride` steps to s = t - `ism_interval`, and from s to t in one.
+    """
+    latents, top = query.latents, query.timestep
+    stride, interval = (max(1, int(share * len(query.alphas))) for share in (query.config.ism_stride, query.config.ism_interval))
+    last = (top - interval).clamp(min=0)
+    z, at = latents, torch.zeros_like(top)
+    for _ in range(-(-int(last.max()) // stride)):
+        after = torch.minimum(at + stride, last)
+        z, at = _ddim(query, z, at, after, query.predict(z, at).uncond), after
+    before = query.predict(z, at).uncond
+    return query.weight * (query.predict(_ddim(query, z, at, top, before), top).guided - before)
+
+
+def _ddim(query: Query, z: Tensor, now: Tensor, after: Tensor, noise: Tensor) -> Tensor:
+    """One deterministic step of DDIM, either way (arXiv 2010.02502, equation 12)."""
+    a, b = query.alpha(now), query.alpha(after)
+    clean = (z - (1 - a).sqrt() * noise) / a.sqrt()
+    return b.sqrt() * clean + (1 - b).sqrt() * noise
+
+
+def vsd(query: Query) -> Tensor:
+    """Variational Score Distillation: w(t) (eps_hat - eps_phi). ProlificDreamer, arXiv 2305.16213, equation 9.
+
+    eps_phi is the student: the same model with a low-rank adapter, which learns the renders as they change.
+    """
+    assert query.student is not None
+    guided = query.predict(query.noisy, query.timestep).guided
+    return query.weight * (guided - query.student(query.noisy, query.timestep))
+
+
+def reconstruction(query: Query) -> Tensor:
+    """Distance to the predicted clean latents: z - x0_hat, x0_hat = (z_t - sigma eps_hat) / alpha. MVDream, arXiv 2308.16512.
+
+    This is SDS with w = sigma / alpha, but for two things: the contrast of x0_hat can be brought back to that of the
+    unguided prediction (`rescale`, arXiv 2305.08891, section 3.4), and models of images clip it to their range.
+    """
+    alpha = query.alpha(query.timestep)
+    prediction = query.predict(query.noisy, query.timestep)
+    clean, plain = ((query.noisy - (1 - alpha).sqrt() * noise) / alpha.sqrt() for noise in (prediction.guided, prediction.text))
+    if query.config.rescale:
+        axes = (1, 2, 3)
+        factor = plain.std(axes, keepdim=True) / clean.std(axes, keepdim=True).clamp_min(1e-6)
+        clean = clean * (query.config.rescale * factor + 1 - query.config.rescale)
+    return query.latents - (clean if query.clip is None else clean.clamp(-query.clip, query.clip))
+
+
+OBJECTIVES: dict[str, Callable[[Query], Tensor]] = {
+    "sds": sds,
+    "csd": csd,
+    "ism": ism,
+    "vsd": vsd,
+    "reconstruction": reconstruction,
+}
+
+
+def clip_gradient(gradient: Tensor, *, value: float, norm: float) -> Tensor:
+    """Cut values to [-value, value], then shrink each view's gradient to an RMS of at most `norm`; 0 leaves it alone.
+
+    Clipping values is the score clipping of D-SDS (arXiv 2303.15413, section 4.2).
+    """
+    gradient = torch.nan_to_num(gradient)
+    if value:
+        gradient = gradient.clamp(-value, value)
+    if norm:
+        size = gradient.square().mean((1, 2, 3), keepdim=True).sqrt()
+        gradient = gradient * (norm / size.clamp_min(norm))
+    return gradient

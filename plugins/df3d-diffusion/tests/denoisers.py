@@ -1,0 +1,56 @@
+"""Denoisers whose score is known in closed form, for every test that needs a model and no network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from df3d.types import Cameras
+
+
+class Gaussian:
+    """The exact denoiser of images whose pixels are all N(mean, spread^2), with one mean (and spread) for each text.
+
+    E[eps | z_t] = sigma (z_t - alpha mean) / (alpha^2 spread^2 + sigma^2).
+    """
+
+    clip = None
+    unet = None
+
+    def __init__(
+        self, means: dict[str, float], spread: float = 0.1, knows_cameras: bool = False, spreads: dict[str, float] | None = None
+    ) -> None:
+        self.means, self.spread, self.knows_cameras, self.spreads = means, spread, knows_cameras, spreads or {}
+        self.alphas = torch.cos(torch.linspace(0.01, 1.55, 1000)) ** 2
+        self.asked: list[str] = []
+        self.cameras: list[Cameras | None] = []
+
+    def encode_text(self, texts: list[str]) -> Tensor:
+        self.asked = texts
+        return torch.tensor([(self.means.get(text, 0.0), self.spreads.get(text, self.spread)) for text in texts])[:, None]
+
+    def forget_text_encoder(self) -> None:
+        self.encode_text = None  # type: ignore[assignment,method-assign]
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        return images.permute(0, 3, 1, 2) * 2 - 1
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return (latents.permute(0, 2, 3, 1) + 1) / 2
+
+    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
+        self.cameras.append(cameras)
+        assert not noisy.requires_grad
+        alpha = self.alphas[timestep][:, None, None, None]
+        mean, spread = text.view(-1, 2, 1, 1, 1).unbind(1)
+        return (1 - alpha).sqrt() * (noisy - alpha.sqrt() * mean) / (alpha * spread**2 + 1 - alpha)
+
+
+class Ramp(Gaussian):
+    """Sees a grey ramp under the text and nothing without it, exactly."""
+
+    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
+        alpha = self.alphas[timestep][:, None, None, None]
+        clean = torch.linspace(-0.1, 0.1, noisy.shape[-1]).expand_as(noisy).clone()
+        clean[len(noisy) // 2 :] = 0.0
+        return (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()

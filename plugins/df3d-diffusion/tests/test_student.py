@@ -1,0 +1,90 @@
+"""Variational score distillation: the adapter learns, alone, and the teacher stays as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from df3d_diffusion.config import SdsConfig
+from df3d_diffusion.sds import Distillation, from_config
+from pipelines import write_pipeline
+
+from df3d.cameras import orbit
+from df3d.prompt import Prompt
+from df3d.schedule import Schedule, Step
+from df3d.types import RenderOutput
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pipeline(tmp_path_factory.mktemp("sd"), latent=True)
+
+
+def vsd(model: Path, **options: object) -> Distillation:
+    return from_config(SdsConfig(model=str(model), objective="vsd", dtype="float32", scale=1.0, **options))  # type: ignore[arg-type]
+
+
+def test_a_fresh_student_knows_what_the_teacher_knows(model: Path) -> None:
+    """At scale 1 there is no gradient on the images, rounding apart; only the adapter is told to change."""
+    guidance = vsd(model)
+    encoded = guidance.encode(Prompt("a red car"))
+    images = torch.rand(2, 16, 16, 3, requires_grad=True)
+    guidance.step(RenderOutput(images, images[..., :1]), orbit(2, size=16), encoded, Step(0, 10)).loss.backward()
+    assert images.grad is not None
+    assert float(images.grad.abs().max()) < 1e-6
+    learning = {id(p) for group in guidance.parameter_groups() for p in group["params"]}
+    named = dict(guidance.denoiser.unet.named_parameters())
+    assert all((p.grad is not None) == (id(p) in learning) for p in named.values())
+    assert 0 < sum(p.numel() for p in named.values() if id(p) in learning) < 0.2 * sum(p.numel() for p in named.values())
+
+
+def test_the_student_learns_the_renders_and_the_teacher_does_not(model: Path) -> None:
+    torch.manual_seed(0)
+    guidance = vsd(model, student_rate=3e-3)
+    student = guidance._student
+    assert student is not None
+    encoded = guidance.encode(Prompt("a red car"))
+    latents = torch.full((4, 4, 8, 8), 2.0)
+    text, t = encoded.views[None].expand(4, -1, -1), torch.full((4,), 500)
+    before = guidance.denoiser.predict(latents, t, text, None)
+
+    def loss() -> float:
+        with torch.no_grad():
+            return float(student.loss(latents, text, None, torch.Generator().manual_seed(99)))
+
+    first = loss()
+    optimizer = torch.optim.Adam(guidance.parameter_groups())
+    for index in range(40):
+        optimizer.zero_grad()
+        student.loss(latents, text, None, torch.Generator().manual_seed(index)).backward()
+        optimizer.step()
+    assert loss() < 0.9 * first
+    assert torch.equal(guidance.denoiser.predict(latents, t, text, None), before)
+    assert not torch.allclose(student.predict(latents, t, text, None), before)
+
+
+def test_the_student_is_saved_and_put_back(model: Path) -> None:
+    one, two = vsd(model), vsd(model)
+    with torch.no_grad():
+        for parameter in one.parameter_groups()[0]["params"]:
+            parameter.copy_(torch.randn_like(parameter))
+    two.load_state_dict(one.state_dict())
+    images = RenderOutput(torch.rand(1, 16, 16, 3), torch.ones(1, 16, 16, 1))
+    cameras, step = orbit(1, size=16), Step(3, 10)
+    losses = [float(g.step(images, cameras, g.encode(Prompt("a red car")), step).loss) for g in (one, two, vsd(model))]
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+
+
+@pytest.mark.parametrize("objective", ["csd", "ism", "vsd", "reconstruction"])
+def test_every_objective_guides_a_pipeline(model: Path, objective: str) -> None:
+    options = {"t_min": Schedule(0.3), "t_max": Schedule(0.5), "view_texts": "perp-neg", "clip_norm": Schedule(0.1)}
+    guidance = from_config(SdsConfig(model=str(model), objective=objective, **options))  # type: ignore[arg-type]
+    images = torch.rand(2, 16, 16, 3, requires_grad=True)
+    render = RenderOutput(images, images[..., :1])
+    guided = guidance.step(render, orbit(2, size=16), guidance.encode(Prompt("a red car")), Step(0, 10))
+    guided.loss.backward()
+    assert images.grad is not None
+    assert torch.isfinite(images.grad).all()
+    assert images.grad.abs().sum() > 0
