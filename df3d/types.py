@@ -88,7 +88,6 @@ class GuidanceStep:
     loss: Tensor  # (), its gradient with respect to the renders is the guidance's
     timestep: Tensor | None = None  # (V,) of the diffusion process
     stats: dict[str, float] = field(default_factory=dict)
-    preview: Callable[[], Tensor] | None = None  # (V, H, W, 3) what the guidance sees; computed only when called
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,6 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
 def main() -> None:
     """The console script."""
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # torch's idle threads give way to df3d's kernels
     try:
         build(Catalog.discover())()
     except Df3dError as error:

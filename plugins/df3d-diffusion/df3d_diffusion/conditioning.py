@@ -1,8 +1,12 @@
-"""How cameras are told to a camera-conditioned model: as a map of rays beside the image."""
+"""How cameras are told to a camera-conditioned model: as a map of rays beside the image, and as a code beside the text.
+
+The map says where every pixel looks; the code reaches the model's class embedding, where it mixes with the caption.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import torch
 from torch import Tensor
@@ -11,6 +15,7 @@ from df3d.cameras import rays
 from df3d.types import Cameras
 
 RAY_CHANNELS = 9
+VIEW_CODES = 16
 
 
 def ray_map(cameras: Cameras | None, count: int, size: int) -> Tensor:
@@ -27,3 +32,32 @@ def ray_map(cameras: Cameras | None, count: int, size: int) -> Tensor:
     origins, directions = rays(dataclasses.replace(cameras, height=size, width=size))
     lines = torch.cat([directions, torch.linalg.cross(origins, directions)], dim=-1).permute(0, 3, 1, 2)
     return torch.cat([place, torch.ones_like(place[:, :1]), lines], dim=1)
+
+
+def view_code(cameras: Cameras | None, count: int) -> Tensor:
+    """(count, VIEW_CODES): real spherical harmonics, to degree 3 and of mean square 1, of the direction to each camera.
+
+    All zero for unknown cameras.
+    """
+    if cameras is None:
+        return torch.zeros(count, VIEW_CODES)
+    x, y, z = torch.nn.functional.normalize(cameras.pose[:, :3, 3], dim=-1).unbind(-1)
+    terms = [
+        torch.ones_like(x),
+        math.sqrt(3) * x,
+        math.sqrt(3) * y,
+        math.sqrt(3) * z,
+        math.sqrt(15) * x * y,
+        math.sqrt(15) * y * z,
+        math.sqrt(15) * z * x,
+        math.sqrt(5) / 2 * (3 * y * y - 1),
+        math.sqrt(15) / 2 * (z * z - x * x),
+        math.sqrt(7) / 2 * y * (5 * y * y - 3),
+        math.sqrt(21 / 8) * x * (5 * y * y - 1),
+        math.sqrt(21 / 8) * z * (5 * y * y - 1),
+        math.sqrt(105) * x * y * z,
+        math.sqrt(105) / 2 * y * (z * z - x * x),
+        math.sqrt(35 / 8) * x * (x * x - 3 * z * z),
+        math.sqrt(35 / 8) * z * (z * z - 3 * x * x),
+    ]
+    return torch.stack(terms, dim=-1)

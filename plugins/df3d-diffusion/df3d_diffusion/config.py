@@ -65,4 +65,5 @@ class DistillationConfig:
 class SdsConfig(DistillationConfig):
     """Score Distillation Sampling on a diffusers pipeline folder."""
 
-    model: str = option("", "a diffusers pipeline folder on disk")
+    model: str = option("", "a name of `df3d models`, a hub ID with an optional @revision, or a diffusers pipeline folder")
+    vae: str = option("", "a folder with another VAE, of the same latents: TAESD takes a ninth of the work")

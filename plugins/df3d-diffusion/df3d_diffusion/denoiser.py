@@ -21,16 +21,8 @@ class Denoiser(Protocol):
         """(len(texts), L, D) token encodings."""
         ...
 
-    def forget_text_encoder(self) -> None:
-        """Free what only `encode_text` needs."""
-        ...
-
     def encode_images(self, images: Tensor) -> Tensor:
         """Latents (V, C, h, w) of images (V, H, W, 3) in [0, 1]; differentiable."""
-        ...
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Images (V, H, W, 3) in [0, 1] of latents, for people to look at."""
         ...
 
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from df3d import GuidancePlugin, hookimpl
 from df3d_diffusion.config import SdsConfig
+
+if TYPE_CHECKING:
+    import typer
 
 
 @hookimpl
@@ -16,3 +20,10 @@ def df3d_guidance() -> Iterable[GuidancePlugin]:
         config=SdsConfig,
         target="df3d_diffusion.sds:from_config",
     )
+
+
+@hookimpl
+def df3d_commands(app: typer.Typer) -> None:
+    from df3d_diffusion.cli import models
+
+    app.add_typer(models, name="models")

@@ -8,41 +8,57 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from df3d.errors import ModelError
 from df3d.types import Cameras
 from df3d_diffusion.pixel import to_noise
-from df3d_diffusion.text import TextEncoder
+from df3d_diffusion.text import CachedText
 
 
 class LatentDenoiser:
-    """A Stable Diffusion pipeline folder (arXiv 2112.10752)."""
+    """Stable Diffusion 1 and 2 (arXiv 2112.10752) and, where the UNet asks for more than tokens, XL (arXiv 2307.01952)."""
 
     knows_cameras = False
     clip = None
 
-    def __init__(self, *, unet: Any, vae: Any, scheduler: Any, tokenizer: Any, text_encoder: Any) -> None:
-        self.unet, self.vae = unet, vae
+    def __init__(self, *, unet: Any, vae: Any, scheduler: Any, text: CachedText) -> None:
+        self.unet = unet.to(memory_format=torch.channels_last)
+        self.vae = vae.to(memory_format=torch.channels_last)
         self.alphas = scheduler.alphas_cumprod.to(unet.device)
+        self.encode_text = text
         self._prediction = scheduler.config.prediction_type
-        self._text = TextEncoder(tokenizer, text_encoder)
-        self._size = unet.config.sample_size * 2 ** (len(vae.config.block_out_channels) - 1)
-
-    def encode_text(self, texts: list[str]) -> Tensor:
-        return self._text(texts)
-
-    def forget_text_encoder(self) -> None:
-        self._text.forget()
+        self._size = unet.config.sample_size * 2 ** (
+            len(vae.config.get("block_out_channels", vae.config.get("encoder_block_out_channels"))) - 1
+        )
+        self._extra = unet.config.addition_embed_type == "text_time"
+        if unet.config.in_channels != vae.config.latent_channels:
+            raise ModelError(
+                f"the UNet takes {unet.config.in_channels} channels and the VAE makes {vae.config.latent_channels}",
+                "take a plain text-to-image model, not one for inpainting or depth, and a VAE of its family",
+            )
 
     def encode_images(self, images: Tensor) -> Tensor:
         """Resized to the model's own size; the posterior's mode, so that the same image has the same latents."""
         pixels = functional.interpolate(images.permute(0, 3, 1, 2), (self._size, self._size), mode="bilinear", align_corners=False)
-        posterior = self.vae.encode((pixels * 2 - 1).to(self.vae.dtype)).latent_dist
-        return posterior.mode().float() * self.vae.config.scaling_factor
-
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> Tensor:
-        pixels = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype)).sample
-        return (pixels.float().permute(0, 2, 3, 1) * 0.5 + 0.5).clamp(0, 1)
+        encoded = self.vae.encode((pixels * 2 - 1).to(self.vae.dtype))
+        latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
+        return latents.float() * self.vae.config.scaling_factor
 
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
-        raw = self.unet(noisy.to(self.unet.dtype), timestep, text.to(self.unet.dtype)).sample.float()
+        tokens = text.to(self.unet.dtype)
+        extra = None
+        if self._extra:
+            tokens, pooled = tokens[:, :-1], tokens[:, -1]
+            width = self.unet.config.projection_class_embeddings_input_dim - 6 * self.unet.config.addition_time_embed_dim
+            sizes = torch.tensor([self._size, self._size, 0, 0, self._size, self._size], device=noisy.device)  # uncropped
+            extra = {"text_embeds": pooled[:, :width], "time_ids": sizes.to(tokens).expand(len(noisy), -1)}
+        latents = noisy.to(self.unet.dtype, memory_format=torch.channels_last)
+        raw = self.unet(latents, timestep, tokens, added_cond_kwargs=extra).sample.float()
         return to_noise(raw, noisy, self.alphas[timestep], self._prediction)
+
+
+def without_decoder(vae: Any) -> Any:
+    """The VAE with its encoder alone: score distillation never decodes."""
+    vae.decoder = None
+    if hasattr(vae, "post_quant_conv"):
+        vae.post_quant_conv = None
+    return vae

@@ -9,82 +9,152 @@ from typing import Any
 import diffusers
 import torch
 import transformers
+from safetensors import SafetensorError
+from torch import Tensor
 
 from df3d.errors import ModelError
 from df3d_diffusion.denoiser import Denoiser
+from df3d_diffusion.models import resolve
+from df3d_diffusion.text import CachedText, Encoder, fingerprint
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _NEEDED = ("unet", "scheduler", "tokenizer", "text_encoder")
+_ENCODERS = ("CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel")
+_TOKENS = 77  # texts are cut or padded to this many, or to what the tokenizer allows
 
 
-def load(model: str, *, device: str, dtype: str = "auto") -> Denoiser:
-    """Load the folder `model`: latent-space when it has a VAE, pixel-space when not.
+def load(model: str, *, device: str, dtype: str = "auto", vae: str = "") -> Denoiser:
+    """Load a model by its name, hub ID or folder: latent-space when it has a VAE, pixel-space when not.
 
-    Raises ModelError, naming what is missing, when it is not a pipeline folder.
+    `vae` names a folder with another VAE. Raises ModelError, naming what is missing, when it is not a pipeline folder.
     """
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
-    folder = Path(model)
-    index = _index(folder, model)
+    folder = resolve(model)
+    index = _index(folder)
     precision = DTYPES[dtype] if dtype != "auto" else torch.bfloat16 if device == "cpu" else torch.float16
-    parts = {name: _part(folder, name, precision) for name in (*_NEEDED, *(("vae",) if "vae" in index else ()))}
-    for name in ("unet", "vae", "text_encoder"):
-        if name in parts:
-            parts[name] = parts[name].to(device).requires_grad_(False).eval()
-    if "vae" in parts:
-        from df3d_diffusion.latent import LatentDenoiser
+    unet = _frozen(_unet(folder / "unet", precision), device)
+    scheduler = _scheduler(folder / "scheduler")
+    text = _text(folder, index, precision, device)
+    if "vae" not in index and not vae:
+        from df3d_diffusion.pixel import PixelDenoiser
 
-        return LatentDenoiser(**parts)
-    from df3d_diffusion.pixel import PixelDenoiser
+        return PixelDenoiser(unet=unet, scheduler=scheduler, text=text, layout=index.get("df3d", {}))
+    from df3d_diffusion.latent import LatentDenoiser, without_decoder
 
-    return PixelDenoiser(**parts, layout=index.get("df3d", {}))
+    encoder = without_decoder(_vae(Path(vae) if vae else folder / "vae", precision))
+    return LatentDenoiser(unet=unet, vae=_frozen(encoder, device), scheduler=scheduler, text=text)
 
 
-def _index(folder: Path, model: str) -> dict[str, Any]:
-    if not model:
-        raise ModelError(
-            "guidance `sds` has no model", "give a diffusers pipeline folder: --set guidance.model=PATH, or use --recipe toybox"
-        )
+def _index(folder: Path) -> dict[str, Any]:
     if not (folder / "model_index.json").is_file():
         raise ModelError(
-            f"`{model}` is not a diffusers pipeline folder: it has no model_index.json",
-            "download one first, or use --recipe toybox, which needs no download",
+            f"`{folder}` is not a diffusers pipeline folder: it has no model_index.json",
+            "`df3d models` lists models by name; --recipe toybox needs none",
         )
     try:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"`{folder / 'model_index.json'}` is damaged: {error}", "download the model again") from None
-    missing = [name for name in _NEEDED if not (folder / name).is_dir()]
+    missing = [name for name in (*_NEEDED, *(name for name in _optional(index))) if not (folder / name).is_dir()]
     if missing:
-        raise ModelError(f"`{model}` lacks {', '.join(f'`{name}/`' for name in missing)}", "download the whole pipeline folder")
+        raise ModelError(f"`{folder}` lacks {', '.join(f'`{name}/`' for name in missing)}", "download the whole pipeline folder")
     return index
 
 
-def _part(folder: Path, name: str, dtype: torch.dtype) -> Any:
-    """One component, by the class its own configuration names."""
-    path = folder / name
+def _optional(index: dict[str, Any]) -> list[str]:
+    return [name for name in ("vae", "text_encoder_2", "tokenizer_2") if index.get(name, [None])[0]]
+
+
+def _frozen(network: Any, device: str) -> Any:
+    return network.to(device).requires_grad_(False).eval()
+
+
+def _guarded(path: Path, load: Any, **options: Any) -> Any:
+    """What `load` makes of the folder; whatever goes wrong is a ModelError."""
     try:
-        if name == "scheduler":
-            return diffusers.DDPMScheduler.from_pretrained(path)
-        if name == "tokenizer":
-            return transformers.AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-        weights: dict[str, Any] = {"torch_dtype" if name in ("unet", "vae") else "dtype": dtype, "use_safetensors": True}
-        if name == "unet":
-            return diffusers.UNet2DConditionModel.from_pretrained(path, local_files_only=True, **weights)
-        if name == "vae":
-            return diffusers.AutoencoderKL.from_pretrained(path, local_files_only=True, **weights)
-        return _text_encoder(path).from_pretrained(path, local_files_only=True, **weights)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        return load(path, local_files_only=True, **options)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"`{path}` cannot be loaded: {reason}", "download the model again; weights must be .safetensors"
         ) from error
 
 
-def _text_encoder(path: Path) -> Any:
-    """The encoder class: CLIP's text half for Stable Diffusion, T5's encoder for DeepFloyd IF."""
-    names = json.loads((path / "config.json").read_text(encoding="utf-8")).get("architectures") or ["CLIPTextModel"]
-    known = ("CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel")
-    if names[0] not in known:
-        raise ModelError(f"`{path}` is a {names[0]}, which df3d does not know", f"it knows {', '.join(known)}")
-    return getattr(transformers, names[0])
+def _variant(path: Path) -> dict[str, Any]:
+    """diffusers' and transformers' names for half-precision files, where there are no others."""
+    weights = [file.name for file in path.glob("*.safetensors")]
+    return {"use_safetensors": True, "variant": "fp16" if weights and all(".fp16" in name for name in weights) else None}
+
+
+def _unet(path: Path, dtype: torch.dtype) -> Any:
+    return _guarded(path, diffusers.UNet2DConditionModel.from_pretrained, torch_dtype=dtype, **_variant(path))
+
+
+def _vae(path: Path, dtype: torch.dtype) -> Any:
+    """Full (AutoencoderKL) or tiny (TAESD). SDXL's overflows in half precision and says so."""
+    config = _guarded(path, lambda p, **_: json.loads((p / "config.json").read_text(encoding="utf-8")))
+    kind = diffusers.AutoencoderTiny if config.get("_class_name") == "AutoencoderTiny" else diffusers.AutoencoderKL
+    if config.get("force_upcast") and dtype == torch.float16:
+        dtype = torch.float32
+    return _guarded(path, kind.from_pretrained, torch_dtype=dtype, **_variant(path))
+
+
+def _scheduler(path: Path) -> Any:
+    return _guarded(path, diffusers.DDPMScheduler.from_pretrained)
+
+
+def _text(folder: Path, index: dict[str, Any], dtype: torch.dtype, device: str) -> CachedText:
+    """The text encoder, or for SDXL the two; it is loaded when it is first needed."""
+    second = ["_2"] if "text_encoder_2" in _optional(index) else []
+    names = [f"text_encoder{end}" for end in ("", *second)]
+    kinds = [_kind(folder / name) for name in names]
+
+    def load() -> Encoder:
+        parts = []
+        for name, kind in zip(names, kinds, strict=True):
+            network = _guarded(folder / name, getattr(transformers, kind).from_pretrained, dtype=dtype, **_variant(folder / name))
+            words = _guarded(
+                folder / name.replace("text_encoder", "tokenizer"),
+                transformers.AutoTokenizer.from_pretrained,
+                trust_remote_code=False,
+            )
+            parts.append((words, _frozen(network, device)))
+        return (lambda texts: _pair(parts, texts)) if second else (lambda texts: _single(*parts[0], texts))
+
+    return CachedText(load, key=f"{fingerprint(*(folder / name for name in names))}\n{dtype}", device=device)
+
+
+def _kind(path: Path) -> str:
+    """The encoder's class: CLIP's text half for Stable Diffusion, T5's encoder for DeepFloyd IF."""
+    config = _guarded(path, lambda p, **_: json.loads((p / "config.json").read_text(encoding="utf-8")))
+    kind = (config.get("architectures") or ["CLIPTextModel"])[0]
+    if kind not in _ENCODERS:
+        raise ModelError(f"`{path}` is a {kind}, which df3d does not know", f"it knows {', '.join(_ENCODERS)}")
+    return str(kind)
+
+
+def _tokens(tokenizer: Any, network: Any, texts: list[str]) -> Any:
+    length = min(tokenizer.model_max_length, _TOKENS)
+    batch = tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+    return batch.to(network.device)
+
+
+def _single(tokenizer: Any, network: Any, texts: list[str]) -> Tensor:
+    """(n, L, D): the last hidden states; T5, as DeepFloyd IF uses it, reads lower case and does not look at padding."""
+    if isinstance(network, transformers.T5EncoderModel):
+        tokens = _tokens(tokenizer, network, [text.lower().strip() for text in texts])
+        return network(tokens.input_ids, attention_mask=tokens.attention_mask).last_hidden_state
+    return network(_tokens(tokenizer, network, texts).input_ids).last_hidden_state
+
+
+def _pair(parts: list[tuple[Any, Any]], texts: list[str]) -> Tensor:
+    """(n, L + 1, D): SDXL's two encoders side by side, their states before the last layer (arXiv 2307.01952, section 2.1).
+
+    The last row is the second encoder's pooled state, filled up with zeros.
+    """
+    found = [network(_tokens(tokenizer, network, texts).input_ids, output_hidden_states=True) for tokenizer, network in parts]
+    states = torch.cat([output.hidden_states[-2] for output in found], dim=-1)
+    pooled = found[1].text_embeds
+    row = torch.nn.functional.pad(pooled, (0, states.shape[-1] - pooled.shape[-1]))
+    return torch.cat([states, row[:, None]], dim=1)

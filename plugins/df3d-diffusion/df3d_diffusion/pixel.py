@@ -10,38 +10,34 @@ from torch.nn import functional
 
 from df3d.errors import ModelError
 from df3d.types import Cameras
-from df3d_diffusion.conditioning import RAY_CHANNELS, ray_map
-from df3d_diffusion.text import TextEncoder
+from df3d_diffusion.conditioning import RAY_CHANNELS, ray_map, view_code
+from df3d_diffusion.text import CachedText
 
 
 class PixelDenoiser:
     """A pixel-space pipeline folder.
 
     `layout`, the table `df3d` of its model_index.json, may say `unshuffle` (pixels along an axis that are one position
-    of the UNet) and `rays` (the UNet takes `conditioning.ray_map` beside the image, and the text in its class embedding).
+    of the UNet) and `rays` (the UNet takes `conditioning.ray_map` beside the image, and the text with
+    `conditioning.view_code` in its class embedding).
     """
 
     clip = 1.0
 
-    def __init__(self, *, unet: Any, scheduler: Any, tokenizer: Any, text_encoder: Any, layout: dict[str, Any]) -> None:
+    def __init__(self, *, unet: Any, scheduler: Any, text: CachedText, layout: dict[str, Any]) -> None:
         self.unet = unet.to(memory_format=torch.channels_last)
         self.alphas = scheduler.alphas_cumprod.to(unet.device)
         self.knows_cameras = bool(layout.get("rays", False))
         self._unshuffle = int(layout.get("unshuffle", 1))
         self._size = unet.config.sample_size * self._unshuffle
         self._prediction = scheduler.config.prediction_type
-        self._text = TextEncoder(tokenizer, text_encoder)
+        self.encode_text = text
         if unet.config.in_channels != 3 * self._unshuffle**2 + RAY_CHANNELS * self.knows_cameras:
             raise ModelError(
-                f"the UNet takes {unet.config.in_channels} channels, not the {3 * self._unshuffle**2} of a pixel-space model",
+                f"the UNet takes {unet.config.in_channels} channels, not the "
+                f"{3 * self._unshuffle**2 + RAY_CHANNELS * self.knows_cameras} of such a pixel-space model",
                 "for Stable Diffusion the folder must hold its `vae/` too",
             )
-
-    def encode_text(self, texts: list[str]) -> Tensor:
-        return self._text(texts)
-
-    def forget_text_encoder(self) -> None:
-        self._text.forget()
 
     def encode_images(self, images: Tensor) -> Tensor:
         pixels = images.permute(0, 3, 1, 2)
@@ -49,15 +45,11 @@ class PixelDenoiser:
             pixels = functional.interpolate(pixels, (self._size, self._size), mode="bilinear", align_corners=False, antialias=True)
         return pixels * 2 - 1
 
-    def decode(self, latents: Tensor) -> Tensor:
-        return (latents.permute(0, 2, 3, 1) * 0.5 + 0.5).clamp(0, 1)
-
-    @torch.no_grad()
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
         blocks, text = unshuffle(noisy, self._unshuffle), text.to(self.unet.dtype)
         labels, channels = None, blocks.shape[1]
         if self.knows_cameras:
-            labels = text.flatten(1)
+            labels = torch.cat([text.flatten(1), view_code(cameras, len(noisy)).to(text)], dim=1)
             blocks = torch.cat([blocks, ray_map(cameras, len(noisy), blocks.shape[-1]).to(blocks)], dim=1)
         blocks = blocks.to(self.unet.dtype).contiguous(memory_format=torch.channels_last)
         raw = self.unet(blocks, timestep, text, class_labels=labels).sample

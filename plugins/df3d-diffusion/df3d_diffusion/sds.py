@@ -46,12 +46,11 @@ class Distillation:
             self._student.load_state_dict(state)
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
-        """Encode the prompt for every view, then let go of the text encoder."""
+        """Encode the prompt for every view."""
         views: list[View | None] = [None, *VIEWS]
         texts = [self.wording(prompt.text, view) for view in views]
         negative = self.wording(prompt.negative, None) if prompt.negative else self.wording("", None)
         encoded = self.denoiser.encode_text([*texts, negative])
-        self.denoiser.forget_text_encoder()
         return EncodedPrompt({view: encoded[i : i + 1] for i, view in enumerate(views)}, encoded[-1:])
 
     def step(self, render: RenderOutput, cameras: Cameras, encoded: EncodedPrompt, step: Step) -> GuidanceStep:
@@ -86,7 +85,7 @@ class Distillation:
         if self._student:
             loss = loss + self._student.loss(latents, texts.text, told, generator)
         stats = {"t": float(timestep.float().mean() / len(alphas))}
-        return GuidanceStep(loss, timestep, stats, preview=lambda: self.denoiser.decode(target))
+        return GuidanceStep(loss, timestep, stats)
 
     def _wording(self, text: str, view: View | None) -> str:
         own = getattr(self.config.words, view) if view else ""
@@ -110,4 +109,4 @@ def from_config(config: SdsConfig, *, device: str = "cpu") -> Distillation:
     """SDS on the pipeline folder `config.model`."""
     from df3d_diffusion.loading import load
 
-    return Distillation(config, load(config.model, device=device, dtype=config.dtype))
+    return Distillation(config, load(config.model, device=device, dtype=config.dtype, vae=config.vae))

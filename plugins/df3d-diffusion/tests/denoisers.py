@@ -29,14 +29,8 @@ class Gaussian:
         self.asked = texts
         return torch.tensor([(self.means.get(text, 0.0), self.spreads.get(text, self.spread)) for text in texts])[:, None]
 
-    def forget_text_encoder(self) -> None:
-        self.encode_text = None  # type: ignore[assignment,method-assign]
-
     def encode_images(self, images: Tensor) -> Tensor:
         return images.permute(0, 3, 1, 2) * 2 - 1
-
-    def decode(self, latents: Tensor) -> Tensor:
-        return (latents.permute(0, 2, 3, 1) + 1) / 2
 
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
         self.cameras.append(cameras)
@@ -44,13 +38,3 @@ class Gaussian:
         alpha = self.alphas[timestep][:, None, None, None]
         mean, spread = text.view(-1, 2, 1, 1, 1).unbind(1)
         return (1 - alpha).sqrt() * (noisy - alpha.sqrt() * mean) / (alpha * spread**2 + 1 - alpha)
-
-
-class Ramp(Gaussian):
-    """Sees a grey ramp under the text and nothing without it, exactly."""
-
-    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
-        alpha = self.alphas[timestep][:, None, None, None]
-        clean = torch.linspace(-0.1, 0.1, noisy.shape[-1]).expand_as(noisy).clone()
-        clean[len(noisy) // 2 :] = 0.0
-        return (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()

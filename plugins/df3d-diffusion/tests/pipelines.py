@@ -2,44 +2,119 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 from pathlib import Path
+from typing import Any, Literal
 
+import sentencepiece
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+from diffusers import AutoencoderKL, AutoencoderTiny, DDPMScheduler, UNet2DConditionModel
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+)
+
+Family = Literal["sd", "sdxl", "if"]
+CLASSES = {"sd": "StableDiffusionPipeline", "sdxl": "StableDiffusionXLPipeline", "if": "IFPipeline"}
+WIDTH = 16  # of a text encoder
 
 
-def write_pipeline(folder: Path, *, latent: bool, prediction: str = "epsilon") -> Path:
-    """A pipeline folder with the parts and layout of Stable Diffusion, or of DeepFloyd IF without its VAE."""
+def write_pipeline(folder: Path, family: Family, *, prediction: str = "epsilon", variant: str | None = None) -> Path:
+    """A pipeline folder with the parts, classes and layout of a family; its networks are tiny and random."""
     torch.manual_seed(0)
-    channels = 4 if latent else 3
-    unet = UNet2DConditionModel(
-        sample_size=8, in_channels=channels, out_channels=channels if latent else 2 * channels,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        block_out_channels=(32, 64), layers_per_block=1, cross_attention_dim=16, attention_head_dim=4,
-    )  # fmt: skip
-    text = CLIPTextModel(
-        CLIPTextConfig(vocab_size=40, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
-                       max_position_embeddings=12, bos_token_id=1, eos_token_id=2, pad_token_id=0)
-    )  # fmt: skip
-    words = ["<pad>", "<bos>", "<eos>", "a", "red", "car", "front", "side", "back", "overhead", "view", "ugly", ","]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<pad>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=12, pad_token="<pad>", unk_token="<pad>")
-    unet.save_pretrained(folder / "unet")
-    text.save_pretrained(folder / "text_encoder")
-    fast.save_pretrained(folder / "tokenizer")
-    DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, prediction_type=prediction).save_pretrained(
-        folder / "scheduler"
-    )
-    index: dict[str, object] = {"_class_name": "StableDiffusionPipeline" if latent else "IFPipeline"}
-    if latent:
-        AutoencoderKL(
-            block_out_channels=(16, 32), down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
-            latent_channels=4, norm_num_groups=8, scaling_factor=0.18215,
-        ).save_pretrained(folder / "vae")  # fmt: skip
-        index["vae"] = ["diffusers", "AutoencoderKL"]
-    (folder / "model_index.json").write_text(json.dumps(index))
+    parts: dict[str, Any] = {"unet": _unet(family), "scheduler": _scheduler(prediction)}
+    if family == "if":
+        parts |= {"text_encoder": _t5()}
+        _write_t5_tokenizer(folder / "tokenizer")
+    else:
+        parts |= {"vae": _vae(), "text_encoder": _clip(CLIPTextModel), "tokenizer": _clip_tokenizer(folder)}
+    if family == "sdxl":
+        parts |= {"text_encoder_2": _clip(CLIPTextModelWithProjection), "tokenizer_2": _clip_tokenizer(folder)}
+    for name, part in parts.items():
+        weights = {"variant": variant} if variant and isinstance(part, torch.nn.Module) else {}
+        part.save_pretrained(folder / name, **weights)
+    index = {name: [type(part).__module__.split(".")[0], type(part).__name__] for name, part in parts.items()}
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": CLASSES[family], **index}))
     return folder
+
+
+def write_taesd(folder: Path) -> Path:
+    """A tiny autoencoder with the class of TAESD, for the latents of `write_pipeline`'s VAE."""
+    torch.manual_seed(1)
+    AutoencoderTiny(encoder_block_out_channels=(8, 8), decoder_block_out_channels=(8, 8),
+                    num_encoder_blocks=(1, 1), num_decoder_blocks=(1, 1)).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def _unet(family: Family) -> UNet2DConditionModel:
+    channels = 3 if family == "if" else 4
+    options: dict[str, Any] = {"cross_attention_dim": WIDTH}
+    if family == "sdxl":
+        options = {"cross_attention_dim": 2 * WIDTH, "addition_embed_type": "text_time", "addition_time_embed_dim": 8,
+                   "projection_class_embeddings_input_dim": WIDTH + 6 * 8}  # fmt: skip
+    return UNet2DConditionModel(
+        sample_size=8, in_channels=channels, out_channels=2 * channels if family == "if" else channels,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        block_out_channels=(32, 64), layers_per_block=1, attention_head_dim=4, **options,
+    )  # fmt: skip
+
+
+def _scheduler(prediction: str) -> DDPMScheduler:
+    return DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, prediction_type=prediction)
+
+
+def _vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(16, 32), down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4, norm_num_groups=8, scaling_factor=0.18215,
+    )  # fmt: skip
+
+
+def _clip(kind: type) -> Any:
+    return kind(
+        CLIPTextConfig(vocab_size=49408, hidden_size=WIDTH, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+                       max_position_embeddings=77, projection_dim=WIDTH)
+    )  # fmt: skip
+
+
+def _clip_tokenizer(folder: Path) -> CLIPTokenizer:
+    """CLIP's own vocabulary, which open-clip-torch ships."""
+    import open_clip
+
+    packed = Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
+    merges = gzip.decompress(packed.read_bytes()).decode().split("\n")[1 : 49152 - 256 - 2 + 1]
+    from open_clip.tokenizer import bytes_to_unicode
+
+    letters = list(bytes_to_unicode().values())
+    words = [*letters, *(letter + "</w>" for letter in letters), *("".join(merge.split()) for merge in merges)]
+    vocabulary = {word: i for i, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
+    source = folder / "clip-vocabulary"
+    source.mkdir(parents=True, exist_ok=True)
+    (source / "vocab.json").write_text(json.dumps(vocabulary))
+    (source / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
+    return CLIPTokenizer(str(source / "vocab.json"), str(source / "merges.txt"), model_max_length=77)
+
+
+def _t5() -> T5EncoderModel:
+    return T5EncoderModel(T5Config(vocab_size=64, d_model=WIDTH, d_kv=8, d_ff=32, num_layers=2, num_heads=2))
+
+
+def _write_t5_tokenizer(folder: Path) -> None:
+    """As DeepFloyd's folder has it, around a sentencepiece model trained on the spot."""
+    text = ["a red car, front view", "a blue dog, side view", "the back of a chair", "ugly and blurry"] * 4
+    trained = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(text), model_writer=trained, vocab_size=30, pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
+        minloglevel=2,
+    )  # fmt: skip
+    folder.mkdir(parents=True)
+    (folder / "spiece.model").write_bytes(trained.getvalue())
+    special = {"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    config = {"tokenizer_class": "T5Tokenizer", "model_max_length": 512, "extra_ids": 0, **special}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))

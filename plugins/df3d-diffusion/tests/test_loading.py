@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import diffusers
 import pytest
 import torch
 from df3d_diffusion.config import SdsConfig
@@ -12,8 +13,9 @@ from df3d_diffusion.latent import LatentDenoiser
 from df3d_diffusion.loading import load
 from df3d_diffusion.pixel import PixelDenoiser, shuffle, to_noise, unshuffle
 from df3d_diffusion.sds import from_config
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from pipelines import write_pipeline
+from diffusers import AutoencoderKL, AutoencoderTiny, DDPMScheduler, UNet2DConditionModel
+from pipelines import write_pipeline, write_taesd
+from transformers import AutoTokenizer, CLIPTextModel, T5EncoderModel
 
 from df3d.cameras import orbit
 from df3d.errors import ModelError
@@ -21,21 +23,13 @@ from df3d.prompt import Prompt
 from df3d.schedule import Step
 from df3d.types import RenderOutput
 
-
-@pytest.fixture(scope="module")
-def stable_diffusion(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pipeline(tmp_path_factory.mktemp("sd"), latent=True)
+FAMILIES = {"stable_diffusion": LatentDenoiser, "stable_diffusion_xl": LatentDenoiser, "deepfloyd": PixelDenoiser}
 
 
-@pytest.fixture(scope="module")
-def deepfloyd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pipeline(tmp_path_factory.mktemp("if"), latent=False)
-
-
-@pytest.mark.parametrize("kind", ["stable_diffusion", "deepfloyd"])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_pipeline_guides_a_render(kind: str, dtype: str, request: pytest.FixtureRequest) -> None:
-    guidance = from_config(SdsConfig(model=str(request.getfixturevalue(kind)), dtype=dtype))  # type: ignore[arg-type]
+def test_a_pipeline_guides_a_render(family: str, dtype: str, request: pytest.FixtureRequest) -> None:
+    guidance = from_config(SdsConfig(model=str(request.getfixturevalue(family)), dtype=dtype))  # type: ignore[arg-type]
     encoded = guidance.encode(Prompt("a red car", "ugly"))
     images = torch.rand(3, 24, 24, 3, requires_grad=True)
     guided = guidance.step(RenderOutput(images, images[..., :1]), orbit(3, size=24), encoded, Step(0, 10))
@@ -45,19 +39,71 @@ def test_a_pipeline_guides_a_render(kind: str, dtype: str, request: pytest.Fixtu
     assert torch.isfinite(images.grad).all()
     assert images.grad.abs().sum() > 0
     denoiser = guidance.denoiser
-    assert isinstance(denoiser, LatentDenoiser if kind == "stable_diffusion" else PixelDenoiser)
+    assert isinstance(denoiser, FAMILIES[family])
     assert all(p.grad is None and not p.requires_grad for p in denoiser.unet.parameters())
-    assert guided.preview is not None
-    assert guided.preview().shape == (3, 16, 16, 3) if kind == "stable_diffusion" else (3, 8, 8, 3)
-    assert encoded.views["front"].shape == (1, 12, 16)
+    assert encoded.views["front"].shape == {"stable_diffusion_xl": (1, 78, 32)}.get(family, (1, 77, 16))
     assert not torch.equal(encoded.views["front"], encoded.views["back"])
 
 
-def test_the_text_encoder_is_let_go(stable_diffusion: Path) -> None:
-    guidance = from_config(SdsConfig(model=str(stable_diffusion)))
-    guidance.encode(Prompt("a red car"))
-    with pytest.raises(ModelError, match="prompts are encoded once"):
-        guidance.encode(Prompt("a red car"))
+def test_a_text_is_encoded_once_and_then_read(stable_diffusion: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load(str(stable_diffusion), device="cpu", dtype="float32").encode_text(["a red car", "", "a red car"])
+    again = load(str(stable_diffusion), device="cpu", dtype="float32")
+    monkeypatch.setattr(CLIPTextModel, "from_pretrained", lambda *a, **k: pytest.fail("the encoder was loaded"))
+    assert torch.equal(again.encode_text(["", "a red car"]), first[[1, 0]])
+    with pytest.raises(pytest.fail.Exception):
+        again.encode_text(["a blue car"])
+
+
+def test_a_damaged_or_unwritable_text_cache_costs_nothing_but_time(
+    stable_diffusion: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denoiser = load(str(stable_diffusion), device="cpu", dtype="float32")
+    first = denoiser.encode_text(["a red car"])
+    (kept,) = (own_cache / "text").iterdir()
+    kept.write_bytes(b"no")
+    assert torch.equal(denoiser.encode_text(["a red car"]), first)
+    monkeypatch.setattr("df3d.checkpoint.write", lambda *a, **k: (_ for _ in ()).throw(OSError("disk full")))
+    assert torch.equal(denoiser.encode_text(["a blue car"]), denoiser.encode_text(["a blue car"]))
+
+
+def test_the_texts_are_the_pipelines_own(stable_diffusion_xl: Path, deepfloyd: Path) -> None:
+    """Against diffusers' own pipelines of the same folders."""
+    xl = diffusers.StableDiffusionXLPipeline.from_pretrained(stable_diffusion_xl)
+    states, _, pooled, _ = xl.encode_prompt("a red car", do_classifier_free_guidance=False)
+    found = load(str(stable_diffusion_xl), device="cpu", dtype="float32").encode_text(["a red car"])
+    torch.testing.assert_close(found[:, :-1], states)
+    torch.testing.assert_close(found[:, -1, :16], pooled)
+    tokenizer, encoder = (
+        AutoTokenizer.from_pretrained(deepfloyd / "tokenizer"),
+        T5EncoderModel.from_pretrained(deepfloyd / "text_encoder"),
+    )
+    pipeline = diffusers.IFPipeline(tokenizer, encoder, UNet2DConditionModel.from_pretrained(deepfloyd / "unet"),
+                                    DDPMScheduler(), None, None, None, requires_safety_checker=False)  # fmt: skip
+    expected, _ = pipeline.encode_prompt("A red car ", do_classifier_free_guidance=False)
+    torch.testing.assert_close(load(str(deepfloyd), device="cpu", dtype="float32").encode_text(["A red car "]), expected)
+
+
+def test_xl_is_told_its_size_and_the_pooled_text(stable_diffusion_xl: Path) -> None:
+    denoiser = load(str(stable_diffusion_xl), device="cpu", dtype="float32")
+    unet = UNet2DConditionModel.from_pretrained(stable_diffusion_xl / "unet")
+    text, noisy, timestep = denoiser.encode_text(["a red car"]), torch.randn(1, 4, 8, 8), torch.tensor([400])
+    extra = {"text_embeds": text[:, -1, :16], "time_ids": torch.tensor([[16.0, 16, 0, 0, 16, 16]])}
+    expected = unet(noisy, timestep, text[:, :-1], added_cond_kwargs=extra).sample
+    torch.testing.assert_close(denoiser.predict(noisy, timestep, text, None), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_another_vae_can_take_the_place_of_the_pipelines(stable_diffusion: Path, tmp_path: Path) -> None:
+    tiny = write_taesd(tmp_path / "taesd")
+    denoiser = load(str(stable_diffusion), device="cpu", dtype="float32", vae=str(tiny))
+    images = torch.rand(2, 16, 16, 3)
+    expected = AutoencoderTiny.from_pretrained(tiny).encode(images.permute(0, 3, 1, 2) * 2 - 1).latents
+    torch.testing.assert_close(denoiser.encode_images(images), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_half_precision_files_serve_where_there_are_no_others(tmp_path: Path) -> None:
+    folder = write_pipeline(tmp_path, "sd", variant="fp16")
+    assert not (folder / "unet" / "diffusion_pytorch_model.safetensors").exists()
+    assert load(str(folder), device="cpu").encode_text(["a red car"]).shape == (1, 77, 16)
 
 
 def test_the_prediction_is_the_pipelines_own(stable_diffusion: Path) -> None:
@@ -70,7 +116,7 @@ def test_the_prediction_is_the_pipelines_own(stable_diffusion: Path) -> None:
     expected = vae.encode(images.permute(0, 3, 1, 2) * 2 - 1).latent_dist.mode() * 0.18215
     torch.testing.assert_close(latents, expected, atol=1e-5, rtol=1e-5)
     unet = UNet2DConditionModel.from_pretrained(stable_diffusion / "unet")
-    text, timestep = torch.randn(1, 12, 16), torch.tensor([400])
+    text, timestep = torch.randn(1, 77, 16), torch.tensor([400])
     torch.testing.assert_close(
         denoiser.predict(latents, timestep, text, None), unet(latents, timestep, text).sample, atol=1e-5, rtol=1e-5
     )
@@ -101,6 +147,9 @@ def test_unshuffle_loses_nothing() -> None:
         (lambda f: shutil.rmtree(f / "unet"), "lacks `unet/`"),
         (lambda f: (f / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"no"), "unet` cannot be loaded"),
         (lambda f: (f / "unet" / "diffusion_pytorch_model.safetensors").unlink(), "unet` cannot be loaded"),
+        (lambda f: (f / "text_encoder" / "model.safetensors").write_bytes(b"no"), "text_encoder` cannot be loaded"),
+        (lambda f: (f / "vae" / "config.json").write_text("{"), "vae` cannot be loaded"),
+        (lambda f: (f / "scheduler" / "scheduler_config.json").unlink(), "scheduler` cannot be loaded"),
         (
             lambda f: (f / "text_encoder" / "config.json").write_text('{"architectures": ["Evil"]}'),
             "is a Evil, which df3d does not know",
@@ -114,7 +163,7 @@ def test_a_folder_that_is_not_whole_says_what_is_wrong(
     shutil.copytree(stable_diffusion, folder)
     damage(folder)  # type: ignore[operator]
     with pytest.raises(ModelError) as error:
-        load(str(folder), device="cpu")
+        load(str(folder), device="cpu").encode_text(["a red car"])
     assert message in error.value.message
     assert error.value.hint
 

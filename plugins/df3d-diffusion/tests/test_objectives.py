@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -90,7 +91,7 @@ def test_descent_ends_at_the_known_optimum(objective: str, optimum: float) -> No
     for index in range(steps):
         q = query(x, student=lambda z, t: expected_noise(z, T, 0.1, 0.4))
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(index))
-        x = x - 0.2 * (1 - index / steps) * OBJECTIVES[objective](Query(**{**q.__dict__, "noise": noise}))
+        x = x - 0.2 * (1 - index / steps) * OBJECTIVES[objective](replace(q, noise=noise))
     torch.testing.assert_close(x.mean((1, 2, 3)), torch.full((2,), optimum), atol=0.05, rtol=0.02)
 
 
@@ -100,11 +101,26 @@ def test_interval_scores_rest_where_text_and_data_agree() -> None:
     def gradient_at(value: float) -> float:
         q = query(torch.full((1, 3, 4, 4), value), scale=1.0)
         same = lambda noisy, t: Prediction(*[MODEL.predict(noisy, t, TEXT, None)] * 3)  # noqa: E731
-        return float(ism(Query(**{**q.__dict__, "predict": same})).mean())
+        return float(ism(replace(q, predict=same)).mean())
 
     assert abs(gradient_at(0.5)) < 1e-6
     assert gradient_at(0.7) > 1e-4
     assert gradient_at(0.3) < -1e-4
+
+
+def test_rescale_brings_the_contrast_of_the_text_prediction_back() -> None:
+    """On a model that sees a faint ramp under the text and nothing without it."""
+
+    def contrast(scale: float, rescale: float) -> float:
+        q = query(torch.randn(1, 3, 4, 4), scale=scale, rescale=rescale)
+        alpha, ramp = MODEL.alphas[T], torch.linspace(-0.1, 0.1, 4).expand(1, 3, 4, 4)
+        text, none = ((q.noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt() for clean in (ramp, 0 * ramp))
+        seen = Prediction(text, none, none + scale * (text - none))
+        return float((q.latents - reconstruction(replace(q, predict=lambda z, t: seen))).std())
+
+    assert contrast(30.0, 0.0) > 5 * contrast(1.0, 0.0)
+    assert contrast(30.0, 1.0) == pytest.approx(contrast(1.0, 0.0), rel=1e-3)
+    assert contrast(1.0, 0.0) < contrast(30.0, 0.5) < contrast(30.0, 0.0)
 
 
 def test_weights_at_the_ends_of_the_schedule() -> None:

@@ -8,7 +8,6 @@ import pytest
 import torch
 from df3d_diffusion.config import SdsConfig
 from df3d_diffusion.sds import Distillation, from_config
-from pipelines import write_pipeline
 
 from df3d.cameras import orbit
 from df3d.prompt import Prompt
@@ -16,18 +15,13 @@ from df3d.schedule import Schedule, Step
 from df3d.types import RenderOutput
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pipeline(tmp_path_factory.mktemp("sd"), latent=True)
+def vsd(stable_diffusion: Path, **options: object) -> Distillation:
+    return from_config(SdsConfig(model=str(stable_diffusion), objective="vsd", dtype="float32", scale=1.0, **options))  # type: ignore[arg-type]
 
 
-def vsd(model: Path, **options: object) -> Distillation:
-    return from_config(SdsConfig(model=str(model), objective="vsd", dtype="float32", scale=1.0, **options))  # type: ignore[arg-type]
-
-
-def test_a_fresh_student_knows_what_the_teacher_knows(model: Path) -> None:
+def test_a_fresh_student_knows_what_the_teacher_knows(stable_diffusion: Path) -> None:
     """At scale 1 there is no gradient on the images, rounding apart; only the adapter is told to change."""
-    guidance = vsd(model)
+    guidance = vsd(stable_diffusion)
     encoded = guidance.encode(Prompt("a red car"))
     images = torch.rand(2, 16, 16, 3, requires_grad=True)
     guidance.step(RenderOutput(images, images[..., :1]), orbit(2, size=16), encoded, Step(0, 10)).loss.backward()
@@ -39,9 +33,9 @@ def test_a_fresh_student_knows_what_the_teacher_knows(model: Path) -> None:
     assert 0 < sum(p.numel() for p in named.values() if id(p) in learning) < 0.2 * sum(p.numel() for p in named.values())
 
 
-def test_the_student_learns_the_renders_and_the_teacher_does_not(model: Path) -> None:
+def test_the_student_learns_the_renders_and_the_teacher_does_not(stable_diffusion: Path) -> None:
     torch.manual_seed(0)
-    guidance = vsd(model, student_rate=3e-3)
+    guidance = vsd(stable_diffusion, student_rate=3e-3)
     student = guidance._student
     assert student is not None
     encoded = guidance.encode(Prompt("a red car"))
@@ -59,28 +53,28 @@ def test_the_student_learns_the_renders_and_the_teacher_does_not(model: Path) ->
         optimizer.zero_grad()
         student.loss(latents, text, None, torch.Generator().manual_seed(index)).backward()
         optimizer.step()
-    assert loss() < 0.9 * first
+    assert loss() < first - 0.03
     assert torch.equal(guidance.denoiser.predict(latents, t, text, None), before)
     assert not torch.allclose(student.predict(latents, t, text, None), before)
 
 
-def test_the_student_is_saved_and_put_back(model: Path) -> None:
-    one, two = vsd(model), vsd(model)
+def test_the_student_is_saved_and_put_back(stable_diffusion: Path) -> None:
+    one, two = vsd(stable_diffusion), vsd(stable_diffusion)
     with torch.no_grad():
         for parameter in one.parameter_groups()[0]["params"]:
             parameter.copy_(torch.randn_like(parameter))
     two.load_state_dict(one.state_dict())
     images = RenderOutput(torch.rand(1, 16, 16, 3), torch.ones(1, 16, 16, 1))
     cameras, step = orbit(1, size=16), Step(3, 10)
-    losses = [float(g.step(images, cameras, g.encode(Prompt("a red car")), step).loss) for g in (one, two, vsd(model))]
+    losses = [float(g.step(images, cameras, g.encode(Prompt("a red car")), step).loss) for g in (one, two, vsd(stable_diffusion))]
     assert losses[0] == losses[1]
     assert losses[0] != losses[2]
 
 
 @pytest.mark.parametrize("objective", ["csd", "ism", "vsd", "reconstruction"])
-def test_every_objective_guides_a_pipeline(model: Path, objective: str) -> None:
+def test_every_objective_guides_a_pipeline(stable_diffusion: Path, objective: str) -> None:
     options = {"t_min": Schedule(0.3), "t_max": Schedule(0.5), "view_texts": "perp-neg", "clip_norm": Schedule(0.1)}
-    guidance = from_config(SdsConfig(model=str(model), objective=objective, **options))  # type: ignore[arg-type]
+    guidance = from_config(SdsConfig(model=str(stable_diffusion), objective=objective, **options))  # type: ignore[arg-type]
     images = torch.rand(2, 16, 16, 3, requires_grad=True)
     render = RenderOutput(images, images[..., :1])
     guided = guidance.step(render, orbit(2, size=16), guidance.encode(Prompt("a red car")), Step(0, 10))

