@@ -43,12 +43,15 @@ def main() -> None:
     told = views.times(2)
     timestep = torch.full((len(noisy),), 500)
 
-    for index in range(options.warm):
+    def whole_step(index: int) -> None:
         advance(plan, parts, encoded, Step(index, total, plan.name), "cpu")
+
+    for index in range(options.warm):
+        whole_step(index)
     whole, bare = [], []
     for index in range(options.warm, options.warm + options.steps):
         start = time.perf_counter()
-        advance(plan, parts, encoded, Step(index, total, plan.name), "cpu")
+        whole_step(index)
         middle = time.perf_counter()
         denoiser.predict(noisy, timestep, text, told)
         whole.append(middle - start)

@@ -80,7 +80,7 @@ class StagePlan:
         options = self.recipe.optimizer
         for group in groups:
             group["base_lr"] = group.setdefault("lr", options.learning_rate)
-        optimizer = torch.optim.Adam(groups, lr=options.learning_rate, betas=options.betas, eps=options.epsilon, foreach=True)
+        optimizer = torch.optim.Adam(groups, lr=options.learning_rate, betas=options.betas, eps=options.epsilon, fused=True)
         return Parts(field, renderer, guidance, optimizer)
 
     def build_renderer(self, *, device: str) -> Renderer:

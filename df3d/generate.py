@@ -11,7 +11,7 @@ import torch
 from df3d import cameras, checkpoint, cpu, pictures
 from df3d.catalog import Catalog
 from df3d.compose import Parts, StagePlan, check_prompt, compose
-from df3d.errors import RunError, Stopped
+from df3d.errors import Stopped
 from df3d.events import (
     Event,
     Exporting,
@@ -26,10 +26,11 @@ from df3d.events import (
 )
 from df3d.export import export, suffix_of
 from df3d.interfaces import Field
-from df3d.losses import finite, penalties
+from df3d.losses import penalties
 from df3d.prompt import Prompt
 from df3d.provenance import origin, versions
 from df3d.recipe import Recipe
+from df3d.recovery import SKIPS, Recovery, out_of_memory, step_unless_bad
 from df3d.rundir import RunDir
 from df3d.schedule import Step
 
@@ -125,29 +126,50 @@ def optimise(
         return parts.field
     encoded = parts.guidance.encode(prompt)
 
-    mark, reported = time.perf_counter(), first
-    for index in range(first, steps):
+    recovery = Recovery(**run.recovery(plan.name))
+    recovery.apply(parts)
+    skipped, streak = torch.zeros(2, device=device)  # the streak: steps skipped in a row
+    index, mark, reported = first, time.perf_counter(), first
+    while index < steps:
         if stop():
             yield Saved(run.save(plan.name, index, parts), index)
             raise Stopped(run.path)
-        step = Step(index, steps, plan.name, seed)
-        stats = advance(plan, parts, encoded, step, device)
+        step, failed = Step(index, steps, plan.name, seed), False
+        try:
+            stats = advance(plan, parts, encoded, step, device)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            failed = True
+        if failed:  # here and not above, where the error still holds on to what the step had allocated
+            yield Notice(recovery.go_down(parts))
+            run.remember(plan.name, recovery.table())
+            continue
 
-        done = index + 1
-        if done % REPORT_EVERY == 0 or done == steps:
-            seconds = (time.perf_counter() - mark) / (done - reported)
-            yield Stepped(plan.name, done, steps, seconds, {name: float(value) for name, value in stats.items()})
-            mark, reported = time.perf_counter(), done
-        if done % stage.save_every == 0 or done == steps:
-            yield Saved(run.save(plan.name, done, parts), done)
-        if stage.preview_every and (done % stage.preview_every == 0 or done == steps):
-            yield Previewed(preview(parts, run.path / plan.name / f"preview-{done:06d}.png", device))
+        bad = stats.pop("skipped")
+        skipped, streak = skipped + bad, (streak + bad) * bad
+        index += 1
+        if index % REPORT_EVERY == 0 or index == steps:
+            seconds = (time.perf_counter() - mark) / (index - reported)
+            stats |= {"skipped": skipped} if skipped else {}
+            yield Stepped(plan.name, index, steps, seconds, {name: float(value) for name, value in stats.items()})
+            mark, reported = time.perf_counter(), index
+            if streak >= SKIPS:
+                yield Notice(recovery.go_back(parts, plan.name, index))
+                run.remember(plan.name, recovery.table())
+                index = reported = run.restore(plan.name, parts)
+                streak = torch.zeros_like(streak)
+                continue
+        if (index % stage.save_every == 0 and not streak) or index == steps:
+            yield Saved(run.save(plan.name, index, parts), index)
+        if stage.preview_every and (index % stage.preview_every == 0 or index == steps):
+            yield Previewed(preview(parts, run.path / plan.name / f"preview-{index:06d}.png", device))
     yield StageFinished(plan.name, time.perf_counter() - started)
     return parts.field
 
 
 def advance(plan: StagePlan, parts: Parts, encoded: object, step: Step, device: str) -> dict[str, torch.Tensor | float]:
-    """One step: sample cameras, render, guide, penalise, descend. Returns what is worth showing."""
+    """One step: sample cameras, render, guide, penalise, descend. Returns what is worth showing, and 1 as "skipped" if it was."""
     stage = plan.recipe
     for part in parts.trainable().values():
         part.before_step(step)
@@ -156,18 +178,12 @@ def advance(plan: StagePlan, parts: Parts, encoded: object, step: Step, device: 
     view = parts.renderer.render(parts.field, views, step=step)
     guided = parts.guidance.step(view, views, encoded, step)
     terms = {"guidance": guided.loss, **penalties(stage.penalties, view, step)}
-
-    if not finite(terms):
-        raise RunError(
-            f"the optimisation diverged at step {step.index} of stage `{plan.name}`: a loss is not a number",
-            "run again with a lower learning rate; the last checkpoint is from before",
-        )
     parts.optimizer.zero_grad(set_to_none=True)
     torch.stack(list(terms.values())).sum().backward()
     for group in parts.optimizer.param_groups:
         group["lr"] = group["base_lr"] * stage.optimizer.decay.at(step)
-    parts.optimizer.step()
-    return {"opacity": view.opacity.detach().mean(), **guided.stats}
+    skipped = step_unless_bad(parts.optimizer)
+    return {"opacity": view.opacity.detach().mean(), "skipped": skipped, **guided.stats}
 
 
 def preview(parts: Parts, path: Path, device: str) -> Path:

@@ -25,12 +25,21 @@ class Trainable(Protocol):
         ...
 
     def before_step(self, step: Step) -> None:
-        """Called before each step, without gradients: progressive levels and the like."""
+        """Called before each step, without gradients: progressive levels and the like. A step may be done again."""
         ...
 
     def state_dict(self) -> dict[str, Tensor]: ...
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> Any: ...
+
+
+@runtime_checkable
+class Frugal(Protocol):
+    """A part that can do its work in less memory."""
+
+    def save_memory(self) -> str:
+        """Use less from now on, at the price of time; says how in a few words, or "" when nothing is left to save."""
+        ...
 
 
 class Field(Trainable, Protocol):
@@ -69,7 +78,7 @@ class Renderer(Trainable, Protocol):
         ...
 
     def refresh(self, field: Any, step: Step) -> None:
-        """Look at the field anew before a training step (an occupancy grid, say), without gradients."""
+        """Look at the field anew before a training step (an occupancy grid, say), without gradients; once for a step."""
         ...
 
 

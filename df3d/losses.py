@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from df3d.options import PenaltyConfig
@@ -39,8 +38,3 @@ def penalties(config: PenaltyConfig, view: RenderOutput, step: Step) -> dict[str
     """The weighted penalties that are on at this step."""
     weights = {name: getattr(config, name).at(step) for name in PENALTIES}
     return {name: weight * PENALTIES[name](view) for name, weight in weights.items() if weight}
-
-
-def finite(terms: dict[str, Tensor]) -> bool:
-    """Whether every term is a number."""
-    return bool(torch.isfinite(torch.stack([term.detach() for term in terms.values()])).all())

@@ -124,6 +124,13 @@ class RunDir:
         old = self.manifest() if (self.path / "run.json").exists() else {}
         self.write_text("run.json", json.dumps({**old, **values}, indent=2, ensure_ascii=False) + "\n")
 
+    def recovery(self, stage: str) -> dict[str, int]:
+        """What a stage had to give up in earlier sittings (`recovery.Recovery`)."""
+        return dict(self.manifest().get("recovery", {}).get(stage, {}))
+
+    def remember(self, stage: str, given_up: Mapping[str, int]) -> None:
+        self.update_manifest({"recovery": {**self.manifest().get("recovery", {}), stage: dict(given_up)}})
+
     def recipe(self) -> Recipe:
         """The resolved recipe the run was started with."""
         try:

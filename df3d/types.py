@@ -13,7 +13,7 @@ Conventions, everywhere in df3d:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cameras:
-    """V pinhole cameras with square pixels that share one image size."""
+    """V pinhole cameras with square pixels that share one image size.
+
+    `pose` and `fov_y` are what is drawn with, on the run's device; the rest says the same in words, and stays on the CPU,
+    so that to look at it nothing has to wait for a GPU.
+    """
 
     pose: Tensor  # (V, 4, 4) camera to world
     fov_y: Tensor  # (V,) vertical field of view, degrees
@@ -37,7 +41,7 @@ class Cameras:
         return self.pose.shape[0]
 
     def to(self, device: str) -> Cameras:
-        return self._map(lambda tensor: tensor.to(device))
+        return replace(self, pose=self.pose.to(device), fov_y=self.fov_y.to(device))
 
     def times(self, count: int) -> Cameras:
         """All cameras, `count` times over."""
@@ -87,7 +91,7 @@ class GuidanceStep:
 
     loss: Tensor  # (), its gradient with respect to the renders is the guidance's
     timestep: Tensor | None = None  # (V,) of the diffusion process
-    stats: dict[str, float] = field(default_factory=dict)
+    stats: dict[str, Tensor | float] = field(default_factory=dict)  # scalars worth showing
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from df3d.prompt import VIEWS, Prompt, View, for_view
 from df3d.schedule import Step
@@ -26,6 +27,7 @@ class Distillation:
         self.config = config
         self.denoiser = denoiser
         self.wording = wording or self._wording
+        self._most = 0  # images the model is given at once; 0 for all
         self._student = None
         if config.objective == "vsd":
             from df3d_diffusion.student import Student
@@ -45,6 +47,13 @@ class Distillation:
         if self._student:
             self._student.load_state_dict(state)
 
+    def save_memory(self) -> str:
+        """Give the model fewer images at once, and encode them anew for the gradient instead of keeping what it needs."""
+        if self._most == 1:
+            return ""
+        self._most = self._most // 2 or 4
+        return f"asking the model about {self._most} image{'s' * (self._most > 1)} at a time"
+
     def encode(self, prompt: Prompt) -> EncodedPrompt:
         """Encode the prompt for every view."""
         views: list[View | None] = [None, *VIEWS]
@@ -60,7 +69,7 @@ class Distillation:
         gradient with respect to the latents is the objective's, over V.
         """
         config, count = self.config, len(cameras)
-        latents = self.denoiser.encode_images(render.rgb)
+        latents = self._encode(render.rgb)
         told = cameras if config.camera and self.denoiser.knows_cameras else None
         texts = texts_for(config, cameras, encoded, told=told is not None)
         generator, alphas = step.generator("guidance"), self.denoiser.alphas
@@ -84,8 +93,14 @@ class Distillation:
         loss = 0.5 * (latents - target).square().sum() / count
         if self._student:
             loss = loss + self._student.loss(latents, texts.text, told, generator)
-        stats = {"t": float(timestep.float().mean() / len(alphas))}
+        stats: dict[str, Tensor | float] = {"t": timestep.float().mean() / len(alphas)}
         return GuidanceStep(loss, timestep, stats)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        if not self._most:
+            return self.denoiser.encode_images(images)
+        parts = images.split(self._most)
+        return torch.cat([checkpoint(self.denoiser.encode_images, part, use_reentrant=False) for part in parts])
 
     def _wording(self, text: str, view: View | None) -> str:
         own = getattr(self.config.words, view) if view else ""
@@ -96,8 +111,11 @@ class Distillation:
         count, copies = len(noisy), 2 + len(texts.avoid)
         every = torch.cat([texts.text, negative.expand(count, -1, -1), *texts.avoid])
         cameras = told and told.times(copies)
-        noise = self.denoiser.predict(noisy.repeat(copies, 1, 1, 1), timestep.repeat(copies), every, cameras).to(noisy.dtype)
-        text, uncond, *avoid = noise.chunk(copies)
+        rows = noisy.repeat(copies, 1, 1, 1), timestep.repeat(copies), every
+        most = self._most or len(every)
+        parts = [slice(start, start + most) for start in range(0, len(every), most)]
+        noise = [self.denoiser.predict(*(row[part] for row in rows), cameras and cameras[part]) for part in parts]
+        text, uncond, *avoid = torch.cat(noise).to(noisy.dtype).chunk(copies)
         towards = text - uncond
         direction = towards
         for away, weight in zip(avoid, texts.weights, strict=True):

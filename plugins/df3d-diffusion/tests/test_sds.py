@@ -117,3 +117,14 @@ def test_the_same_step_gives_the_same_gradient() -> None:
     first, second = (gradient(distillation(Gaussian({})), images) for _ in range(2))
     assert torch.equal(first, second)
     assert not torch.equal(first, gradient(distillation(Gaussian({})), images, Step(1, 10)))
+
+
+def test_with_less_memory_the_gradient_is_the_same() -> None:
+    images = torch.rand(6, 8, 8, 3)
+    means = {"yes, front view": 0.4, "yes, side view": -0.2, "yes, back view": 0.1, "": -0.5}
+    whole, little = (distillation(Gaussian(means), scale=5.0, view_texts="perp-neg") for _ in range(2))
+    said = [little.save_memory() for _ in range(4)]
+    assert said[:2] == ["asking the model about 4 images at a time", "asking the model about 2 images at a time"]
+    assert said[2:] == ["asking the model about 1 image at a time", ""]
+    torch.testing.assert_close(gradient(little, images), gradient(whole, images))
+    assert len(little.denoiser.cameras) == 24  # type: ignore[attr-defined]

@@ -77,11 +77,12 @@ class RayMarchConfig:
     background: Literal["fixed", "random", "learned"] = option("fixed", "what is behind the object")
     background_color: tuple[float, float, float] = option((1.0, 1.0, 1.0), "of the fixed background, sRGB in [0, 1]")
     chunk: int = option(65536, "most rays drawn at once outside training")
+    tile: int = option(0, "rays drawn at once in training; drawn again for the gradient, so memory stays that of a tile; 0 for all")
     backend: Literal["auto", "numba", "torch"] = option("auto", "numba on a CPU, torch on a GPU")
     shading: ShadingConfig = option(ShadingConfig(), "light")
 
     def __post_init__(self) -> None:
         if not (0 <= self.occupied < 1 and 0 < self.opaque < 1):
             raise ValueError("`occupied` and `opaque` must be between 0 and 1")
-        if self.samples < 1 or self.occupancy < 2 or self.refresh_every < 1 or self.chunk < 1:
-            raise ValueError("`samples`, `refresh_every` and `chunk` must be at least 1, `occupancy` at least 2")
+        if self.samples < 1 or self.occupancy < 2 or self.refresh_every < 1 or self.chunk < 1 or self.tile < 0:
+            raise ValueError("`samples`, `refresh_every` and `chunk` must be at least 1, `occupancy` at least 2, `tile` at least 0")

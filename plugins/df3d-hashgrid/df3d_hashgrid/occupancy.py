@@ -21,6 +21,7 @@ class OccupancyGrid:
         self._found = torch.zeros(size, size, size, device=device)  # at the last refresh
         self._seen = torch.zeros(size, size, size, device=device)  # the same, or what decay has left of earlier ones
         self._fresh = True  # not yet refreshed
+        self._last: Step | None = None  # at which it was refreshed: a step that is done again does not do it again
         self._spread()
 
     def _spread(self) -> None:
@@ -31,7 +32,7 @@ class OccupancyGrid:
     @torch.no_grad()
     def refresh(self, field: Volume, step: Step) -> None:
         """Query the field at a random point of every cell, when it is time."""
-        if step.index % self.every and not self._fresh:
+        if step == self._last or (step.index % self.every and not self._fresh):
             return
         size = self._seen.shape[0]
         jitter = torch.rand(len(self._inside), 3, generator=step.generator("occupancy")).to(self._seen.device)
@@ -39,7 +40,7 @@ class OccupancyGrid:
         self._found = torch.zeros_like(self._found)
         self._found.view(-1)[self._inside] = torch.cat([field.density(part) for part in points.split(2**17)])
         self._seen = torch.maximum(self._seen * self.decay, self._found)
-        self._fresh = False
+        self._fresh, self._last = False, step
         self._spread()
 
     def state(self) -> Tensor:
@@ -48,7 +49,7 @@ class OccupancyGrid:
 
     def load_state(self, state: Tensor) -> None:
         self._found, self._seen = state.to(self._seen.device).clone()
-        self._fresh = False
+        self._fresh, self._last = False, None
         self._spread()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from df3d.cameras import rays
 from df3d.interfaces import Volume
@@ -19,6 +20,8 @@ from df3d_hashgrid.config import RayMarchConfig
 from df3d_hashgrid.march import march
 from df3d_hashgrid.occupancy import OccupancyGrid
 
+LARGEST_TILE, SMALLEST_TILE = 16384, 512  # rays, of those that memory running out leads to
+
 
 class RayMarchRenderer(nn.Module):
     """Draws any field with the capability "volume"."""
@@ -27,6 +30,7 @@ class RayMarchRenderer(nn.Module):
         super().__init__()
         self.config = config
         self.backend = config.backend if config.backend != "auto" else "numba" if device == "cpu" else "torch"
+        self.tile = config.tile
         self.background = Background(config)
         self.occupancy = OccupancyGrid(config.occupancy, decay=config.occupancy_decay, every=config.refresh_every, device=device)
         self.to(device)
@@ -48,34 +52,45 @@ class RayMarchRenderer(nn.Module):
         self.occupancy.load_state(state.pop("occupancy"))
         return super().load_state_dict(state, *args, **kwargs)
 
+    def save_memory(self) -> str:
+        """Draw in tiles, of half as many rays each time."""
+        if self.tile and self.tile <= SMALLEST_TILE:
+            return ""
+        self.tile = self.tile // 2 if self.tile else LARGEST_TILE
+        return f"drawing {self.tile} rays at a time"
+
     def render(self, field: Volume, cameras: Cameras, *, step: Step | None = None) -> RenderOutput:
+        """In training whole or, with `tile`, piece by piece: no piece keeps what its gradient needs, each is drawn again for it.
+
+        The gradient is the same; what it costs is one more drawing. (Deferred backpropagation, arXiv 2206.06360, section 4.1.)
+        """
         views, height, width = len(cameras), cameras.height, cameras.width
         origins, directions = (t.reshape(-1, 3) for t in rays(cameras))
         view = torch.arange(views, device=origins.device).repeat_interleave(height * width)
         light = lighting(self.config.shading, cameras, step)
-        if step is not None:
-            rgb, opacity, depth, normal, samples = self._draw(field, origins, directions, view, light, step)
-        else:
-            chunks = [
-                self._draw(field, *part, light, None)
-                for part in zip(*(t.split(self.config.chunk) for t in (origins, directions, view)), strict=True)
-            ]
-            rgb, opacity, depth, normal = (torch.cat([chunk[i] for chunk in chunks]) for i in range(4))
-            samples = None
-
-        def image(values: Tensor) -> Tensor:
-            return values.view(views, height, width, -1)
-
-        return RenderOutput(image(rgb), image(opacity), image(depth), image(normal), samples)
-
-    def _draw(
-        self, field: Volume, origins: Tensor, directions: Tensor, view: Tensor, light: Lighting, step: Step | None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, RaySamples]:
-        config = self.config
         if step is None:
             jitter = torch.full_like(origins[:, 0], 0.5)
         else:
             jitter = torch.rand(len(origins), generator=step.generator("jitter")).to(origins.device)
+        size = self.config.chunk if step is None else self.tile or len(origins)
+        parts = zip(*(t.split(size) for t in (origins, directions, view, jitter)), strict=True)
+        if step is not None and self.tile:
+            drawn = [
+                checkpoint(self._draw, field, *part, light, step, use_reentrant=False, preserve_rng_state=False) for part in parts
+            ]
+        else:
+            drawn = [self._draw(field, *part, light, step) for part in parts]
+
+        def image(index: int) -> Tensor:
+            return torch.cat([piece[index] for piece in drawn]).view(views, height, width, -1)
+
+        samples = None if step is None else _joined([piece[4] for piece in drawn])
+        return RenderOutput(image(0), image(1), image(2), image(3), samples)
+
+    def _draw(
+        self, field: Volume, origins: Tensor, directions: Tensor, view: Tensor, jitter: Tensor, light: Lighting, step: Step | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, RaySamples]:
+        config = self.config
         samples = march(
             origins,
             directions,
@@ -97,3 +112,15 @@ class RayMarchRenderer(nn.Module):
         normal = total[:, 4:] if normals is not None else torch.zeros_like(rgb)
         behind = RaySamples(weights, normals, directions[samples.ray], len(origins))
         return rgb, opacity[:, None], depth, normal, behind
+
+
+def _joined(parts: list[RaySamples]) -> RaySamples:
+    if len(parts) == 1:
+        return parts[0]
+    normals = [part.normals for part in parts if part.normals is not None]
+    return RaySamples(
+        torch.cat([part.weights for part in parts]),
+        torch.cat(normals) if normals else None,
+        torch.cat([part.directions for part in parts]),
+        sum(part.rays for part in parts),
+    )

@@ -88,6 +88,64 @@ def test_chunks_change_nothing() -> None:
     assert torch.equal(whole.opacity, parts.opacity)
 
 
+def textured() -> HashGridField:
+    torch.manual_seed(0)
+    field = HashGridField(HashGridConfig(levels=3, log2_table=10, finest=32, hidden=16, density_bias=1.0))
+    field.encoding.table.data.normal_(std=0.1)
+    return field
+
+
+LIT = ShadingConfig(albedo_until=0.0, lambertian=1.0, textureless=0.0)
+
+
+def test_tiles_have_the_same_gradient() -> None:
+    """With light, a learned background, and a loss on the samples themselves."""
+    field, gradients = textured(), []
+    for tile in (0, 100):
+        torch.manual_seed(1)
+        renderer = RayMarchRenderer(small(tile=tile, shading=LIT, samples=40, background="learned"))
+        renderer.refresh(field, Step(0, 10))
+        view = renderer.render(field, orbit(2, size=16), step=Step(1, 10))
+        assert view.samples is not None
+        assert view.samples.rays == 2 * 16 * 16
+        loss = (
+            (view.rgb * torch.linspace(0, 1, 16)[:, None]).mean()
+            + view.opacity.square().mean()
+            + view.samples.weights.square().sum()
+        )
+        gradients.append(torch.autograd.grad(loss, [*field.parameters(), *renderer.background.parameters()]))
+    for tiled, whole in zip(*gradients, strict=True):
+        torch.testing.assert_close(tiled, whole, atol=1e-5 * float(whole.abs().max()), rtol=1e-5)
+
+
+def test_with_tiles_memory_does_not_grow_with_the_picture() -> None:
+    """Bytes that a render keeps for its gradient."""
+    field = textured()
+
+    def kept(size: int, tile: int) -> int:
+        held: dict[int, int] = {}
+
+        def pack(tensor: Tensor) -> Tensor:
+            held[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+            return tensor
+
+        renderer = RayMarchRenderer(small(tile=tile, shading=LIT, samples=40))
+        renderer.refresh(field, Step(0, 10))
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            renderer.render(field, orbit(1, size=size), step=Step(1, 10))
+        return sum(held.values())
+
+    assert kept(64, 0) > 10 * kept(16, 0)
+    assert kept(64, 64) < 0.05 * kept(64, 0)
+
+
+def test_memory_is_saved_step_by_step_down_to_a_floor() -> None:
+    renderer = RayMarchRenderer(small())
+    said = [renderer.save_memory() for _ in range(8)]
+    assert said[:2] == ["drawing 16384 rays at a time", "drawing 8192 rays at a time"]
+    assert said[5:] == ["drawing 512 rays at a time", "", ""]
+
+
 def test_light_falls_off_towards_the_rim() -> None:
     lit = small(shading=ShadingConfig(albedo_until=0.0, lambertian=1.0, textureless=1.0, ambient=0.2, diffuse=0.8, light="head"))
     white = draw(lit, orbit(1, elevation=0.0, size=65), step=Step(5, 10)).rgb[0, 32]
@@ -97,13 +155,9 @@ def test_light_falls_off_towards_the_rim() -> None:
 
 
 def test_compiled_and_plain_train_a_field_alike() -> None:
-    torch.manual_seed(0)
-    field = HashGridField(HashGridConfig(levels=3, log2_table=10, finest=32, hidden=16, density_bias=1.0))
-    field.encoding.table.data.normal_(std=0.1)
-    shading = ShadingConfig(albedo_until=0.0, lambertian=1.0, textureless=0.0)
-    gradients = []
+    field, gradients = textured(), []
     for backend in ("numba", "torch"):
-        view = draw(small(backend=backend, shading=shading, samples=40), orbit(2, size=16), field, Step(1, 10))
+        view = draw(small(backend=backend, shading=LIT, samples=40), orbit(2, size=16), field, Step(1, 10))
         gradients.append(torch.autograd.grad((view.rgb * torch.linspace(0, 1, 16)[:, None]).sum(), [*field.parameters()]))
     for fast, plain in zip(*gradients, strict=True):
         torch.testing.assert_close(fast, plain, atol=2e-4 * float(plain.abs().max()), rtol=1e-2)
