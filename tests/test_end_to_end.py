@@ -48,6 +48,15 @@ def test_a_run_leaves_what_it_promises(cli: Cli, tmp_path: Path) -> None:
     assert same(field_of(run), field_of(tmp_path / "again"))
 
 
+def test_prompts_come_from_a_file_too(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "prompt.txt").write_text("a red\ncar\n")
+    done = cli("generate", "@prompt.txt", "--quiet", *TINY, "--steps=1")
+    assert done.stdout == "runs/a-red-car/asset.glb\n", done.stderr
+    missing = cli("generate", "@nowhere.txt")
+    assert missing.returncode == 1
+    assert "the prompt cannot be read from `nowhere.txt`" in missing.stderr
+
+
 def test_prompts_come_from_standard_input_too(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from df3d.cli import main; main()", "generate", "-", "--quiet", "--steps", "1", *TINY[1:]],

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def generate(
     context: typer.Context,
-    prompt: str = typer.Argument(..., help="What to make; `-` reads it from standard input."),
+    prompt: str = typer.Argument(..., help="What to make; `-` reads it from standard input, `@FILE` from a file."),
     recipe: str = typer.Option(
         "auto", "--recipe", "-r", help="A recipe's name or file; `auto` is one that runs on this machine with what is installed."
     ),
@@ -47,8 +47,7 @@ def generate(
     Prints the path of the asset. Ctrl-C saves a checkpoint; the same command goes on from it.
     """
     catalog = catalog_of(context)
-    text = sys.stdin.read() if prompt == "-" else prompt
-    wanted = Prompt(" ".join(text.split()), negative)
+    wanted = Prompt(" ".join(_text(prompt).split()), negative)
     if not wanted.text.isprintable():
         raise PromptError("the prompt has control characters", "type it as plain text")
     settings = [*([f"guidance.use={guidance}"] if guidance else []), *set_]
@@ -72,6 +71,17 @@ def generate(
         run.close()
     if not json:
         print(asset)
+
+
+def _text(prompt: str) -> str:
+    if prompt == "-":
+        return sys.stdin.read()
+    if not prompt.startswith("@"):
+        return prompt
+    try:
+        return Path(prompt[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PromptError(f"the prompt cannot be read from `{prompt[1:]}`: {error}", "give a text file after the @") from None
 
 
 def _follow(

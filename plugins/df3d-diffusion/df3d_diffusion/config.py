@@ -66,4 +66,4 @@ class SdsConfig(DistillationConfig):
     """Score Distillation Sampling on a diffusers pipeline folder."""
 
     model: str = option("", "a name of `df3d models`, a hub ID with an optional @revision, or a diffusers pipeline folder")
-    vae: str = option("", "a folder with another VAE, of the same latents: TAESD takes a ninth of the work")
+    vae: str = option("", "another VAE for the same latents, named likewise: `taesd` takes a ninth of the work")

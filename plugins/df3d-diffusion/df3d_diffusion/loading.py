@@ -26,7 +26,7 @@ _TOKENS = 77  # texts are cut or padded to this many, or to what the tokenizer a
 def load(model: str, *, device: str, dtype: str = "auto", vae: str = "") -> Denoiser:
     """Load a model by its name, hub ID or folder: latent-space when it has a VAE, pixel-space when not.
 
-    `vae` names a folder with another VAE. Raises ModelError, naming what is missing, when it is not a pipeline folder.
+    `vae` names another VAE, in the same ways. Raises ModelError, naming what is missing, when it is not a pipeline folder.
     """
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
@@ -42,7 +42,7 @@ def load(model: str, *, device: str, dtype: str = "auto", vae: str = "") -> Deno
         return PixelDenoiser(unet=unet, scheduler=scheduler, text=text, layout=index.get("df3d", {}))
     from df3d_diffusion.latent import LatentDenoiser, without_decoder
 
-    encoder = without_decoder(_vae(Path(vae) if vae else folder / "vae", precision))
+    encoder = without_decoder(_vae(resolve(vae) if vae else folder / "vae", precision))
     return LatentDenoiser(unet=unet, vae=_frozen(encoder, device), scheduler=scheduler, text=text)
 
 

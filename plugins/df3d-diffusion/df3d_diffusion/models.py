@@ -38,6 +38,8 @@ ALIASES = {
               "SD-Turbo: 2.1 distilled to few steps, 512 x 512", 2.6, "Stability AI Community"),
         Alias("if", ("DeepFloyd/IF-I-XL-v1.0",),
               "DeepFloyd IF stage I, 64 x 64 pixels, with its T5 text encoder", 19.8, "DeepFloyd IF", gated=True),
+        Alias("taesd", ("madebyollin/taesd",),
+              "TAESD: a tiny VAE for the latents of 1.5, 2.1 and turbo, for guidance.vae", 0.01, "MIT"),
     )
 }  # fmt: skip
 GONE = {  # what peers' recipes still name -> the alias that lives
@@ -91,13 +93,15 @@ def hubs_of(model: str) -> tuple[str, ...]:
 
 
 def on_disk(hub: str) -> Path | None:
-    """The folder of a hub model in the hub's cache, if it is there."""
+    """The folder of a hub model, a pipeline or a VAE, in the hub's cache, if it is there."""
     from huggingface_hub import try_to_load_from_cache
 
     name, _, revision = hub.partition("@")
-    index = try_to_load_from_cache(name, "model_index.json", revision=revision or None)
-    folder = Path(index).parent if isinstance(index, str) else None
-    return folder if folder and any(folder.glob("unet/*.safetensors")) else None
+    for index, weights in (("model_index.json", "unet/*.safetensors"), ("config.json", "*.safetensors")):
+        found = try_to_load_from_cache(name, index, revision=revision or None)
+        if isinstance(found, str) and any(Path(found).parent.glob(weights)):
+            return Path(found).parent
+    return None
 
 
 def pull(model: str) -> Path:
@@ -116,7 +120,7 @@ def pull(model: str) -> Path:
             found = HfApi().model_info(name, revision=revision or None)
             files = choose_files(sibling.rfilename for sibling in found.siblings or [])
             if not files:
-                reasons.append(f"{hub}: holds no diffusers pipeline in safetensors")
+                reasons.append(f"{hub}: holds no diffusers model in safetensors")
                 continue
             return Path(snapshot_download(name, revision=revision or None, allow_patterns=files))
         except errors.GatedRepoError:
@@ -136,10 +140,14 @@ def pull(model: str) -> Path:
 
 
 def choose_files(names: Iterable[str]) -> list[str]:
-    """Of a pipeline repository's files those that a run needs: half precision where there is one, and safetensors alone."""
+    """Of a repository's files those that a run needs: half precision where there is one, and safetensors alone.
+
+    Empty when it holds neither a pipeline nor a single network.
+    """
     every = sorted(names)
     if "model_index.json" not in every:
-        return []
+        alone = [n for n in every if n == "config.json" or ("/" not in n and n.endswith(".safetensors"))]
+        return alone if len(alone) > 1 and "config.json" in alone else []
     inside = [n for n in every if "/" in n and n.split("/")[0] not in _SKIPPED and n.count("/") == 1]
     weights = [n for n in inside if n.endswith(".safetensors") and ".non_ema" not in n]
     halved = {n.split("/")[0] for n in weights if ".fp16" in n}

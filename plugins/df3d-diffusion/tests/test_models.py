@@ -163,3 +163,5 @@ def test_files_are_half_precision_safetensors_part_by_part() -> None:
     ]  # fmt: skip
     assert choose_files(n for n in names if n != "model_index.json") == []
     assert choose_files(["model_index.json", "unet/model.bin"]) == []
+    taesd = ["config.json", "diffusion_pytorch_model.bin", "diffusion_pytorch_model.safetensors", "taesd_encoder.onnx"]
+    assert choose_files(taesd) == ["config.json", "diffusion_pytorch_model.safetensors"]
