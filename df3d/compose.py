@@ -123,6 +123,17 @@ def check_prompt(plans: list[StagePlan], text: str) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
+def check_ready(plans: list[StagePlan]) -> None:
+    """Ask the guidances whether what they need is on this machine.
+
+    Raises ModelError with what to do when it is not.
+    """
+    for plan in plans:
+        plugin = plan.guidance.plugin
+        if isinstance(plugin, GuidancePlugin) and plugin.ready:
+            load_target(plugin.ready, f"guidance `{plugin.name}`")(plan.guidance.config)
+
+
 def _choose(part: str, choice: Choice, stage: str, catalog: Catalog) -> Chosen:
     plugin = catalog.get(part, choice.use)
     return Chosen(plugin, parse(plugin.config, choice.options, f"{stage}.{part}"))

@@ -10,7 +10,7 @@ import torch
 
 from df3d import cameras, checkpoint, cpu, pictures
 from df3d.catalog import Catalog
-from df3d.compose import Parts, StagePlan, check_prompt, compose
+from df3d.compose import Parts, StagePlan, check_prompt, check_ready, compose
 from df3d.errors import Stopped
 from df3d.events import (
     Event,
@@ -60,6 +60,7 @@ def generate(
         return
     plans, recipe = compose(recipe, catalog)
     notes = check_prompt(plans, prompt.text)
+    check_ready(plans)
     run.update_manifest(
         {
             "prompt": prompt.text,

@@ -51,11 +51,13 @@ class GuidancePlugin(Component):
     """A loss on renders, built as `target(config, device=...)`.
 
     `check` names a function `(text) -> list of notes` that reads a prompt before anything is loaded; it raises
-    PromptError when the guidance cannot work with it, and must not import torch.
+    PromptError when the guidance cannot work with it, and must not import torch. `ready` names a function `(config)`
+    that raises ModelError when what the guidance needs is not on this machine; it must not import torch either.
     """
 
     needs: frozenset[str] = frozenset({"rgb"})
     check: str | None = None
+    ready: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

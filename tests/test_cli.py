@@ -179,3 +179,21 @@ def test_a_full_disk_ends_in_a_clear_error(cli: Cli, tmp_path: Path) -> None:
     )  # fmt: skip
     refused(done, "cannot write `run/coarse/step-000002.safetensors`", "--out")
     assert not list((tmp_path / "run").rglob("*.tmp"))
+
+
+def test_auto_takes_stable_diffusion_where_there_is_a_gpu_and_its_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from df3d.catalog import Catalog
+    from df3d.cli import context
+
+    catalog = Catalog.discover()
+    monkeypatch.setattr(context, "gpu_is_there", lambda: False)
+    chosen, note = context.choose_recipe("auto", [], None, catalog)
+    assert (chosen.name, note) == ("toybox", "recipe `toybox`: the embedded model, since there is no GPU")
+    monkeypatch.setattr(context, "gpu_is_there", lambda: True)
+    monkeypatch.setattr("df3d_diffusion.models.on_disk", lambda hub: None)
+    chosen, note = context.choose_recipe("auto", [], None, catalog)
+    assert chosen.name == "toybox"
+    assert "df3d models pull sd21" in note
+    monkeypatch.setattr("df3d_diffusion.models.on_disk", lambda hub: tmp_path)
+    assert context.choose_recipe("auto", [], 7, catalog)[0].stages[0].steps == 7
+    assert context.choose_recipe("auto", [], None, catalog)[0].name == "dreamfusion"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 from importlib.util import find_spec
+from pathlib import Path
+from shutil import which
 
 import typer
 from rich.console import Console
@@ -12,6 +14,7 @@ from rich.table import Table
 
 from df3d import recipe as recipes
 from df3d.catalog import Catalog
+from df3d.compose import check_ready, compose
 from df3d.config import parse_setting
 from df3d.errors import ConfigError, Df3dError
 from df3d.recipe import Recipe
@@ -33,13 +36,28 @@ def catalog_of(context: typer.Context) -> Catalog:
 
 def choose_recipe(name: str, settings: list[str], steps: int | None, catalog: Catalog) -> tuple[Recipe, str]:
     """The recipe with `--set` and `--steps` applied, and a note on what `auto` picked."""
-    note = ""
-    if name == "auto":
-        name, note = "toybox", "recipe `toybox`: the embedded model, which needs no GPU and no download"
     overrides = [parse_setting(text) for text in settings]
     if steps is not None:
         overrides.append(("steps", steps))
-    return recipes.override(recipes.find(name, catalog), overrides, catalog), note
+
+    def read(name: str) -> Recipe:
+        return recipes.override(recipes.find(name, catalog), overrides, catalog)
+
+    if name != "auto":
+        return read(name), ""
+    if not gpu_is_there():
+        return read("toybox"), "recipe `toybox`: the embedded model, since there is no GPU"
+    try:
+        chosen = read("dreamfusion")
+        check_ready(compose(chosen, catalog)[0])
+    except Df3dError as error:
+        return read("toybox"), f"recipe `toybox`: the embedded model, since {error.message}; {error.hint}"
+    return chosen, "recipe `dreamfusion`: there is a GPU, and its model is on disk"
+
+
+def gpu_is_there() -> bool:
+    """Whether there seems to be a GPU, without importing torch."""
+    return which("nvidia-smi") is not None or any(Path(device).exists() for device in ("/dev/nvidia0", "/dev/kfd"))
 
 
 def check_device(name: str) -> str:

@@ -53,7 +53,8 @@ def _software() -> list[Finding]:
         ("diffusers", False, "no diffusion guidance", "python -m pip install diffusers"),
         ("transformers", False, "no diffusion guidance", "python -m pip install transformers"),
         ("trimesh", False, "no GLB", "python -m pip install trimesh"),
-        ("tinycudann", False, "hash grids on a GPU run in plain torch", "see github.com/NVlabs/tiny-cuda-nn"),
+        ("triton", False, "hash grids on a GPU run in plain torch", "comes with torch for CUDA"),
+        ("tinycudann", False, "hash grids on a GPU run as Triton kernels", "see github.com/NVlabs/tiny-cuda-nn"),
         ("nvdiffrast", False, "no hardware rasteriser on a GPU", "see github.com/NVlabs/nvdiffrast"),
     ):
         try:

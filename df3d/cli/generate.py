@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from df3d.cli.context import catalog_of, check_device, choose_recipe
-from df3d.compose import check_prompt, compose
+from df3d.compose import check_prompt, check_ready, compose
 from df3d.errors import PromptError, RunError, Stopped
 from df3d.prompt import Prompt
 from df3d.rundir import RunDir, default_path
@@ -54,6 +54,7 @@ def generate(
     chosen, note = choose_recipe(recipe, settings, steps, catalog)
     plans, full = compose(chosen, catalog)
     check_prompt(plans, wanted.text)
+    check_ready(plans)
     path = out or default_path(wanted.text, seed)
     if resume and not (path / "run.json").exists():
         raise RunError(f"there is no run to resume in `{path}`", "leave out --resume to start one")

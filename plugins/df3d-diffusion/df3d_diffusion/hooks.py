@@ -19,6 +19,7 @@ def df3d_guidance() -> Iterable[GuidancePlugin]:
         summary="Score Distillation Sampling on a diffusers pipeline: Stable Diffusion, or a pixel-space model",
         config=SdsConfig,
         target="df3d_diffusion.sds:from_config",
+        ready="df3d_diffusion.models:ready",
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from df3d.errors import ModelError, did_you_mean
+from df3d_diffusion.config import SdsConfig
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,13 @@ GONE = {  # what peers' recipes still name -> the alias that lives
 }
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 _SKIPPED = ("safety_checker", "feature_extractor", "watermarker", "image_encoder")
+
+
+def ready(config: SdsConfig) -> None:
+    """Raises ModelError when the models of a guidance are not on this machine."""
+    resolve(config.model)
+    if config.vae:
+        resolve(config.vae)
 
 
 def resolve(model: str) -> Path:

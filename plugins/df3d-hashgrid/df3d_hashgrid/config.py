@@ -8,7 +8,7 @@ from typing import Literal
 from df3d.config import option
 from df3d.options import ShadingConfig
 
-Backend = Literal["auto", "numba", "torch", "tcnn"]
+Backend = Literal["auto", "numba", "triton", "torch", "tcnn"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class GridConfig:
     finest: int = option(2048, "cells along an axis at the finest level")
     start_levels: int | None = option(None, "levels in use at the first step; all when not given")
     levels_until: float = option(0.5, "share of the stage at which the last level comes into use")
-    backend: Backend = option("auto", "numba on a CPU; tcnn on a GPU where installed; torch anywhere")
+    backend: Backend = option("auto", "numba on a CPU; on a GPU tcnn where installed, or else triton; torch anywhere")
 
     def __post_init__(self) -> None:
         if not 1 <= self.levels <= 32:

@@ -106,7 +106,7 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.Monk
 
 def test_the_backend_is_chosen_by_the_device() -> None:
     assert choose("auto", "cpu") == "numba"
-    assert choose("auto", "cuda") in ("tcnn", "torch")
+    assert choose("auto", "cuda") in ("tcnn", "triton", "torch")
     assert choose("torch", "cpu") == "torch"
     assert isinstance(make(GridConfig(levels=2, backend="torch"), "cpu"), TorchEncoding)
 

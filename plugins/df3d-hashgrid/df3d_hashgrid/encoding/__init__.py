@@ -6,6 +6,7 @@ in [0, 1]. `torch` is the plain one that the others are tested against.
 
 from __future__ import annotations
 
+import os
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -36,7 +37,7 @@ def choose(backend: Backend, device: str) -> str:
         return "numba"
     from importlib.util import find_spec
 
-    return "tcnn" if find_spec("tinycudann") else "torch"
+    return next((name for name, module in (("tcnn", "tinycudann"), ("triton", "triton")) if find_spec(module)), "torch")
 
 
 def make(config: GridConfig, device: str) -> Encoding:
@@ -51,6 +52,15 @@ def make(config: GridConfig, device: str) -> Encoding:
         from df3d_hashgrid.encoding.numba import NumbaEncoding
 
         return NumbaEncoding(config)
+    if name == "triton":
+        if device == "cpu" and not os.environ.get("TRITON_INTERPRET"):
+            raise PluginError("hash-grid backend `triton` works on a GPU only", "set field.backend to auto or numba")
+        try:
+            from df3d_hashgrid.encoding.triton import TritonEncoding
+        except ImportError as error:
+            raise PluginError(f"hash-grid backend `triton` needs Triton: {error}", "set field.backend to auto or torch") from None
+
+        return TritonEncoding(config).to(device)
     if name == "tcnn":
         from df3d_hashgrid.encoding.tcnn import TcnnEncoding
 
