@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import torch
-from df3d_diffusion.conditioning import RAY_CHANNELS, ray_map
+from df3d_diffusion.conditioning import RAY_CHANNELS, VIEW_CODES, ray_map, view_code
 
-from df3d.cameras import orbit
+from df3d.cameras import look_at, orbit
 
 
 def test_a_ray_map_holds_place_and_line_of_every_pixel() -> None:
@@ -24,3 +24,13 @@ def test_an_unknown_camera_leaves_only_the_place() -> None:
     unknown = ray_map(None, 2, 4)
     assert unknown[:, 2:].abs().sum() == 0
     assert torch.equal(unknown[:, :2], ray_map(orbit(2, size=8), 2, 4)[:, :2])
+
+
+def test_view_codes_are_orthonormal_over_the_sphere() -> None:
+    torch.manual_seed(0)
+    x, y, z = torch.nn.functional.normalize(torch.randn(200_000, 3), dim=1).unbind(1)
+    azimuth, elevation = torch.rad2deg(torch.atan2(x, z)), torch.rad2deg(torch.asin(y))
+    full = torch.ones_like(x)
+    codes = view_code(look_at(azimuth, elevation, 3.0 * full, 35.0 * full, height=8, width=8), len(x))
+    torch.testing.assert_close(codes.T @ codes / len(x), torch.eye(VIEW_CODES), atol=0.03, rtol=0)
+    assert view_code(None, 2).eq(0).all()

@@ -13,10 +13,10 @@ toybox = typer.Typer(help="The embedded model and its world.", no_args_is_help=T
 @toybox.command()
 def train(
     out: Path = typer.Option(Path("toybox-training"), "--out", "-o", help="Folder of the training run; the same one goes on."),
-    images: int = typer.Option(400_000, min=32, help="Training pictures in all."),
-    batch: int = typer.Option(32, min=2, help="Pictures a step."),
-    learning_rate: float = typer.Option(5e-4, min=0.0, help="Of AdamW, after its warm-up."),
-    cooldown: float = typer.Option(0.25, min=0.01, max=1.0, help="Share of the steps, at the end, in which it falls to zero."),
+    images: int = typer.Option(100_000, min=32, help="Training pictures in all."),
+    batch: int = typer.Option(32, min=1, help="Pictures a step."),
+    learning_rate: float = typer.Option(1e-3, min=0.0, help="Of Muon and AdamW, after the warm-up."),
+    cooldown: float = typer.Option(0.4, min=0.01, max=1.0, help="Share of the steps, at the end, in which it falls to zero."),
     seed: int = typer.Option(0, min=0, help="Seed of every random draw."),
     start_from: Path | None = typer.Option(None, exists=True, file_okay=False, help="A model folder whose weights to begin with."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, or `auto`."),

@@ -2,7 +2,8 @@
 
 It denoises 64 x 64 pictures, seen by the UNet as 32 x 32 x 12 (each 2 x 2 block of pixels is one position), and
 predicts v. A caption is six words (`captions.Caption.canonical`); their encodings go to the cross-attention of the
-middle block and, side by side, to the class embedding. The camera comes as a map of rays beside the image.
+middle block and, side by side, to the class embedding. The camera comes as a map of rays beside the image and as a code
+in the class embedding.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from df3d_diffusion.conditioning import RAY_CHANNELS
+from df3d_diffusion.conditioning import RAY_CHANNELS, VIEW_CODES
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor, nn
@@ -101,7 +102,8 @@ def create() -> ToyboxModel:
         cross_attention_dim=TEXT_WIDTH,
         resnet_time_scale_shift="scale_shift",
         class_embed_type="projection",
-        projection_class_embeddings_input_dim=SLOTS * TEXT_WIDTH,
+        time_embedding_dim=512,
+        projection_class_embeddings_input_dim=SLOTS * TEXT_WIDTH + VIEW_CODES,
     )
     return ToyboxModel(
         unet=unet,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from df3d_diffusion.conditioning import ray_map
+from df3d_diffusion.conditioning import ray_map, view_code
 from df3d_diffusion.pixel import unshuffle
 from torch import Tensor, nn
 
@@ -23,27 +23,27 @@ from df3d.prompt import ViewConfig
 from df3d.types import Cameras
 from df3d_toybox.captions import BLANK, SLOTS
 from df3d_toybox.model import SIZE, UNSHUFFLE, ToyboxModel, create, read
+from df3d_toybox.muon import Muon
 from df3d_toybox.world import render, scene
 
-VIEWS_PER_OBJECT = 2
 ELEVATION = (-15.0, 75.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    images: int = field(default=400_000, metadata={"help": "training pictures in all"})
+    images: int = field(default=100_000, metadata={"help": "training pictures in all"})
     batch: int = field(default=32, metadata={"help": "pictures a step"})
-    learning_rate: float = field(default=5e-4, metadata={"help": "highest learning rate of AdamW, held after the warm-up"})
-    warmup: int = field(default=300, metadata={"help": "steps to reach it"})
-    cooldown: float = field(default=0.25, metadata={"help": "share of the steps, at the end, in which it falls to zero"})
+    learning_rate: float = field(default=1e-3, metadata={"help": "highest learning rate of Muon and AdamW, held after the warm-up"})
+    warmup: int = field(default=150, metadata={"help": "steps to reach it"})
+    cooldown: float = field(default=0.4, metadata={"help": "share of the steps, at the end, in which it falls to zero"})
     average: float = field(default=0.9995, metadata={"help": "decay of the weight average that is shipped"})
     drop_text: float = field(default=0.12, metadata={"help": "share of pictures without their caption"})
     drop_camera: float = field(default=0.35, metadata={"help": "share of pictures without their camera"})
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.batch < 2 or self.batch % VIEWS_PER_OBJECT or self.images < self.batch:
-            raise ConfigError("a batch must be even, and at most as large as the number of images", "change --batch or --images")
+        if not 1 <= self.batch <= self.images:
+            raise ConfigError("a batch must be at least 1 and at most the number of images", "change --batch or --images")
 
     @property
     def steps(self) -> int:
@@ -59,6 +59,7 @@ class Batch:
     images: Tensor  # (B, 3, SIZE, SIZE) in [-1, 1]
     captions: list[str]  # canonical
     rays: Tensor  # (B, RAY_CHANNELS, SIZE / UNSHUFFLE, SIZE / UNSHUFFLE)
+    views: Tensor  # (B, VIEW_CODES)
 
 
 @dataclass(frozen=True)
@@ -72,19 +73,21 @@ class Progress:
 def draw_batch(config: TrainConfig, step: int) -> Batch:
     """The training pictures of a step: random captions, proportions and cameras."""
     rng = np.random.default_rng((config.seed, step))
-    objects = [scene.sample_caption(rng) for _ in range(config.batch // VIEWS_PER_OBJECT)]
-    scenes = [render.pack(scene.build(caption, rng)) for caption in objects]
+    captions = [scene.sample_caption(rng) for _ in range(config.batch)]
+    scenes = [render.pack(scene.build(caption, rng)) for caption in captions]
     azimuth = torch.from_numpy(rng.uniform(-180, 180, config.batch)).float()
     elevation = torch.from_numpy(rng.uniform(*ELEVATION, config.batch)).float()
-    images = draw(scenes * VIEWS_PER_OBJECT, azimuth, elevation)
-    known, unknown = (ray_map(seen, config.batch, SIZE // UNSHUFFLE) for seen in (views_of(azimuth, elevation), None))
+    images = draw(scenes, azimuth, elevation)
+    known = views_of(azimuth, elevation)
     blind = torch.from_numpy(rng.random(config.batch) < config.drop_camera)
     words, views = [], ViewConfig()
-    for i, caption in enumerate(objects * VIEWS_PER_OBJECT):
+    for i, caption in enumerate(captions):
         named = rng.random() < (0.75 if blind[i] else 0.3)
         view = views.view(float(azimuth[i]), float(elevation[i])) if named else None
         words.append(EMPTY if rng.random() < config.drop_text else caption.canonical(view))
-    return Batch(images, words, torch.where(blind[:, None, None, None], unknown, known))
+    rays = [ray_map(seen, config.batch, SIZE // UNSHUFFLE) for seen in (None, known)]
+    codes = [view_code(seen, config.batch) for seen in (None, known)]
+    return Batch(images, words, torch.where(blind[:, None, None, None], *rays), torch.where(blind[:, None], *codes))
 
 
 EMPTY = " ".join([BLANK] * SLOTS)
@@ -131,9 +134,9 @@ def train(
     networks = nn.ModuleDict(model.networks()).to(device)
     model.unet.to(memory_format=torch.channels_last)
     average = {name: parameter.detach().clone() for name, parameter in networks.named_parameters()}
-    optimizer = torch.optim.AdamW(networks.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    optimizers = make_optimizers(networks, config.learning_rate)
     state = folder / "checkpoint.safetensors"
-    first, seconds = _restore(state, networks, average, optimizer) if state.exists() else (0, 0.0)
+    first, seconds = _restore(state, networks, average, optimizers) if state.exists() else (0, 0.0)
     unet = torch.compile(model.unet) if compiled else model.unet
     alphas = model.scheduler.alphas_cumprod.to(device)
 
@@ -149,14 +152,16 @@ def train(
         noisy = torch.cat([a * clean + s * noise, batch.rays.to(device)], dim=1).contiguous(memory_format=torch.channels_last)
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             text = model.encode(batch.captions)
-            predicted = unet(noisy, timestep, text, class_labels=text.flatten(1), return_dict=False)[0]
+            labels = torch.cat([text.flatten(1), batch.views.to(text)], dim=1)
+            predicted = unet(noisy, timestep, text, class_labels=labels, return_dict=False)[0]
         loss = nn.functional.mse_loss(predicted.float(), a * noise - s * clean)
-        for group in optimizer.param_groups:
-            group["lr"] = config.rate(step)
-        optimizer.zero_grad(set_to_none=True)
+        networks.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
-        optimizer.step()
+        for optimizer in optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = config.rate(step)
+            optimizer.step()
         with torch.no_grad():
             decay = min(config.average, (1 + step) / (10 + step))
             torch._foreach_lerp_(list(average.values()), list(networks.parameters()), 1 - decay)
@@ -180,28 +185,44 @@ def train(
             if origin:
                 card["start_from"] = origin
             _save_average(model, networks, average, folder / "model", card)
-            _save(state, networks, average, optimizer, done, seconds)
+            _save(state, networks, average, optimizers, done, seconds)
 
 
-def _save(
-    path: Path, networks: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, step: int, seconds: float
-) -> None:
+Optimizers = dict[str, torch.optim.Optimizer]
+
+
+def make_optimizers(networks: nn.Module, learning_rate: float) -> Optimizers:
+    """Muon for the matrices and convolutions inside the networks; AdamW for what is not a hidden matrix."""
+    outer = ("embeddings", "conv_in", "conv_out")
+    inside, rest = [], []
+    for name, parameter in networks.named_parameters():
+        hidden = parameter.ndim >= 2 and not any(part in name for part in outer)
+        (inside if hidden else rest).append(parameter)
+    return {
+        "muon": Muon(inside, lr=learning_rate),
+        "adamw": torch.optim.AdamW(rest, lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True),
+    }
+
+
+def _save(path: Path, networks: nn.Module, average: dict[str, Tensor], optimizers: Optimizers, step: int, seconds: float) -> None:
     tensors = {f"network.{k}": v for k, v in networks.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.items()}
-    tensors |= {f"optimizer.{k}": v for k, v in checkpoint.optimizer_tensors(optimizer).items()}
+    for name, optimizer in optimizers.items():
+        tensors |= {f"{name}.{k}": v for k, v in checkpoint.optimizer_tensors(optimizer).items()}
     checkpoint.write(path, tensors, {"step": str(step), "seconds": str(seconds)})
 
 
-def _restore(path: Path, networks: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+def _restore(path: Path, networks: nn.Module, average: dict[str, Tensor], optimizers: Optimizers) -> tuple[int, float]:
     tensors, metadata = checkpoint.read(path)
     part = {
         name: {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(name + ".")}
-        for name in ("network", "average", "optimizer")
+        for name in ("network", "average", *optimizers)
     }
     networks.load_state_dict(part["network"])
     for name, tensor in average.items():
         tensor.copy_(part["average"][name])
-    checkpoint.restore_optimizer(optimizer, part["optimizer"])
+    for name, optimizer in optimizers.items():
+        checkpoint.restore_optimizer(optimizer, part[name])
     return int(metadata["step"]), float(metadata["seconds"])
 
 

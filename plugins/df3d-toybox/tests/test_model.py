@@ -84,9 +84,11 @@ def test_batches_hold_what_the_model_is_to_learn() -> None:
     batches = [draw_batch(config, step) for step in range(8)]
     assert torch.equal(batches[0].images, draw_batch(config, 0).images)
     words = [caption for batch in batches for caption in batch.captions]
-    rays = torch.cat([batch.rays for batch in batches])
+    rays, codes = (torch.cat([getattr(batch, name) for batch in batches]) for name in ("rays", "views"))
+    unknown = rays[:, 2:].abs().sum((1, 2, 3)) == 0
+    assert torch.equal(unknown, codes.abs().sum(1) == 0)
     assert 0.05 < sum(word == EMPTY for word in words) / len(words) < 0.2
-    assert 0.25 < float((rays[:, 2:].abs().sum((1, 2, 3)) == 0).float().mean()) < 0.45
+    assert 0.25 < float(unknown.float().mean()) < 0.45
     named = [word.split()[-1] for word in words if word != EMPTY]
     assert {"front", "side", "back", "overhead", "_"} == set(named)
     assert all(batch.images.min() >= -1 and batch.images.max() <= 1 for batch in batches)
