@@ -39,7 +39,7 @@ def refused(done: subprocess.CompletedProcess[str], message: str, hint: str = ""
         (["a car", "--device", "tpu"], "there is no device `tpu`", "`cpu`"),
         (["a car", "--device", "cuda:77"], "there is no device `cuda:77`", "--device cpu"),
         (["a car", "--resume"], "there is no run to resume", ""),
-        (["a car", "--guidance", "sds"], "guidance `sds` has no model", "--set guidance.model=PATH"),
+        (["a car", "--guidance", "sds"], "guidance `sds` has no model", "--set guidance.model=sd21"),
     ],
 )
 def test_a_mistake_costs_one_line(cli: Cli, arguments: list[str], message: str, hint: str) -> None:

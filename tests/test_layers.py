@@ -14,7 +14,7 @@ LAYERS = [
     {"catalog", "checkpoint", "provenance"},
     {"recipe", "cameras", "shading", "losses"},
     {"compose", "surface", "texture", "pictures"},
-    {"rundir", "export", "reporters"},
+    {"rundir", "export", "reporters", "recovery"},
     {"generate"},
     {"cli", "testing"},
 ]

@@ -9,17 +9,20 @@ import textwrap
 
 import pytest
 import torch
+from df3d_hashgrid.config import GridConfig
+from df3d_hashgrid.encoding import make
+from df3d_hashgrid.encoding.torch import TorchEncoding
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    os.environ["TRITON_INTERPRET"] = "1"  # read when the kernels are defined
+from df3d.errors import PluginError
 
 pytest.importorskip("triton")
-from df3d_hashgrid.config import GridConfig  # noqa: E402
-from df3d_hashgrid.encoding import make  # noqa: E402
-from df3d_hashgrid.encoding.torch import TorchEncoding  # noqa: E402
 
-from df3d.errors import PluginError  # noqa: E402
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+INTERPRETED = bool(os.environ.get("TRITON_INTERPRET"))  # Triton reads it when it is first imported
+needs_kernels = pytest.mark.skipif(
+    DEVICE == "cpu" and not INTERPRETED, reason="no GPU: run by test_everything_here_in_tritons_interpreter"
+)
+
 
 CONFIGS = [
     GridConfig(levels=4, log2_table=8, base=4, finest=64, backend="triton"),  # hashed levels
@@ -28,6 +31,16 @@ CONFIGS = [
 ]
 
 
+@pytest.mark.skipif(DEVICE == "cuda" or INTERPRETED, reason="the kernels run in this process")
+def test_everything_here_in_tritons_interpreter() -> None:
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout
+    assert "7 passed" in done.stdout
+
+
+@needs_kernels
 @pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize("levels", [1, 2])
 def test_triton_equals_torch_in_values_and_gradients(config: GridConfig, levels: int) -> None:
@@ -51,6 +64,7 @@ def test_triton_equals_torch_in_values_and_gradients(config: GridConfig, levels:
         torch.testing.assert_close(result, expected, atol=1e-5 * float(expected.abs().max()), rtol=0)
 
 
+@needs_kernels
 def test_no_points_are_no_trouble() -> None:
     encoding = make(CONFIGS[0], DEVICE)
     none = torch.empty(0, 3, device=DEVICE)
@@ -58,12 +72,14 @@ def test_no_points_are_no_trouble() -> None:
     assert encoding.gradient(none, torch.empty(0, 8, device=DEVICE), 4).shape == (0, 3)
 
 
+@pytest.mark.skipif(INTERPRETED, reason="allowed in the interpreter")
 def test_without_a_gpu_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     with pytest.raises(PluginError, match="works on a GPU only"):
         make(CONFIGS[0], "cpu")
 
 
+@pytest.mark.skipif(INTERPRETED, reason="the interpreter does not compile")
 def test_the_kernels_compile_for_gpus_that_are_not_here() -> None:
     """To machine code, for an RTX 30 and an H100: what the interpreter lets pass and a compiler does not."""
     script = """
