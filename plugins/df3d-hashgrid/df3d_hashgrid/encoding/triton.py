@@ -125,14 +125,27 @@ def _either(f, bit: tl.constexpr):
 
 
 @triton.jit
+def _level(info, level):
+    """Of one level: its cells along an axis, its first row in the table, and how many it has."""
+    return tl.load(info + 3 * level), tl.load(info + 3 * level + 1), tl.load(info + 3 * level + 2)
+
+
+@triton.jit
+def _place(points, n, inside, cells):
+    """The cells of points along each axis, and where in them the points are."""
+    x, fx = _locate(points, n, inside, cells, 0)
+    y, fy = _locate(points, n, inside, cells, 1)
+    z, fz = _locate(points, n, inside, cells, 2)
+    return x, y, z, fx, fy, fz
+
+
+@triton.jit
 def _forward(points, table, info, out, count, width, F: tl.constexpr, FP: tl.constexpr, BLOCK: tl.constexpr):
     n, level = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK), tl.program_id(1)
     f = tl.arange(0, FP)
     inside = n < count
-    cells, offset, rows = tl.load(info + 3 * level), tl.load(info + 3 * level + 1), tl.load(info + 3 * level + 2)
-    x, fx = _locate(points, n, inside, cells, 0)
-    y, fy = _locate(points, n, inside, cells, 1)
-    z, fz = _locate(points, n, inside, cells, 2)
+    cells, offset, rows = _level(info, level)
+    x, y, z, fx, fy, fz = _place(points, n, inside, cells)
     both = inside[:, None] & (f < F)[None, :]
     total = tl.zeros((BLOCK, FP), tl.float32)
     for corner in tl.static_range(8):
@@ -147,10 +160,8 @@ def _backward(points, cotangent, info, out, count, width, F: tl.constexpr, FP: t
     n, level = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK), tl.program_id(1)
     f = tl.arange(0, FP)
     inside = n < count
-    cells, offset, rows = tl.load(info + 3 * level), tl.load(info + 3 * level + 1), tl.load(info + 3 * level + 2)
-    x, fx = _locate(points, n, inside, cells, 0)
-    y, fy = _locate(points, n, inside, cells, 1)
-    z, fz = _locate(points, n, inside, cells, 2)
+    cells, offset, rows = _level(info, level)
+    x, y, z, fx, fy, fz = _place(points, n, inside, cells)
     both = inside[:, None] & (f < F)[None, :]
     given = tl.load(cotangent + n.to(tl.int64)[:, None] * width + level * F + f[None, :], mask=both, other=0.0)
     for corner in tl.static_range(8):
@@ -167,10 +178,8 @@ def _gradient(points, cotangent, table, info, out, levels, count, width, F: tl.c
     both = inside[:, None] & (f < F)[None, :]
     gx, gy, gz = tl.zeros((BLOCK,), tl.float32), tl.zeros((BLOCK,), tl.float32), tl.zeros((BLOCK,), tl.float32)
     for level in range(levels):
-        cells, offset, rows = tl.load(info + 3 * level), tl.load(info + 3 * level + 1), tl.load(info + 3 * level + 2)
-        x, fx = _locate(points, n, inside, cells, 0)
-        y, fy = _locate(points, n, inside, cells, 1)
-        z, fz = _locate(points, n, inside, cells, 2)
+        cells, offset, rows = _level(info, level)
+        x, y, z, fx, fy, fz = _place(points, n, inside, cells)
         given = tl.load(cotangent + n.to(tl.int64)[:, None] * width + level * F + f[None, :], mask=both, other=0.0)
         for corner in tl.static_range(8):
             at = _row(x, y, z, corner, cells, offset, rows)
@@ -193,10 +202,8 @@ def _gradient_backward(
     f = tl.arange(0, FP)
     inside = n < count
     both = inside[:, None] & (f < F)[None, :]
-    cells, offset, rows = tl.load(info + 3 * level), tl.load(info + 3 * level + 1), tl.load(info + 3 * level + 2)
-    x, fx = _locate(points, n, inside, cells, 0)
-    y, fy = _locate(points, n, inside, cells, 1)
-    z, fz = _locate(points, n, inside, cells, 2)
+    cells, offset, rows = _level(info, level)
+    x, y, z, fx, fy, fz = _place(points, n, inside, cells)
     vx = tl.load(direction + n * 3, mask=inside, other=0.0) * cells
     vy = tl.load(direction + n * 3 + 1, mask=inside, other=0.0) * cells
     vz = tl.load(direction + n * 3 + 2, mask=inside, other=0.0) * cells
