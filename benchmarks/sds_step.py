@@ -47,7 +47,7 @@ def stable_diffusion(device: str, dtype: torch.dtype, *, tiny_vae: bool, compile
     scheduler = diffusers.DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
     denoiser = LatentDenoiser(
         unet=unet, vae=vae, scheduler=scheduler, text=lambda texts: torch.randn(len(texts), 77, 768, device=device)
-    )  # type: ignore[arg-type]
+    )
     if compiled:
         denoiser.unet.forward = torch.compile(denoiser.unet.forward, mode="reduce-overhead")
     return denoiser

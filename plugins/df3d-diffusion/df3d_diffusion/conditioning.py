@@ -61,3 +61,8 @@ def view_code(cameras: Cameras | None, count: int) -> Tensor:
         math.sqrt(35 / 8) * z * (z * z - 3 * x * x),
     ]
     return torch.stack(terms, dim=-1)
+
+
+def class_labels(text: Tensor, views: Tensor) -> Tensor:
+    """(B, L * D + VIEW_CODES): what goes to the class embedding, of text (B, L, D) and view codes (B, VIEW_CODES)."""
+    return torch.cat([text.flatten(1), views.to(text)], dim=1)

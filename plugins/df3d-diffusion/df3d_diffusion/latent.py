@@ -11,7 +11,7 @@ from torch.nn import functional
 from df3d.errors import ModelError
 from df3d.types import Cameras
 from df3d_diffusion.pixel import to_noise
-from df3d_diffusion.text import CachedText
+from df3d_diffusion.text import Encoder
 
 
 class LatentDenoiser:
@@ -20,7 +20,7 @@ class LatentDenoiser:
     knows_cameras = False
     clip = None
 
-    def __init__(self, *, unet: Any, vae: Any, scheduler: Any, text: CachedText) -> None:
+    def __init__(self, *, unet: Any, vae: Any, scheduler: Any, text: Encoder) -> None:
         self.unet = unet.to(memory_format=torch.channels_last)
         self.vae = vae.to(memory_format=torch.channels_last)
         self.alphas = scheduler.alphas_cumprod.to(unet.device)

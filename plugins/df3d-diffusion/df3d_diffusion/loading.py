@@ -56,7 +56,7 @@ def _index(folder: Path) -> dict[str, Any]:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"`{folder / 'model_index.json'}` is damaged: {error}", "download the model again") from None
-    missing = [name for name in (*_NEEDED, *(name for name in _optional(index))) if not (folder / name).is_dir()]
+    missing = [name for name in (*_NEEDED, *_optional(index)) if not (folder / name).is_dir()]
     if missing:
         raise ModelError(f"`{folder}` lacks {', '.join(f'`{name}/`' for name in missing)}", "download the whole pipeline folder")
     return index
@@ -81,6 +81,10 @@ def _guarded(path: Path, load: Any, **options: Any) -> Any:
         ) from error
 
 
+def _config(path: Path) -> dict[str, Any]:
+    return _guarded(path, lambda p, **_: json.loads((p / "config.json").read_text(encoding="utf-8")))
+
+
 def _variant(path: Path) -> dict[str, Any]:
     """diffusers' and transformers' names for half-precision files, where there are no others."""
     weights = [file.name for file in path.glob("*.safetensors")]
@@ -93,7 +97,7 @@ def _unet(path: Path, dtype: torch.dtype) -> Any:
 
 def _vae(path: Path, dtype: torch.dtype) -> Any:
     """Full (AutoencoderKL) or tiny (TAESD). SDXL's overflows in half precision and says so."""
-    config = _guarded(path, lambda p, **_: json.loads((p / "config.json").read_text(encoding="utf-8")))
+    config = _config(path)
     kind = diffusers.AutoencoderTiny if config.get("_class_name") == "AutoencoderTiny" else diffusers.AutoencoderKL
     if config.get("force_upcast") and dtype == torch.float16:
         dtype = torch.float32
@@ -127,7 +131,7 @@ def _text(folder: Path, index: dict[str, Any], dtype: torch.dtype, device: str) 
 
 def _kind(path: Path) -> str:
     """The encoder's class: CLIP's text half for Stable Diffusion, T5's encoder for DeepFloyd IF."""
-    config = _guarded(path, lambda p, **_: json.loads((p / "config.json").read_text(encoding="utf-8")))
+    config = _config(path)
     kind = (config.get("architectures") or ["CLIPTextModel"])[0]
     if kind not in _ENCODERS:
         raise ModelError(f"`{path}` is a {kind}, which df3d does not know", f"it knows {', '.join(_ENCODERS)}")

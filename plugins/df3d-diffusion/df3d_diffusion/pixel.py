@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from df3d.errors import ModelError
 from df3d.types import Cameras
-from df3d_diffusion.conditioning import RAY_CHANNELS, ray_map, view_code
-from df3d_diffusion.text import CachedText
+from df3d_diffusion.conditioning import RAY_CHANNELS, class_labels, ray_map, view_code
+from df3d_diffusion.text import Encoder
 
 
 class PixelDenoiser:
@@ -24,7 +24,7 @@ class PixelDenoiser:
 
     clip = 1.0
 
-    def __init__(self, *, unet: Any, scheduler: Any, text: CachedText, layout: dict[str, Any]) -> None:
+    def __init__(self, *, unet: Any, scheduler: Any, text: Encoder, layout: dict[str, Any]) -> None:
         self.unet = unet.to(memory_format=torch.channels_last)
         self.alphas = scheduler.alphas_cumprod.to(unet.device)
         self.knows_cameras = bool(layout.get("rays", False))
@@ -49,7 +49,7 @@ class PixelDenoiser:
         blocks, text = unshuffle(noisy, self._unshuffle), text.to(self.unet.dtype)
         labels, channels = None, blocks.shape[1]
         if self.knows_cameras:
-            labels = torch.cat([text.flatten(1), view_code(cameras, len(noisy)).to(text)], dim=1)
+            labels = class_labels(text, view_code(cameras, len(noisy)))
             blocks = torch.cat([blocks, ray_map(cameras, len(noisy), blocks.shape[-1]).to(blocks)], dim=1)
         blocks = blocks.to(self.unet.dtype).contiguous(memory_format=torch.channels_last)
         raw = self.unet(blocks, timestep, text, class_labels=labels).sample

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from df3d_diffusion.conditioning import ray_map, view_code
+from df3d_diffusion.conditioning import class_labels, ray_map, view_code
 from df3d_diffusion.pixel import unshuffle
 from torch import Tensor, nn
 
@@ -152,7 +152,7 @@ def train(
         noisy = torch.cat([a * clean + s * noise, batch.rays.to(device)], dim=1).contiguous(memory_format=torch.channels_last)
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             text = model.encode(batch.captions)
-            labels = torch.cat([text.flatten(1), batch.views.to(text)], dim=1)
+            labels = class_labels(text, batch.views)
             predicted = unet(noisy, timestep, text, class_labels=labels, return_dict=False)[0]
         loss = nn.functional.mse_loss(predicted.float(), a * noise - s * clean)
         networks.zero_grad(set_to_none=True)
