@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from command import Cli
+from command import Cli, df3d
 
 from df3d.catalog import Catalog
 
@@ -21,10 +19,4 @@ def catalog() -> Catalog:
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     """Run `df3d` as a person does, in an empty folder: `cli("generate", "a red car")`."""
-
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "COLUMNS": "200", **environment}
-        command = [sys.executable, "-c", "from df3d.cli import main; main()", *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
-
-    return run
+    return partial(df3d, where=tmp_path)

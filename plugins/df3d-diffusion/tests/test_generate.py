@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from command import TINY
+from command import TINY, df3d
 from pipelines import write_taesd
-
-
-def df3d(*arguments: str, where: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from df3d.cli import main; main()", *arguments]
-    return subprocess.run(command, cwd=where, env={**os.environ, **environment}, capture_output=True, text=True, timeout=600)
-
 
 SMALL = [setting for setting in TINY if "steps" not in setting]
 

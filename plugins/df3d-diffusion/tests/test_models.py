@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from command import df3d
 from df3d_diffusion import models
 from df3d_diffusion.models import ALIASES, choose_files, hubs_of, resolve
 
@@ -76,22 +74,17 @@ def hub(stable_diffusion: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     server.shutdown()
 
 
-def df3d(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from df3d.cli import main; main()", *arguments]
-    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300)
-
-
 def test_pulling_brings_what_a_run_needs_and_no_pickle(hub: dict[str, str]) -> None:
-    done = df3d(hub, "models", "pull", "sd21")
+    done = df3d("models", "pull", "sd21", **hub)
     assert done.returncode == 0, done.stderr
     folder = Path(done.stdout.strip())
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert {"model_index.json", "unet/diffusion_pytorch_model.safetensors", "tokenizer/tokenizer.json"} <= found
     assert not any(name.endswith((".bin", ".ckpt")) for name in found)
-    listed = json.loads(df3d(hub, "models", "--json").stdout)
+    listed = json.loads(df3d("models", "--json", **hub).stdout)
     assert {row["name"]: row["folder"] is not None for row in listed}["sd21"]
     assert not {row["name"]: row["folder"] is not None for row in listed}["sdxl"]
-    offline = df3d({**hub, "HF_HUB_OFFLINE": "1"}, "models", "--json")
+    offline = df3d("models", "--json", HF_HUB_OFFLINE="1", **hub)
     assert json.loads(offline.stdout) == listed
 
 
@@ -106,7 +99,7 @@ def test_pulling_brings_what_a_run_needs_and_no_pickle(hub: dict[str, str]) -> N
     ],
 )
 def test_what_cannot_be_fetched_says_why(hub: dict[str, str], model: str, message: str, hint: str) -> None:
-    done = df3d(hub, "models", "pull", model)
+    done = df3d("models", "pull", model, **hub)
     assert done.returncode == 1
     error, advice = done.stderr.strip().splitlines()[-2:]
     assert message in error
@@ -114,13 +107,13 @@ def test_what_cannot_be_fetched_says_why(hub: dict[str, str], model: str, messag
 
 
 def test_offline_nothing_is_asked(hub: dict[str, str]) -> None:
-    done = df3d({**hub, "HF_HUB_OFFLINE": "1"}, "models", "pull", "sd21")
+    done = df3d("models", "pull", "sd21", HF_HUB_OFFLINE="1", **hub)
     assert done.returncode == 1
     assert "HF_HUB_OFFLINE is set" in done.stderr
 
 
 def test_no_answer_is_one_line(hub: dict[str, str]) -> None:
-    done = df3d({**hub, "HF_ENDPOINT": "http://127.0.0.1:9"}, "models", "pull", "sd21")
+    done = df3d("models", "pull", "sd21", **{**hub, "HF_ENDPOINT": "http://127.0.0.1:9"})
     assert done.returncode == 1
     assert "could not be fetched" in done.stderr
     assert "Traceback" not in done.stderr
