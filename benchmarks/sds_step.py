@@ -21,6 +21,7 @@ import diffusers
 import torch
 from df3d_diffusion.config import SdsConfig
 from df3d_diffusion.latent import LatentDenoiser, without_decoder
+from df3d_diffusion.loading import fastest_dtype
 from df3d_diffusion.sds import Distillation
 from torch import Tensor
 
@@ -71,7 +72,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--tile", type=int, default=0)
     options = parser.parse_args()
-    device, dtype = options.device, torch.bfloat16 if options.device == "cpu" else torch.float16
+    device, dtype = options.device, fastest_dtype(options.device)
     cpu.keep_freed_memory()
     torch.manual_seed(0)
     denoiser = stable_diffusion(device, dtype, tiny_vae=options.vae == "taesd", compiled=options.compile)

@@ -32,7 +32,7 @@ def load(model: str, *, device: str, dtype: str = "auto", vae: str = "") -> Deno
     transformers.utils.logging.disable_progress_bar()
     folder = resolve(model)
     index = _index(folder)
-    precision = DTYPES[dtype] if dtype != "auto" else torch.bfloat16 if device == "cpu" else torch.float16
+    precision = DTYPES[dtype] if dtype != "auto" else fastest_dtype(device)
     unet = _frozen(_unet(folder / "unet", precision), device)
     scheduler = _scheduler(folder / "scheduler")
     text = _text(folder, index, precision, device)
@@ -44,6 +44,16 @@ def load(model: str, *, device: str, dtype: str = "auto", vae: str = "") -> Deno
 
     encoder = without_decoder(_vae(resolve(vae) if vae else folder / "vae", precision))
     return LatentDenoiser(unet=unet, vae=_frozen(encoder, device), scheduler=scheduler, text=text)
+
+
+def fastest_dtype(device: str) -> torch.dtype:
+    """float16 on a GPU; on a CPU bfloat16, or float32 where the CPU has no instructions for it.
+
+    Measured on two such (AVX2) cores: a matrix product in bfloat16 takes several hundred times as long as in float32.
+    """
+    if torch.device(device).type != "cpu":
+        return torch.float16
+    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
 
 def _index(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from df3d_diffusion.loading import fastest_dtype
 from torch import Tensor
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -53,10 +54,11 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
-    """(N, R, C) to matrices with the same singular vectors and singular values near 1: Newton-Schulz, quintic, in bfloat16."""
+    """(N, R, C) to matrices with the same singular vectors and singular values near 1: Newton-Schulz, quintic."""
     a, b, c = COEFFICIENTS
     tall = matrices.shape[1] > matrices.shape[2]
-    x = (matrices.mT if tall else matrices).bfloat16()
+    full = fastest_dtype(matrices.device.type) == torch.float32
+    x = (matrices.mT if tall else matrices).to(torch.float32 if full else torch.bfloat16)
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from df3d_diffusion.conditioning import class_labels, ray_map, view_code
+from df3d_diffusion.loading import fastest_dtype
 from df3d_diffusion.pixel import unshuffle
 from torch import Tensor, nn
 
@@ -139,6 +140,7 @@ def train(
     first, seconds = _restore(state, networks, average, optimizers) if state.exists() else (0, 0.0)
     unet = torch.compile(model.unet) if compiled else model.unet
     alphas = model.scheduler.alphas_cumprod.to(device)
+    half = fastest_dtype(device) != torch.float32
 
     losses: list[Tensor] = []
     since = time.perf_counter()
@@ -150,7 +152,7 @@ def train(
         timestep = draw_timesteps(len(clean), len(alphas), generator).to(device)
         a, s = alphas[timestep].sqrt()[:, None, None, None], (1 - alphas[timestep]).sqrt()[:, None, None, None]
         noisy = torch.cat([a * clean + s * noise, batch.rays.to(device)], dim=1).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(torch.device(device).type, torch.bfloat16):
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
             text = model.encode(batch.captions)
             labels = class_labels(text, batch.views)
             predicted = unet(noisy, timestep, text, class_labels=labels, return_dict=False)[0]
