@@ -1,5 +1,7 @@
 """The contributor's menu: `nox -l` lists it. Every session but `build` works in the environment that runs nox."""
 
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "none"
@@ -43,5 +45,5 @@ def docs(session: nox.Session) -> None:
 def build(session: nox.Session) -> None:
     """Wheels and source distributions of df3d and its plugins, into dist/."""
     session.install("build")
-    for folder in (".", "plugins/df3d-hashgrid", "plugins/df3d-diffusion", "plugins/df3d-toybox", "plugins/df3d-mesh"):
+    for folder in (".", *sorted(str(path.parent) for path in Path("plugins").glob("*/pyproject.toml"))):
         session.run("python", "-m", "build", "-q", "--outdir", "dist", folder)

@@ -6,7 +6,8 @@ Df3dError                 everything a person can mend; anything else is a bug a
 ├── PluginError           a plugin that is missing, broken, or does not fit another
 ├── RunError              the run folder: in use, of another prompt, not writable, damaged
 ├── ModelError            weights that are missing or not what they should be
-└── EmptyFieldError       the field holds no surface
+├── EmptyFieldError       the field holds no surface
+└── ExportError           an asset that cannot be read, or not be written in a format
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ class ModelError(Df3dError): ...
 
 
 class EmptyFieldError(Df3dError): ...
+
+
+class ExportError(Df3dError): ...
 
 
 def did_you_mean(wrong: str, known: Iterable[str], otherwise: str = "") -> str:

@@ -76,6 +76,14 @@ class Exporting(Event):
 
 
 @dataclass(frozen=True)
+class RunPaused(Event):
+    """The run was to end after this stage; the same command without `--until` goes on."""
+
+    run: Path
+    stage: str
+
+
+@dataclass(frozen=True)
 class RunFinished(Event):
     run: Path
     asset: Path

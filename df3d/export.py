@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from df3d import surface, texture
 from df3d.catalog import Catalog
-from df3d.errors import PluginError
+from df3d.errors import ExportError, PluginError
 from df3d.events import Event, Exporting
-from df3d.interfaces import Exporter
+from df3d.interfaces import Exporter, Field
 from df3d.options import ExportConfig
-from df3d.plugin import ExporterPlugin
-from df3d.types import Asset, Material
+from df3d.plugin import ExporterPlugin, load_target
+from df3d.types import Asset, Material, Mesh
 
 
 def export(
-    field: Any, config: ExportConfig, catalog: Catalog, path: Path, *, provenance: Mapping[str, Any]
+    field: Field, config: ExportConfig, catalog: Catalog, path: Path, *, provenance: Mapping[str, Any]
 ) -> Generator[Event, None, list[Path]]:
-    """Write a volume's asset at `path`, by the exporter of `config.format`; returns every file, the asset first.
+    """Write a field's asset at `path`, by the exporter of `config.format`; returns every file, the asset first.
 
     Raises EmptyFieldError when the field has no surface.
     """
     plugin = catalog.get("exporter", config.format)
     assert isinstance(plugin, ExporterPlugin)
     yield Exporting("surface")
-    mesh = surface.extract(field, resolution=config.resolution, threshold=config.threshold)
+    mesh = surface.mesh_of(field, resolution=config.resolution, threshold=config.threshold)
     mesh = surface.clean(mesh, keep=config.keep, faces=config.faces)
     yield Exporting("texture")
     mesh = texture.unwrap(mesh, size=config.texture_size)
     image = texture.bake(mesh, field, size=config.texture_size)
     yield Exporting(config.format)
     exporter: Exporter = plugin.load()(plugin.config())
-    return exporter.write(Asset(mesh, Material(image), dict(provenance)), path)
+    asset = Asset(placed(mesh, config), Material(image, unlit=config.unlit), dict(provenance))
+    return exporter.write(asset, path)
+
+
+def placed(mesh: Mesh, config: ExportConfig) -> Mesh:
+    """The mesh moved, scaled and turned as the file wants it."""
+    low, high = mesh.vertices.min(0), mesh.vertices.max(0)
+    middle = (low + high) / 2
+    origin = {"field": np.zeros(3), "base": np.array([middle[0], low[1], middle[2]]), "centre": middle}[config.origin]
+    scale = 1.0 if config.scale is None else config.scale / float((high - low).max())
+    turn = np.eye(3) if config.up == "y" else np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])  # (x, y, z) -> (x, -z, y)
+    vertices = ((mesh.vertices - origin) * scale @ turn.T).astype(np.float32)
+    normals = None if mesh.normals is None else (mesh.normals @ turn.T).astype(np.float32)
+    return dataclasses.replace(mesh, vertices=vertices, normals=normals)
 
 
 def suffix_of(catalog: Catalog, format: str) -> str:
@@ -48,11 +64,33 @@ def format_of(catalog: Catalog, path: Path) -> str:
 
     Raises PluginError when no exporter writes such files.
     """
-    suffixes: dict[str, str] = {}
+    suffixes = formats(catalog)
+    if path.suffix.lower() not in suffixes:
+        raise PluginError(f"no exporter writes `{path.suffix or path.name}` files", f"known are {', '.join(sorted(suffixes))}")
+    return suffixes[path.suffix.lower()].name
+
+
+def formats(catalog: Catalog) -> dict[str, ExporterPlugin]:
+    """Exporters by the file name endings they know."""
+    found: dict[str, ExporterPlugin] = {}
     for name in catalog.names("exporter"):
         plugin = catalog.get("exporter", name)
         assert isinstance(plugin, ExporterPlugin)
-        suffixes |= dict.fromkeys(plugin.suffixes, name)
-    if path.suffix.lower() not in suffixes:
-        raise PluginError(f"no exporter writes `{path.suffix or path.name}` files", f"known are {', '.join(sorted(suffixes))}")
-    return suffixes[path.suffix.lower()]
+        found |= dict.fromkeys(plugin.suffixes, plugin)
+    return found
+
+
+def read(path: Path, catalog: Catalog) -> Asset:
+    """The asset in a file, whoever made it.
+
+    Raises ExportError when there is none, or no plugin reads such files.
+    """
+    readers = {suffix: plugin for suffix, plugin in formats(catalog).items() if plugin.read}
+    if path.suffix.lower() not in readers:
+        raise ExportError(f"`{path}` is not a mesh file that can be read", f"known are {', '.join(sorted(readers))}")
+    if not path.is_file():
+        raise ExportError(f"there is no file `{path}`", "check the path")
+    plugin = readers[path.suffix.lower()]
+    assert plugin.read
+    asset: Asset = load_target(plugin.read, f"exporter `{plugin.name}`")(path)
+    return asset

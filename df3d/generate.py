@@ -18,6 +18,7 @@ from df3d.events import (
     Notice,
     Previewed,
     RunFinished,
+    RunPaused,
     RunStarted,
     Saved,
     StageFinished,
@@ -45,11 +46,12 @@ def generate(
     *,
     device: str = "cpu",
     seed: int = 0,
+    until: str | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Take a prompt to an asset in the folder of `run`; one that is finished is left as it is.
 
-    Yields events and prints nothing.
+    Yields events and prints nothing. The last one is RunFinished or, when `until` names an earlier stage, RunPaused after it.
 
     Between two steps `stop()` is asked whether to save a checkpoint and raise Stopped.
     """
@@ -82,6 +84,9 @@ def generate(
     for plan in plans:
         previous = fields.get(plan.recipe.start_from or "")
         fields[plan.name] = yield from optimise(plan, previous, prompt, run, device=device, seed=seed, stop=stop)
+        if plan.name == until and plan is not plans[-1]:
+            yield RunPaused(run.path, plan.name)
+            return
 
     field, renderer = fields[plans[-1].name], plans[-1].build_renderer(device=device)
     renderer.refresh(field, Step(0, 1))
@@ -120,7 +125,8 @@ def optimise(
 ) -> Generator[Event, None, Field]:
     """Fit one field until its renders satisfy the guidance, going on from the last checkpoint."""
     stage, steps, started = plan.recipe, plan.recipe.steps, time.perf_counter()
-    parts = plan.build(device=device, start_from=previous, seed=seed)
+    begun = bool(run.checkpoints(plan.name))
+    parts = plan.build(device=device, start_from=None if begun else previous, seed=seed)
     first = run.restore(plan.name, parts)
     yield StageStarted(plan.name, first, steps)
     if first >= steps:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from df3d.prompt import Prompt
 from df3d.schedule import Step
-from df3d.types import Asset, Cameras, FieldSamples, GuidanceStep, Mesh, RenderOutput
+from df3d.types import Asset, Cameras, FieldSamples, GuidanceStep, RenderOutput, SurfaceMesh
 
 
 @runtime_checkable
@@ -45,6 +45,10 @@ class Frugal(Protocol):
 class Field(Trainable, Protocol):
     """The scene."""
 
+    def albedo(self, points: Tensor) -> Tensor:
+        """(N, 3) in [0, 1] at points (N, 3)."""
+        ...
+
 
 @runtime_checkable
 class Volume(Field, Protocol):
@@ -65,10 +69,11 @@ class Volume(Field, Protocol):
 class Surface(Field, Protocol):
     """A field with a surface: capability "surface"."""
 
-    def surface(self) -> Mesh: ...
+    def surface(self) -> SurfaceMesh:
+        """The surface as it is now.
 
-    def albedo(self, points: Tensor) -> Tensor:
-        """(N, 3) in [0, 1] at points (N, 3)."""
+        Raises EmptyFieldError when there is none.
+        """
         ...
 
 

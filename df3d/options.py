@@ -47,8 +47,13 @@ class PenaltyConfig:
     opacity: Schedule = option(Schedule(0.0), "keep space empty")
     entropy: Schedule = option(Schedule(0.0), "make pixels see-through or solid, nothing between")
     orientation: Schedule = option(Schedule(0.0), "turn normals towards the camera")
+    normal_consistency: Schedule = option(Schedule(0.0), "of a mesh: neighbouring faces look the same way")
+    laplacian: Schedule = option(Schedule(0.0), "of a mesh: vertices lie amid their neighbours")
+    edge_length: Schedule = option(Schedule(0.0), "of a mesh: no long edges")
+    eikonal: Schedule = option(Schedule(0.0), "of a mesh: its signed distances grow by 1 per world unit")
 
-    NEEDS = {"orientation": "normal"}  # what the renderer must put out (unannotated: not an option)
+    NEEDS = {"orientation": "normal"} | dict.fromkeys(("normal_consistency", "laplacian", "edge_length", "eikonal"), "mesh")
+    # what the renderer must put out (unannotated: not an option)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,14 @@ class ShadingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BackgroundConfig:
+    """What a renderer puts behind the object."""
+
+    background: Literal["fixed", "random", "learned"] = option("fixed", "what is behind the object")
+    background_color: tuple[float, float, float] = option((1.0, 1.0, 1.0), "of the fixed background, sRGB in [0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExportConfig:
     """From the finished field to a file."""
 
@@ -77,6 +90,10 @@ class ExportConfig:
     faces: int = option(20_000, "triangles to simplify to; 0 keeps all")
     texture_size: int = option(1024, "height and width of the texture, pixels")
     turntable: int = option(256, "height and width of the pictures at the end, pixels; 0 for none")
+    unlit: bool = option(False, "tell viewers to show the colours without light (GLB)")
+    scale: float | None = option(None, "length of the longest side, in the file's units; as in the field when not given")
+    origin: Literal["field", "base", "centre"] = option("field", "what lies at the origin: the field's, middle of base, or of all")
+    up: Literal["y", "z"] = option("y", "axis that points up in the file; +Z (y up) or -Y (z up) is the front")
     keep: float = option(0.02, "loose pieces smaller than this share of the largest are removed")
 
     def __post_init__(self) -> None:
@@ -84,5 +101,5 @@ class ExportConfig:
             raise ValueError("`resolution` must be between 8 and 1024, `texture_size` between 16 and 8192")
         if self.faces < 0 or self.turntable < 0 or not 0 <= self.keep <= 1:
             raise ValueError("`faces` and `turntable` must be at least 0, `keep` between 0 and 1")
-        if self.threshold is not None and not self.threshold > 0:
-            raise ValueError("`threshold` must be more than 0")
+        if not all(value is None or value > 0 for value in (self.threshold, self.scale)):
+            raise ValueError("`threshold` and `scale` must be more than 0")

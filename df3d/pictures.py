@@ -11,7 +11,9 @@ from torch import Tensor
 
 from df3d.cameras import orbit
 from df3d.checkpoint import replace_atomically
+from df3d.errors import ExportError
 from df3d.interfaces import Field, Renderer
+from df3d.types import Cameras
 
 FRAMES = 24  # of a turntable; every third is on the sheet
 
@@ -35,13 +37,45 @@ def to_bytes(images: Tensor) -> np.ndarray:
 @torch.no_grad()
 def turntable(field: Field, renderer: Renderer, folder: Path, *, device: str, size: int) -> list[Path]:
     """Write `turntable.webp` (animated) and `sheet.png` (8 views from azimuth 0 in steps of 45 degrees)."""
-    views = orbit(FRAMES, size=size).to(device)
-    images = torch.cat([renderer.render(field, views[i : i + 1]).rgb for i in range(FRAMES)])
-    pages = [Image.fromarray(image) for image in to_bytes(images)]
+    images = around(field, renderer, orbit(FRAMES, size=size), device=device)
     animation, contact = folder / "turntable.webp", folder / "sheet.png"
-    replace_atomically(
-        animation,
-        lambda path: pages[0].save(path, "WEBP", save_all=True, append_images=pages[1:], duration=80, loop=0, quality=85),
-    )
-    replace_atomically(contact, lambda path: sheet(images[:: FRAMES // 8], columns=4).save(path, "PNG", optimize=True))
+    save(images, animation)
+    save(images[:: FRAMES // 8], contact)
     return [animation, contact]
+
+
+@torch.no_grad()
+def around(field: Field, renderer: Renderer, views: Cameras, *, device: str) -> Tensor:
+    """Images (V, H, W, 3) from many cameras, drawn one by one."""
+    return torch.cat([renderer.render(field, views[i : i + 1].to(device)).rgb.cpu() for i in range(len(views))])
+
+
+def save(images: Tensor, path: Path, *, seconds: float = 2.0) -> None:
+    """Images (V, H, W, 3) as what the file name says: a sheet (.png), or a film (.webp, .gif, .mp4) of so many seconds.
+
+    Raises ExportError for any other name.
+    """
+    kind, pages = path.suffix.lower(), [Image.fromarray(image) for image in to_bytes(images)]
+    duration = max(1, round(1000 * seconds / len(pages)))
+    film = {"save_all": True, "append_images": pages[1:], "duration": duration, "loop": 0}
+    if kind == ".png":
+        replace_atomically(path, lambda at: sheet(images, columns=min(4, len(pages))).save(at, "PNG", optimize=True))
+    elif kind == ".webp":
+        replace_atomically(path, lambda at: pages[0].save(at, "WEBP", quality=85, **film))
+    elif kind == ".gif":
+        replace_atomically(path, lambda at: pages[0].save(at, "GIF", **film))
+    elif kind == ".mp4":
+        replace_atomically(path, lambda at: _film(to_bytes(images), at, fps=len(pages) / seconds))
+    else:
+        raise ExportError(f"`{path}` is neither a sheet (.png) nor a film (.webp, .gif, .mp4)", "give --out one of these endings")
+
+
+def _film(frames: np.ndarray, path: Path, *, fps: float) -> None:
+    import imageio_ffmpeg
+
+    height, width = (size - size % 2 for size in frames.shape[1:3])  # yuv420p wants even sides
+    writer = imageio_ffmpeg.write_frames(str(path), (width, height), fps=fps, macro_block_size=2, output_params=["-f", "mp4"])
+    writer.send(None)
+    for frame in frames:
+        writer.send(np.ascontiguousarray(frame[:height, :width]))
+    writer.close()

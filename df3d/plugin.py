@@ -69,9 +69,13 @@ class ScorerPlugin(Component):
 
 @dataclass(frozen=True, kw_only=True)
 class ExporterPlugin(Component):
-    """A file format, built as `target(config)`; the first of `suffixes` is its usual one."""
+    """A file format, built as `target(config)`; the first of `suffixes` is its usual one.
+
+    `read` names a function `(path) -> Asset` that reads such files, and raises ExportError when it cannot.
+    """
 
     suffixes: tuple[str, ...]
+    read: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

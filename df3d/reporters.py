@@ -60,6 +60,8 @@ def sentence(event: Event) -> str | None:
             return f"stage {stage} finished in {_duration(seconds)}"
         case events.Exporting(what=what):
             return f"export: {what}"
+        case events.RunPaused(stage=stage):
+            return f"paused after stage {stage}; the same command without --until goes on"
         case events.RunFinished(seconds=seconds):
             return f"finished in {_duration(seconds)}"
     return None

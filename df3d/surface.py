@@ -1,4 +1,4 @@
-"""The surface of a density field: marching cubes at a level that is found, then clean-up and simplification."""
+"""A field's surface as a mesh: marching cubes at a level that is found, or the field's own; then clean-up and simplification."""
 
 from __future__ import annotations
 
@@ -9,10 +9,23 @@ from scipy import sparse
 from skimage import measure
 
 from df3d.errors import EmptyFieldError
-from df3d.interfaces import Volume
+from df3d.interfaces import Field, Surface, Volume
 from df3d.types import Mesh
 
 _EMPTY = "train for more steps, or make the opacity penalty weaker"
+
+
+@torch.no_grad()
+def mesh_of(field: Field, *, resolution: int, threshold: float | None = None) -> Mesh:
+    """The mesh of any field: a surface field has its own, a volume is `extract`ed.
+
+    Raises EmptyFieldError when there is none.
+    """
+    if isinstance(field, Volume):
+        return extract(field, resolution=resolution, threshold=threshold)
+    assert isinstance(field, Surface)
+    found = field.surface()
+    return Mesh(found.vertices.cpu().numpy(), found.faces.cpu().numpy())
 
 
 def extract(field: Volume, *, resolution: int, threshold: float | None = None) -> Mesh:
@@ -48,7 +61,7 @@ def sample(field: Volume, resolution: int) -> np.ndarray:
     return density
 
 
-def device_of(field: Volume) -> torch.device:
+def device_of(field: Field) -> torch.device:
     """Where a field computes."""
     return next(iter(field.state_dict().values())).device
 
@@ -71,14 +84,27 @@ def find_level(density: np.ndarray, cell: float) -> float:
 
 
 def clean(mesh: Mesh, *, keep: float, faces: int) -> Mesh:
-    """Drop loose pieces with fewer than `keep` of the largest piece's faces, simplify to `faces`, add smooth normals."""
-    vertices, triangles = _without_floaters(mesh.vertices, mesh.faces, keep)
-    if faces and len(triangles) > faces:
-        vertices, triangles = fast_simplification.simplify(
-            vertices.astype(np.float32), triangles.astype(np.int32), target_count=faces
-        )
-    vertices, triangles = _without_degenerate(np.asarray(vertices, np.float32), np.asarray(triangles, np.int64))
+    """Drop loose pieces with fewer than `keep` of the largest piece's faces, simplify to `faces`, add smooth normals.
+
+    A closed mesh stays closed: a simplification that tears it is tried again with more faces, and left out at last.
+    """
+    vertices, triangles = _welded(*_without_floaters(mesh.vertices, mesh.faces, keep))
+    closed, target = is_closed(triangles), faces
+    while target and len(triangles) > target:
+        fewer = fast_simplification.simplify(vertices.astype(np.float32), triangles.astype(np.int32), target_count=target)
+        simple = _unpinched(*_welded(np.asarray(fewer[0], np.float32), np.asarray(fewer[1], np.int64)))
+        if not closed or is_closed(simple[1]):
+            vertices, triangles = simple
+            break
+        target += target // 2
     return Mesh(vertices, triangles, normals=vertex_normals(vertices, triangles))
+
+
+def is_closed(faces: np.ndarray) -> bool:
+    """Whether each edge of the faces (F, 3) has exactly two of them, which run along it in opposite directions."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    there, back = (edges[:, k] * (faces.max() + 1) + edges[:, 1 - k] for k in (0, 1))
+    return bool(len(faces)) and len(np.unique(there)) == len(there) and bool(np.array_equal(np.sort(there), np.sort(back)))
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -102,10 +128,30 @@ def _without_floaters(vertices: np.ndarray, faces: np.ndarray, keep: float) -> t
     return _compact(vertices, faces[sizes[piece_of_face] >= keep * sizes.max()])
 
 
-def _without_degenerate(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    corners = vertices[faces].astype(np.float64)
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    return _compact(vertices, faces[area > 1e-12])
+def _welded(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices within 1e-5 made one, and faces without area gone with them; an edge that shrinks to a point opens no hole."""
+    _, first, same = np.unique(np.round(vertices.astype(np.float64) / 1e-5), axis=0, return_index=True, return_inverse=True)
+    faces = same.reshape(-1)[faces]
+    whole = (faces != np.roll(faces, 1, axis=1)).all(1)
+    return _compact(vertices[first], faces[whole])
+
+
+def _unpinched(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sheets that meet in an edge or a vertex come apart there: corners share a vertex only across edges of two faces."""
+    corner = np.arange(faces.size).reshape(-1, 3)
+    sides = [(0, 1), (1, 2), (2, 0)]
+    ends = np.concatenate([faces[:, side] for side in sides])
+    ends_at = np.concatenate([corner[:, side] for side in sides])
+    swap = ends[:, 0] > ends[:, 1]
+    ends[swap], ends_at[swap] = ends[swap, ::-1], ends_at[swap, ::-1]
+    _, edge, count = np.unique(ends[:, 0] * len(vertices) + ends[:, 1], return_inverse=True, return_counts=True)
+    order = np.argsort(edge, kind="stable")
+    order = order[count[edge[order]] == 2]
+    here, there = ends_at[order[0::2]].ravel(), ends_at[order[1::2]].ravel()
+    graph = sparse.coo_matrix((np.ones(len(here)), (here, there)), shape=(faces.size,) * 2)
+    _, piece = sparse.csgraph.connected_components(graph, directed=False)
+    _, first = np.unique(piece, return_index=True)
+    return vertices[faces.ravel()[first]], piece.reshape(-1, 3)
 
 
 def _compact(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ import xatlas
 from scipy import ndimage
 
 from df3d.cpu import kernel, split
-from df3d.interfaces import Volume
+from df3d.interfaces import Field
 from df3d.surface import device_of
 from df3d.types import Mesh
 
@@ -33,7 +33,7 @@ def unwrap(mesh: Mesh, *, size: int) -> Mesh:
 
 
 @torch.no_grad()
-def bake(mesh: Mesh, field: Volume, *, size: int) -> np.ndarray:
+def bake(mesh: Mesh, field: Field, *, size: int) -> np.ndarray:
     """(size, size, 3) float32 albedo in [0, 1], rows from the top: the field asked at the surface point of each texel."""
     assert mesh.uvs is not None
     points = np.full((size, size, 3), np.nan, np.float32)
@@ -45,7 +45,7 @@ def bake(mesh: Mesh, field: Volume, *, size: int) -> np.ndarray:
     device = device_of(field)
     image = np.zeros((size, size, 3), np.float32)
     asked = torch.from_numpy(points[covered]).to(device)
-    image[covered] = torch.cat([field.query(part).albedo for part in asked.split(2**17)]).cpu().numpy()
+    image[covered] = torch.cat([field.albedo(part) for part in asked.split(2**17)]).cpu().numpy()
     nearest = ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True)
     filled: np.ndarray = image[tuple(nearest)]
     return filled

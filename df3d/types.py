@@ -43,6 +43,10 @@ class Cameras:
     def to(self, device: str) -> Cameras:
         return replace(self, pose=self.pose.to(device), fov_y=self.fov_y.to(device))
 
+    def resized(self, height: int, width: int) -> Cameras:
+        """The same views in another number of pixels."""
+        return replace(self, height=height, width=width)
+
     def times(self, count: int) -> Cameras:
         """All cameras, `count` times over."""
         return self._map(lambda tensor: tensor.repeat(count, *[1] * (tensor.dim() - 1)))
@@ -75,6 +79,18 @@ class RaySamples:
 
 
 @dataclass(frozen=True)
+class SurfaceMesh:
+    """The surface of a field as it is drawn and optimised. Faces are counter-clockwise seen from outside."""
+
+    vertices: Tensor  # (P, 3), differentiable
+    faces: Tensor  # (F, 3) int64
+    uvs: Tensor | None = None  # (P, 2) in [0, 1], origin at the bottom left
+    texture: Tensor | None = None  # (T, T, 3) albedo, rows from the top
+    colors: Tensor | None = None  # (P, 3) albedo; without this and a texture the field is asked
+    slopes: Tensor | None = None  # (C, 3) gradients of the signed distance near the surface, differentiable
+
+
+@dataclass(frozen=True)
 class RenderOutput:
     """V images and what was measured on the way."""
 
@@ -83,6 +99,7 @@ class RenderOutput:
     depth: Tensor | None = None  # (V, H, W, 1) expected distance along the ray, 0 where nothing is hit
     normal: Tensor | None = None  # (V, H, W, 3) world space, length <= opacity
     samples: RaySamples | None = None
+    mesh: SurfaceMesh | None = None  # what was rasterised
 
 
 @dataclass(frozen=True)
@@ -102,6 +119,7 @@ class Mesh:
     faces: np.ndarray  # (F, 3) int64
     normals: np.ndarray | None = None  # (P, 3) unit
     uvs: np.ndarray | None = None  # (P, 2) in [0, 1], origin at the bottom left
+    colors: np.ndarray | None = None  # (P, 3) sRGB in [0, 1], of a mesh without a texture
 
 
 @dataclass(frozen=True)
@@ -111,6 +129,7 @@ class Material:
     base_color: np.ndarray  # (T, T, 3) float32
     metallic: float = 0.0
     roughness: float = 0.9
+    unlit: bool = False  # shown as it is, without light: SDS albedo may have light baked in
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,11 @@ class Ball:
     def density(self, points: Tensor) -> Tensor:
         return self.inside * ((self.radius - points.norm(dim=-1)) / self.edge + 0.5).clamp(0, 1)
 
+    def albedo(self, points: Tensor) -> Tensor:
+        return points * 0.5 + 0.5
+
     def query(self, points: Tensor, *, gradient: bool = False) -> FieldSamples:
-        return FieldSamples(self.density(points), points * 0.5 + 0.5, -points if gradient else None)
+        return FieldSamples(self.density(points), self.albedo(points), -points if gradient else None)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return []

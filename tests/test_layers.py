@@ -12,9 +12,9 @@ LAYERS = [
     {"options", "plugin", "prompt", "events"},
     {"hookspecs", "interfaces"},
     {"catalog", "checkpoint", "provenance"},
-    {"recipe", "cameras", "shading", "losses"},
+    {"recipe", "cameras", "shading", "background", "losses"},
     {"compose", "surface", "texture", "pictures"},
-    {"rundir", "export", "reporters", "recovery"},
+    {"rundir", "export", "finished", "reporters", "recovery"},
     {"generate"},
     {"cli", "testing"},
 ]

@@ -16,8 +16,9 @@ from df3d import recipe as recipes
 from df3d.catalog import Catalog
 from df3d.compose import check_ready, compose
 from df3d.config import parse_setting
-from df3d.errors import ConfigError, Df3dError
+from df3d.errors import ConfigError, Df3dError, RunError
 from df3d.recipe import Recipe
+from df3d.rundir import RunDir
 
 
 def fail(error: Df3dError) -> int:
@@ -32,6 +33,19 @@ def catalog_of(context: typer.Context) -> Catalog:
     catalog = context.obj
     assert isinstance(catalog, Catalog)
     return catalog
+
+
+def asset_path(target: Path) -> Path:
+    """The mesh file that a person means: the file itself, or the asset of a finished run.
+
+    Raises RunError when a run has none yet.
+    """
+    if not target.is_dir():
+        return target
+    asset = RunDir.existing(target).asset()
+    if asset is None:
+        raise RunError(f"`{target}` has no asset yet", "let `df3d generate` finish it, or use `df3d export`")
+    return asset
 
 
 def choose_recipe(name: str, settings: list[str], steps: int | None, catalog: Catalog) -> tuple[Recipe, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,17 @@ from df3d.errors import ConfigError, RunError
 from df3d.rundir import RunDir
 
 
+class Origin(StrEnum):
+    field = "field"
+    base = "base"
+    centre = "centre"
+
+
+class Up(StrEnum):
+    y = "y"
+    z = "z"
+
+
 def export(
     context: typer.Context,
     run: Path = typer.Argument(..., help="A run folder."),
@@ -24,6 +36,10 @@ def export(
     threshold: float | None = typer.Option(None, min=1e-6, help="Density of the surface; by default it is found."),
     faces: int | None = typer.Option(None, min=0, help="Triangles to simplify to; 0 keeps all."),
     texture_size: int | None = typer.Option(None, min=16, max=8192, help="Height and width of the texture, pixels."),
+    unlit: bool | None = typer.Option(None, "--unlit/--lit", help="Tell viewers to show the colours without light (GLB)."),
+    scale: float | None = typer.Option(None, min=1e-9, help="Length of the longest side, in the file's units."),
+    origin: Origin | None = typer.Option(None, help="What lies at the origin: as in the field, middle of the base, or of all."),
+    up: Up | None = typer.Option(None, help="Axis that points up."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Nothing on stderr but errors."),
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
@@ -32,7 +48,16 @@ def export(
     catalog = catalog_of(context)
     folder = RunDir.existing(run)
     manifest, recipe = folder.manifest(), folder.recipe()
-    given: dict[str, Any] = {"resolution": resolution, "threshold": threshold, "faces": faces, "texture_size": texture_size}
+    given: dict[str, Any] = {
+        "resolution": resolution,
+        "threshold": threshold,
+        "faces": faces,
+        "texture_size": texture_size,
+        "unlit": unlit,
+        "scale": scale,
+        "origin": origin and origin.value,
+        "up": up and up.value,
+    }
     config = dataclasses.replace(recipe.export, **{key: value for key, value in given.items() if value is not None})
     if out is not None and out.suffix:
         from df3d.export import format_of

@@ -12,7 +12,7 @@ import typer
 
 from df3d.cli.context import catalog_of, check_device, choose_recipe
 from df3d.compose import check_prompt, check_ready, compose
-from df3d.errors import PromptError, RunError, Stopped
+from df3d.errors import ConfigError, PromptError, RunError, Stopped, did_you_mean
 from df3d.prompt import Prompt
 from df3d.rundir import RunDir, default_path
 
@@ -33,6 +33,7 @@ def generate(
     negative: str = typer.Option("", help="What is not wanted."),
     seed: int = typer.Option(0, min=0, max=2**31 - 1, help="Seed of every random draw."),
     steps: int | None = typer.Option(None, min=1, help="Steps of every stage."),
+    until: str | None = typer.Option(None, metavar="STAGE", help="Pause after this stage; the same command without it goes on."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Run folder; by default runs/ and the prompt."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
     resume: bool | None = typer.Option(
@@ -44,7 +45,7 @@ def generate(
 ) -> None:
     """Make a 3D asset from a sentence.
 
-    Prints the path of the asset. Ctrl-C saves a checkpoint; the same command goes on from it.
+    Prints the path of the asset, or with `--until` that of the run. Ctrl-C saves a checkpoint; the same command goes on from it.
     """
     catalog = catalog_of(context)
     wanted = Prompt(" ".join(_text(prompt).split()), negative)
@@ -53,6 +54,8 @@ def generate(
     settings = [*([f"guidance.use={guidance}"] if guidance else []), *set_]
     chosen, note = choose_recipe(recipe, settings, steps, catalog)
     plans, full = compose(chosen, catalog)
+    if until is not None and until not in (names := [plan.name for plan in plans]):
+        raise ConfigError(f"recipe `{chosen.name}` has no stage `{until}`", did_you_mean(until, names))
     check_prompt(plans, wanted.text)
     check_ready(plans)
     path = out or default_path(wanted.text, seed)
@@ -64,7 +67,7 @@ def generate(
     if note and not quiet:
         print(f"note: {note}", file=sys.stderr)
     try:
-        asset = _follow(full, wanted, run, catalog, _reporter(json, quiet), device=where, seed=seed, talk=talk)
+        asset = _follow(full, wanted, run, catalog, _reporter(json, quiet), device=where, seed=seed, until=until, talk=talk)
     except (Stopped, KeyboardInterrupt):
         print(f"stopped; run the same command again to go on from {run.path}", file=sys.stderr)
         raise typer.Exit(130) from None
@@ -86,13 +89,22 @@ def _text(prompt: str) -> str:
 
 
 def _follow(
-    recipe: Recipe, prompt: Prompt, run: RunDir, catalog: Catalog, reporter: Reporter, *, device: str, seed: int, talk: bool
+    recipe: Recipe,
+    prompt: Prompt,
+    run: RunDir,
+    catalog: Catalog,
+    reporter: Reporter,
+    *,
+    device: str,
+    seed: int,
+    until: str | None,
+    talk: bool,
 ) -> Path:
-    """Tell the story to everybody who listens; returns the asset.
+    """Tell the story to everybody who listens; returns the asset, or the run's folder when it is paused.
 
     The first Ctrl-C or SIGTERM ends the run after its step with a checkpoint, the second one ends it at once.
     """
-    from df3d.events import RunFinished
+    from df3d.events import RunFinished, RunPaused
     from df3d.generate import generate as story
 
     stop = threading.Event()
@@ -107,16 +119,18 @@ def _follow(
     handlers = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with reporter:
-            for event in story(recipe, prompt, run, catalog, device=device, seed=seed, stop=stop.is_set):
+            for event in story(recipe, prompt, run, catalog, device=device, seed=seed, until=until, stop=stop.is_set):
                 run.log(event)
                 catalog.on_event(event)
                 reporter(event)
                 if isinstance(event, RunFinished):
                     return event.asset
+                if isinstance(event, RunPaused):
+                    return event.run
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    raise AssertionError("a story ends with RunFinished")
+    raise AssertionError("a story ends with RunFinished or RunPaused")
 
 
 def _reporter(json: bool, quiet: bool) -> Reporter:

@@ -26,9 +26,9 @@ from df3d.interfaces import Surface, Volume
 from df3d.plugin import Component, ExporterPlugin, FieldPlugin, RendererPlugin
 from df3d.prompt import Prompt
 from df3d.schedule import Step
-from df3d.types import Asset, FieldSamples, Material, Mesh, RenderOutput
+from df3d.types import Asset, FieldSamples, Material, Mesh, RenderOutput, SurfaceMesh
 
-__all__ = ["ExporterContract", "FieldContract", "GuidanceContract", "RendererContract", "SolidBall"]
+__all__ = ["ExporterContract", "FieldContract", "GuidanceContract", "HollowBall", "RendererContract", "SolidBall"]
 
 
 class SolidBall:
@@ -43,8 +43,43 @@ class SolidBall:
         inside: Tensor = ((0.5 - points.norm(dim=-1)) / 0.05 + 0.5).clamp(0, 1)
         return self.parameter * inside
 
+    def albedo(self, points: Tensor) -> Tensor:
+        return points.clamp(-1, 1) * 0.5 + 0.5
+
     def query(self, points: Tensor, *, gradient: bool = False) -> FieldSamples:
-        return FieldSamples(self.density(points), points.clamp(-1, 1) * 0.5 + 0.5, -points if gradient else None)
+        return FieldSamples(self.density(points), self.albedo(points), -points if gradient else None)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": [self.parameter]}]
+
+    def before_step(self, step: Step) -> None: ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"parameter": self.parameter.detach()}
+
+    def load_state_dict(self, state: Any) -> None:
+        self.parameter.data.copy_(state["parameter"])
+
+
+class HollowBall:
+    """A surface for tests: a sphere whose radius is its one parameter, coloured by position."""
+
+    def __init__(self) -> None:
+        self.parameter = torch.nn.Parameter(torch.tensor(0.5))
+        steps = torch.linspace(0, torch.pi, 17)[:, None], torch.arange(32)[None] * (2 * torch.pi / 32)
+        points = torch.stack(
+            [steps[0].sin() * steps[1].sin(), steps[0].cos().expand(17, 32), steps[0].sin() * steps[1].cos()], dim=-1
+        )
+        corner = torch.arange(17 * 32).view(17, 32)
+        a, b, c, d = corner[:-1], corner[:-1].roll(-1, 1), corner[1:], corner[1:].roll(-1, 1)
+        self._points = points.reshape(-1, 3)
+        self._faces = torch.cat([torch.stack([a, c, b], -1).view(-1, 3), torch.stack([b, c, d], -1).view(-1, 3)])
+
+    def surface(self) -> SurfaceMesh:
+        return SurfaceMesh(self._points * self.parameter, self._faces)
+
+    def albedo(self, points: Tensor) -> Tensor:
+        return points.clamp(-1, 1) * 0.5 + 0.5
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [{"params": [self.parameter]}]
@@ -109,6 +144,20 @@ class FieldContract(_Contract):
         parameters = [p for group in field.parameter_groups() for p in group["params"]]
         assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in parameters)
 
+    def test_a_surface_is_a_mesh_with_colours_that_train_it(self) -> None:
+        field = self.make(device="cpu")
+        if not isinstance(field, Surface):
+            return
+        mesh = field.surface()
+        assert mesh.vertices.shape[1] == mesh.faces.shape[1] == 3
+        assert 0 <= int(mesh.faces.min()) <= int(mesh.faces.max()) < len(mesh.vertices)
+        albedo = field.albedo(mesh.vertices.detach())
+        assert albedo.shape == mesh.vertices.shape
+        assert 0 <= float(albedo.detach().min()) <= float(albedo.detach().max()) <= 1
+        (mesh.vertices.square().sum() + albedo.sum()).backward()  # type: ignore[no-untyped-call]
+        parameters = [p for group in field.parameter_groups() for p in group["params"]]
+        assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in parameters)
+
     def test_its_state_is_all_there_is(self) -> None:
         first, second = self.make(device="cpu"), self.make(device="cpu")
         for group in first.parameter_groups():
@@ -119,12 +168,14 @@ class FieldContract(_Contract):
 
 
 class RendererContract(_Contract):
-    """For renderers of volumes."""
+    """For renderers of volumes and of surfaces: they draw a ball of radius 0.5."""
 
     kind = "renderer"
 
-    def draw(self, views: int, step: Step | None) -> tuple[SolidBall, RenderOutput]:
-        field, renderer = SolidBall(), self.make(device="cpu")
+    def draw(self, views: int, step: Step | None) -> tuple[SolidBall | HollowBall, RenderOutput]:
+        plugin = self.plugin
+        assert isinstance(plugin, RendererPlugin)
+        field, renderer = (HollowBall() if "surface" in plugin.needs else SolidBall()), self.make(device="cpu")
         renderer.refresh(field, Step(0, 10))
         return field, renderer.render(field, orbit(views, size=16), step=step)
 
@@ -139,7 +190,7 @@ class RendererContract(_Contract):
                 for output in plugin.outputs:
                     value = getattr(view, output)
                     assert value is not None
-                    assert bool(torch.isfinite(value).all())
+                    assert output == "mesh" or bool(torch.isfinite(value).all())
                 assert float(view.opacity.detach().min()) >= -1e-4
                 assert float(view.opacity.detach().max()) <= 1 + 1e-4
 

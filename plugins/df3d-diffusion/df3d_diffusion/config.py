@@ -49,7 +49,9 @@ class DistillationConfig:
     student_rank: int = option(4, "of `vsd`: rank of the adapter that learns the renders")
     student_rate: float = option(1e-4, "of `vsd`: its learning rate")
     camera: bool = option(True, "tell the model the camera, where it was trained to know it")
-    dtype: Literal["auto", "float32", "float16", "bfloat16"] = option("auto", "of the model; auto: float16 on a GPU, bfloat16 on a CPU that has it")
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = option(
+        "auto", "of the model; auto: float16 on a GPU, bfloat16 on a CPU that has it"
+    )
 
     def __post_init__(self) -> None:
         ends = [end for share in (self.t_min, self.t_max) for end in (share.start, share.end) if end is not None]

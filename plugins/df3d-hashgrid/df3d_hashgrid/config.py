@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from df3d.config import option
-from df3d.options import ShadingConfig
+from df3d.options import BackgroundConfig, ShadingConfig
 
 Backend = Literal["auto", "numba", "triton", "torch", "tcnn"]
 
@@ -65,7 +65,7 @@ class HashGridConfig(GridConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RayMarchConfig:
+class RayMarchConfig(BackgroundConfig):
     """Volume rendering of packed samples in occupied space."""
 
     samples: int = option(128, "steps along a ray through the unit ball's diameter")
@@ -74,8 +74,6 @@ class RayMarchConfig:
     occupancy_decay: float = option(0.9, "what remains of a cell's density at a refresh, if the field has less")
     occupied: float = option(0.05, "a cell counts as occupied from this opacity per step on")
     opaque: float = option(1e-3, "a ray ends when its transmittance, as the occupancy grid sees it, falls below this")
-    background: Literal["fixed", "random", "learned"] = option("fixed", "what is behind the object")
-    background_color: tuple[float, float, float] = option((1.0, 1.0, 1.0), "of the fixed background, sRGB in [0, 1]")
     chunk: int = option(65536, "most rays drawn at once outside training")
     tile: int = option(0, "rays drawn at once in training; drawn again for the gradient, so memory stays that of a tile; 0 for all")
     backend: Literal["auto", "numba", "torch"] = option("auto", "numba on a CPU, torch on a GPU")

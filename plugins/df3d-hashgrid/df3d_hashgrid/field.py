@@ -71,6 +71,9 @@ class HashGridField(nn.Module):
         raw = self.density_out(torch.relu(self.density_in(self._encode(points))))[:, 0]
         return functional.softplus(self._logit(raw, points))
 
+    def albedo(self, points: Tensor) -> Tensor:
+        return torch.sigmoid(self.albedo_network(self._encode(points)))
+
     def query(self, points: Tensor, *, gradient: bool = False) -> FieldSamples:
         features = self._encode(points)
         hidden = torch.relu(self.density_in(features))

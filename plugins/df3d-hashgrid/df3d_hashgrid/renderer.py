@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from df3d.background import Background
 from df3d.cameras import rays
 from df3d.interfaces import Volume
 from df3d.schedule import Step
 from df3d.shading import Lighting, lighting
 from df3d.types import Cameras, RaySamples, RenderOutput
-from df3d_hashgrid.background import Background
 from df3d_hashgrid.composite import composite
 from df3d_hashgrid.config import RayMarchConfig
 from df3d_hashgrid.march import march
@@ -36,8 +36,7 @@ class RayMarchRenderer(nn.Module):
         self.to(device)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        parameters = list(self.background.parameters())
-        return [{"params": parameters, "lr": 1e-3}] if parameters else []
+        return self.background.parameter_groups()
 
     def before_step(self, step: Step) -> None: ...
 

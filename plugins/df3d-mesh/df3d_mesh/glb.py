@@ -35,6 +35,10 @@ class GlbExporter:
             tree["asset"] = {"version": "2.0", "generator": f"df3d {df3d.__version__}", "extras": asset.provenance}
             for texture in tree.get("textures", []):
                 texture["sampler"] = 0
+            if asset.material.unlit:
+                tree["extensionsUsed"] = ["KHR_materials_unlit"]
+                for material in tree["materials"]:
+                    material["extensions"] = {"KHR_materials_unlit": {}}
             tree["samplers"] = [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}]
 
         scene = trimesh.Scene({"object": mesh})

@@ -17,4 +17,11 @@ _FORMATS = (
 @hookimpl
 def df3d_exporters() -> Iterable[ExporterPlugin]:
     for name, summary, kind in _FORMATS:
-        yield ExporterPlugin(name=name, summary=summary, config=NoConfig, target=f"df3d_mesh.{name}:{kind}", suffixes=(f".{name}",))
+        yield ExporterPlugin(
+            name=name,
+            summary=summary,
+            config=NoConfig,
+            target=f"df3d_mesh.{name}:{kind}",
+            suffixes=(f".{name}",),
+            read="df3d_mesh.trimeshes:read",
+        )

@@ -1,10 +1,11 @@
-"""Binary STL: the shape alone, seams of the texture closed again."""
+"""Binary STL, for printing: the shape alone, seams of the texture closed again, watertight or not written."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from df3d.checkpoint import replace_atomically
+from df3d.errors import ExportError
 from df3d.plugin import NoConfig
 from df3d.types import Asset
 from df3d_mesh.trimeshes import shape
@@ -14,8 +15,19 @@ class StlExporter:
     def __init__(self, config: NoConfig) -> None: ...
 
     def write(self, asset: Asset, path: Path) -> list[Path]:
+        """Holes are filled where that is enough.
+
+        Raises ExportError when the mesh stays open: a slicer would guess what is inside.
+        """
         mesh = shape(asset.mesh)
         mesh.merge_vertices(merge_tex=True, merge_norm=True)
+        if not mesh.is_watertight:
+            mesh.fill_holes()
+        if not mesh.is_watertight:
+            raise ExportError(
+                f"`{path}` is not written: the mesh is not watertight, and its holes could not be filled",
+                "export a .glb or .ply, or extract the surface anew with another --resolution or --threshold",
+            )
         data = mesh.export(file_type="stl")
         replace_atomically(path, lambda temporary: temporary.write_bytes(data))
         return [path]

@@ -1,12 +1,73 @@
-"""df3d's assets as trimesh knows them."""
+"""df3d's assets as trimesh knows them, and files that trimesh reads as df3d's assets."""
 
 from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import trimesh
 from PIL import Image
 
-from df3d.types import Asset, Mesh
+from df3d.errors import ExportError
+from df3d.types import Asset, Material, Mesh
+
+WHITE = np.ones((1, 1, 3), np.float32)
+
+
+def read(path: Path) -> Asset:
+    """Any GLB, OBJ, PLY or STL, whoever made it: one mesh, its texture or the colours of its vertices.
+
+    Raises ExportError when the file is not such a mesh.
+    """
+    try:
+        mesh = trimesh.load_scene(path).to_mesh()
+    except Exception as error:  # trimesh lets through whatever its parsers stumble over
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ExportError(f"`{path}` cannot be read: {reason}", "give a GLB, OBJ, PLY or STL file that is whole") from None
+    if not len(mesh.faces):
+        raise ExportError(f"`{path}` holds no triangles", "give a file with a mesh, not with points or curves alone")
+    image, factor = _material(mesh.visual)
+    uvs = getattr(mesh.visual, "uv", None)
+    colors = None
+    if image is None or uvs is None:
+        image, uvs = None, None
+        vertex = mesh.visual.to_color().vertex_colors if hasattr(mesh.visual, "to_color") else mesh.visual.vertex_colors
+        colors = np.broadcast_to(np.asarray(vertex, np.float32)[..., :3] / 255, mesh.vertices.shape) * factor
+    return Asset(
+        Mesh(
+            np.asarray(mesh.vertices, np.float32),
+            np.asarray(mesh.faces, np.int64),
+            np.asarray(mesh.vertex_normals, np.float32),
+            None if uvs is None else np.asarray(uvs, np.float32),
+            None if colors is None else colors.astype(np.float32),
+        ),
+        Material(WHITE if image is None else image * factor),
+        provenance(path),
+    )
+
+
+def provenance(path: Path) -> dict[str, Any]:
+    """What `asset.extras` of a GLB holds; nothing of any other file."""
+    data = path.read_bytes()
+    if data[:4] != b"glTF" or len(data) < 20:
+        return {}
+    (length,) = struct.unpack_from("<I", data, 12)
+    extras = json.loads(data[20 : 20 + length]).get("asset", {}).get("extras", {})
+    return extras if isinstance(extras, dict) else {}
+
+
+def _material(visual: Any) -> tuple[np.ndarray | None, np.ndarray]:
+    """The base colour texture (T, T, 3), if there is one, and the factor (3,) on it."""
+    material = getattr(visual, "material", None)
+    picture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
+    factor = getattr(material, "baseColorFactor", None) if picture is not None else None
+    color = np.ones(3) if factor is None else np.asarray(factor, float)[:3] / (255 if np.max(factor) > 1 else 1)
+    if picture is None:
+        return None, np.ones(3, np.float32)
+    return np.asarray(picture.convert("RGB"), np.float32) / 255, color.astype(np.float32)
 
 
 def texture_image(asset: Asset) -> Image.Image:

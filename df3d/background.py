@@ -5,14 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from df3d.options import BackgroundConfig
 from df3d.schedule import Step
-from df3d_hashgrid.config import RayMarchConfig
 
 
 class Background(nn.Module):
     """`forward` gives colours (R, 3) for unit directions (R, 3)."""
 
-    def __init__(self, config: RayMarchConfig) -> None:
+    color: Tensor
+
+    def __init__(self, config: BackgroundConfig) -> None:
         super().__init__()
         self.kind = config.background
         self.register_buffer("color", torch.tensor(config.background_color), persistent=False)
@@ -21,10 +23,15 @@ class Background(nn.Module):
 
     def forward(self, directions: Tensor, step: Step | None) -> Tensor:
         if self.kind == "learned":
-            return self.network(_harmonics(directions))
+            colors: Tensor = self.network(_harmonics(directions))
+            return colors
         if self.kind == "random" and step is not None:
             return torch.rand(3, generator=step.generator("background")).to(directions).expand_as(directions)
         return self.color.expand_as(directions)
+
+    def parameter_groups(self) -> list[dict[str, object]]:
+        parameters = list(self.parameters())
+        return [{"params": parameters, "lr": 1e-3}] if parameters else []
 
 
 def _harmonics(d: Tensor) -> Tensor:

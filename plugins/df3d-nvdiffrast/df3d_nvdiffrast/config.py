@@ -1,0 +1,49 @@
+"""Options of the surface field and of the rasterising renderer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from df3d_hashgrid.config import GridConfig
+
+from df3d.config import option
+from df3d.options import BackgroundConfig, ShadingConfig
+
+Backend = Literal["auto", "nvdiffrast", "cpu"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TetsConfig(GridConfig):
+    """A surface in a deformable tetrahedral grid, coloured by a hash grid."""
+
+    resolution: int = option(64, "cells of the grid along each axis; each is six tetrahedra")
+    hidden: int = option(64, "width of the hidden layer of the albedo network")
+    fit_steps: int = option(200, "steps in which the albedo of the field it starts from is learnt")
+    radius: float = option(0.5, "of the ball it is when it starts from nothing")
+    smoothing: int = option(4, "how often changes of the distances are blurred over the grid; their spread squared, in cells")
+    distance_rate: float = option(0.001, "learning rate of the signed distances")
+    offset_rate: float = option(0.001, "learning rate of the grid's corners, which move by less than half a cell")
+    grid_rate: float = option(0.01, "learning rate of the hash grid")
+    network_rate: float = option(0.001, "learning rate of the albedo network")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 4 <= self.resolution <= 256:
+            raise ValueError("`resolution` must be between 4 and 256")
+        if not 0 < self.radius < 1 or self.hidden < 1 or min(self.fit_steps, self.smoothing) < 0:
+            raise ValueError("`radius` must be between 0 and 1, `hidden` at least 1, `fit_steps` and `smoothing` at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RasterConfig(BackgroundConfig):
+    """Rasterisation of a surface, with edges that give it a gradient."""
+
+    supersample: int = option(2, "samples along each side of a pixel")
+    cull: bool = option(False, "leave out faces that are seen from behind")
+    backend: Backend = option("auto", "nvdiffrast on a GPU where it is installed, cpu otherwise")
+    shading: ShadingConfig = option(ShadingConfig(), "light")
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.supersample <= 8:
+            raise ValueError("`supersample` must be between 1 and 8")

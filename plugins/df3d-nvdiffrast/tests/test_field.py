@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from df3d_nvdiffrast.config import TetsConfig
+from df3d_nvdiffrast.field import TetsField, blur, distances_of
+from fields import Ball
+
+from df3d.errors import EmptyFieldError
+from df3d.surface import is_closed
+
+SMALL = {"resolution": 24, "levels": 6, "log2_table": 14, "finest": 64, "hidden": 32}
+
+
+def test_it_takes_over_shape_and_colours_of_a_volume() -> None:
+    torch.manual_seed(0)
+    field = TetsField(TetsConfig(**SMALL), start_from=Ball(0.5))
+    mesh = field.surface()
+    radii = mesh.vertices.detach().norm(dim=-1)
+    assert abs(float(radii.mean()) - 0.5) < 0.03
+    assert float(radii.std()) < 0.015
+    assert is_closed(mesh.faces.numpy())
+    wanted = mesh.vertices.detach() * 0.5 + 0.5
+    assert float((field.albedo(mesh.vertices.detach()) - wanted).detach().abs().mean()) < 0.02
+
+
+@pytest.mark.parametrize(("radius", "inside"), [(0.5, 3.0), (0.06, 100.0), (0.9, 2.0)])
+def test_pale_small_and_large_volumes_have_a_surface_too(radius: float, inside: float) -> None:
+    distances = distances_of(Ball(radius, inside=inside), 24)
+    assert distances.shape == (25, 25, 25)
+    assert distances.min() < 0 < distances.max()
+
+
+def test_distances_are_in_world_units() -> None:
+    distances = distances_of(Ball(0.6, edge=0.01), 32)
+    axis = np.linspace(-1, 1, 33)
+    radius = np.linalg.norm(np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1), axis=-1)
+    near = np.abs(radius - 0.6) < 0.2
+    assert np.abs(distances - (radius - 0.6))[near].mean() < 0.02
+
+
+def test_an_empty_volume_is_an_error() -> None:
+    with pytest.raises(EmptyFieldError, match="the field is empty"):
+        TetsField(TetsConfig(**SMALL), start_from=Ball(0.5, inside=1e-4))
+
+
+def test_a_surface_that_vanishes_is_an_error() -> None:
+    field = TetsField(TetsConfig(**SMALL))
+    field.change.data += 5.0
+    with pytest.raises(EmptyFieldError, match="vanished"):
+        field.surface()
+
+
+def test_it_stays_closed_when_everything_is_inside() -> None:
+    field = TetsField(TetsConfig(**SMALL))
+    field.change.data -= 5.0
+    assert is_closed(field.surface().faces.numpy())
+
+
+def test_blurring_keeps_the_sum_and_spreads_by_its_count() -> None:
+    point = torch.zeros(31, 31, 31)
+    point[15, 15, 15] = 1.0
+    spread = blur(point, 3)
+    axis = torch.arange(31.0) - 15
+    assert abs(float(spread.sum()) - 1) < 1e-5
+    assert abs(float((spread.sum((1, 2)) * axis**2).sum()) - 3) < 1e-3
+    assert torch.equal(blur(point, 0), point)

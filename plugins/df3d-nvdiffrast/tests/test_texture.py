@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import torch
+from df3d_nvdiffrast.texture import sample
+
+
+def test_the_origin_is_at_the_bottom_left() -> None:
+    texture = torch.tensor([[[1.0], [2.0]], [[3.0], [4.0]]])  # rows from the top
+    uv = torch.tensor([[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75], [0.5, 0.5], [-3.0, 9.0]])
+    assert sample(texture, uv)[:, 0].tolist() == [3.0, 4.0, 1.0, 2.0, 2.5, 1.0]
+
+
+def test_far_away_the_mean_is_seen_and_near_by_the_texel() -> None:
+    texture = torch.rand(16, 16, 3)
+    uv = torch.rand(10, 2)
+    step = torch.eye(2).expand(10, 2, 2)
+    torch.testing.assert_close(sample(texture, uv, step * 1.0), texture.mean((0, 1)).expand(10, 3))
+    torch.testing.assert_close(sample(texture, uv, step / 16), sample(texture, uv))
+    between = sample(texture, uv, step * 2**0.5 / 16)
+    finer, coarser = sample(texture, uv, step / 16), sample(texture, uv, step * 2 / 16)
+    torch.testing.assert_close(between, (finer + coarser) / 2)
+
+
+def test_gradients_equal_finite_differences() -> None:
+    g = torch.Generator().manual_seed(0)
+    texture = torch.rand(8, 8, 2, generator=g, dtype=torch.float64, requires_grad=True)
+    uv = (torch.rand(6, 2, generator=g, dtype=torch.float64) * 0.8 + 0.1).requires_grad_()
+    slopes = torch.rand(6, 2, 2, generator=g, dtype=torch.float64) * 0.3
+    assert torch.autograd.gradcheck(lambda t, at: sample(t, at, slopes), (texture, uv), eps=1e-6, atol=1e-5)
