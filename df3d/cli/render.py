@@ -1,0 +1,72 @@
+"""`df3d render`: pictures of any mesh."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+import typer
+
+from df3d.cli.context import asset_path, catalog_of, check_device
+from df3d.errors import ConfigError
+
+
+class Shading(StrEnum):
+    lit = "lit"
+    albedo = "albedo"
+    geometry = "geometry"
+
+
+def render(
+    context: typer.Context,
+    asset: Path = typer.Argument(..., help="A GLB, OBJ, PLY or STL file, made by df3d or not, or a finished run."),
+    out: Path | None = typer.Option(
+        None, "--out", "-o", help="Film (.mp4, .webp, .gif) or sheet (.png) to write; by default a .webp beside the asset."
+    ),
+    views: int = typer.Option(24, min=1, max=720, help="Pictures around the object."),
+    size: int = typer.Option(256, min=16, max=4096, help="Height and width, pixels."),
+    elevation: float = typer.Option(15.0, min=-89.0, max=89.0, help="Of the cameras, degrees."),
+    shading: Shading = typer.Option(Shading.lit, help="Lit, colours alone, or the shape alone in white."),
+    background: str = typer.Option("1,1,1", help="Red, green, blue between 0 and 1."),
+    device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """Draw a turntable of an asset. Prints the path of the picture."""
+    catalog = catalog_of(context)
+    source = asset_path(asset)
+    path = out or source.with_name(f"{source.stem}-turntable.webp")
+    if not path.parent.is_dir():
+        raise ConfigError(f"there is no folder `{path.parent}`", "make it first")
+    if path.suffix.lower() not in (".png", ".webp", ".gif", ".mp4"):
+        raise ConfigError(f"`{path}` is neither a sheet (.png) nor a film (.webp, .gif, .mp4)", "give --out one of these endings")
+    color = _color(background)
+    where = check_device(device)
+
+    import dataclasses
+
+    from df3d.cameras import orbit
+    from df3d.export import read
+    from df3d.finished import FinishedField, fitted, surface_renderer
+    from df3d.pictures import around, save
+
+    loaded = read(source, catalog)
+    loaded = dataclasses.replace(loaded, mesh=fitted(loaded.mesh))
+    lit = 0.0 if shading is Shading.albedo else 1.0
+    options = {
+        "background_color": color,
+        "shading": {"albedo_until": 0.0, "lambertian": lit, "ambient": 0.4, "diffuse": 0.6, "light": "head"},
+    }
+    field = FinishedField(loaded, device=where, textureless=shading is Shading.geometry)
+    renderer = surface_renderer(catalog, options, device=where)
+    save(around(field, renderer, orbit(views, size=size, elevation=elevation), device=where), path)
+    print(path)
+
+
+def _color(text: str) -> list[float]:
+    try:
+        color = [float(part) for part in text.split(",")]
+    except ValueError:
+        color = []
+    if len(color) != 3 or not all(0 <= part <= 1 for part in color):
+        raise ConfigError(f"`{text}` is not a colour", "give red, green and blue between 0 and 1, as in 0.5,0.5,0.5")
+    return color
