@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from df3d.evaluate import Subject
 
 from df3d.prompt import Prompt
 from df3d.schedule import Step
@@ -98,8 +101,11 @@ class Guidance(Protocol):
 
 
 class Scorer(Protocol):
-    def score(self, images: Tensor, cameras: Cameras, prompt: Prompt) -> dict[str, float]:
-        """Numbers for renders (V, H, W, 3) of one asset."""
+    def score(self, subject: Subject) -> dict[str, float]:
+        """Numbers for one asset, by measure.
+
+        Raises a Df3dError when it cannot be scored, for example because its prompt is not known.
+        """
         ...
 
 

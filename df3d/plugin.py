@@ -62,9 +62,15 @@ class GuidancePlugin(Component):
 
 @dataclass(frozen=True, kw_only=True)
 class ScorerPlugin(Component):
-    """A number that judges a finished asset, built as `target(config, device=...)`."""
+    """Numbers that judge a finished asset, built as `target(config, device=...)`.
 
-    higher_is_better: bool = True
+    `headline` names the measures that tables show, `lower` those of them where less is better. `ready` names a function
+    `(config)` that raises ModelError when what the scorer needs is not on this machine; it must not import torch.
+    """
+
+    headline: tuple[str, ...]
+    lower: frozenset[str] = frozenset()
+    ready: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -137,7 +137,10 @@ def _welded(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _unpinched(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sheets that meet in an edge or a vertex come apart there: corners share a vertex only across edges of two faces."""
+    """Sheets that meet in an edge or a vertex come apart there: corners share a vertex only across edges of two faces.
+
+    Vertices that become several move a hundredth of the way to their faces' middle, so that welding does not undo it.
+    """
     corner = np.arange(faces.size).reshape(-1, 3)
     sides = [(0, 1), (1, 2), (2, 0)]
     ends = np.concatenate([faces[:, side] for side in sides])
@@ -151,7 +154,14 @@ def _unpinched(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.
     graph = sparse.coo_matrix((np.ones(len(here)), (here, there)), shape=(faces.size,) * 2)
     _, piece = sparse.csgraph.connected_components(graph, directed=False)
     _, first = np.unique(piece, return_index=True)
-    return vertices[faces.ravel()[first]], piece.reshape(-1, 3)
+    origin = faces.ravel()[first]
+    apart = vertices[origin].astype(np.float64)
+    middle = np.zeros_like(apart)
+    np.add.at(middle, piece, np.repeat(vertices[faces].mean(1), 3, axis=0))
+    middle /= np.bincount(piece)[:, None]
+    several = np.bincount(origin, minlength=len(vertices))[origin] > 1
+    apart[several] += 0.01 * (middle - apart)[several]
+    return apart.astype(np.float32), piece.reshape(-1, 3)
 
 
 def _compact(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,8 @@ LAYERS = [
     {"recipe", "cameras", "shading", "background", "losses"},
     {"compose", "surface", "texture", "pictures"},
     {"rundir", "export", "finished", "reporters", "recovery"},
-    {"generate"},
+    {"generate", "evaluate"},
+    {"report"},
     {"cli", "testing"},
 ]
 

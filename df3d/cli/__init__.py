@@ -8,7 +8,7 @@ import sys
 import typer
 
 from df3d.catalog import Catalog
-from df3d.cli import doctor, export, generate, plugins, recipes, render
+from df3d.cli import doctor, eval, export, generate, plugins, recipes, render
 from df3d.cli.context import fail
 from df3d.errors import Df3dError
 
@@ -25,6 +25,7 @@ def build(catalog: Catalog) -> typer.Typer:
     )
     app.command("generate")(generate.generate)
     app.command("export")(export.export)
+    app.command("eval")(eval.evaluate)
     app.command("render")(render.render)
     app.command("recipes")(recipes.recipes)
     app.command("doctor")(doctor.doctor)

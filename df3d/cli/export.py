@@ -12,7 +12,7 @@ import typer
 
 from df3d.cli.context import catalog_of, check_device
 from df3d.compose import compose
-from df3d.errors import ConfigError, RunError
+from df3d.errors import ConfigError, RunError, did_you_mean
 from df3d.rundir import RunDir
 
 
@@ -32,6 +32,7 @@ def export(
     run: Path = typer.Argument(..., help="A run folder."),
     format: str | None = typer.Option(None, "--format", "-f", help="Exporter; by default that of --out, or the recipe's."),
     out: Path | None = typer.Option(None, "--out", "-o", help="File to write; by default `asset.*` in the run folder."),
+    stage: str | None = typer.Option(None, help="Stage whose field to export; by default the last that has begun."),
     resolution: int | None = typer.Option(None, min=8, max=1024, help="Cells of the marching cubes along each axis."),
     threshold: float | None = typer.Option(None, min=1e-6, help="Density of the surface; by default it is found."),
     faces: int | None = typer.Option(None, min=0, help="Triangles to simplify to; 0 keeps all."),
@@ -70,7 +71,9 @@ def export(
         catalog.get("exporter", format)
         config = dataclasses.replace(config, format=format)
     plans, _ = compose(recipe, catalog)
-    started = [plan for plan in plans if folder.checkpoints(plan.name)]
+    if stage is not None and stage not in (names := [plan.name for plan in plans]):
+        raise ConfigError(f"`{run}` has no stage `{stage}`", did_you_mean(stage, names))
+    started = [plan for plan in plans if folder.checkpoints(plan.name) and stage in (None, plan.name)]
     if not started:
         raise RunError(f"`{run}` has no checkpoint yet", "let `df3d generate` run for longer first")
 

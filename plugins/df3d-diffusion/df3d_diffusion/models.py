@@ -41,6 +41,12 @@ ALIASES = {
               "DeepFloyd IF stage I, 64 x 64 pixels, with its T5 text encoder", 19.8, "DeepFloyd IF", gated=True),
         Alias("taesd", ("madebyollin/taesd",),
               "TAESD: a tiny VAE for the latents of 1.5, 2.1 and turbo, for guidance.vae", 0.01, "MIT"),
+        Alias("clip-b32", ("laion/CLIP-ViT-B-32-laion2B-s34B-b79K",),
+              "CLIP ViT-B/32, for scoring", 0.6, "MIT"),
+        Alias("clip-b16", ("laion/CLIP-ViT-B-16-laion2B-s34B-b88K",),
+              "CLIP ViT-B/16, for scoring", 0.6, "MIT"),
+        Alias("clip-l14", ("laion/CLIP-ViT-L-14-laion2B-s32B-b82K",),
+              "CLIP ViT-L/14, for scoring", 1.7, "MIT"),
     )
 }  # fmt: skip
 GONE = {  # what peers' recipes still name -> the alias that lives
@@ -101,11 +107,15 @@ def hubs_of(model: str) -> tuple[str, ...]:
 
 
 def on_disk(hub: str) -> Path | None:
-    """The folder of a hub model, a pipeline or a VAE, in the hub's cache, if it is there."""
+    """The folder of a hub model, a pipeline, a VAE or a CLIP, in the hub's cache, if it is there."""
     from huggingface_hub import try_to_load_from_cache
 
     name, _, revision = hub.partition("@")
-    for index, weights in (("model_index.json", "unet/*.safetensors"), ("config.json", "*.safetensors")):
+    for index, weights in (
+        ("model_index.json", "unet/*.safetensors"),
+        ("open_clip_config.json", "open_clip*.safetensors"),
+        ("config.json", "*.safetensors"),
+    ):
         found = try_to_load_from_cache(name, index, revision=revision or None)
         if isinstance(found, str) and any(Path(found).parent.glob(weights)):
             return Path(found).parent
@@ -153,6 +163,9 @@ def choose_files(names: Iterable[str]) -> list[str]:
     Empty when it holds neither a pipeline nor a single network.
     """
     every = sorted(names)
+    if "open_clip_config.json" in every:
+        weights = [n for n in every if n.startswith("open_clip") and n.endswith(".safetensors")]
+        return ["open_clip_config.json", *weights] if weights else []
     if "model_index.json" not in every:
         alone = [n for n in every if n == "config.json" or ("/" not in n and n.endswith(".safetensors"))]
         return alone if len(alone) > 1 and "config.json" in alone else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from df3d import ExporterPlugin, NoConfig, hookimpl
+from df3d import ExporterPlugin, NoConfig, ScorerPlugin, hookimpl
 
 _FORMATS = (
     ("glb", "binary glTF 2.0: one file, texture inside", "GlbExporter"),
@@ -25,3 +25,15 @@ def df3d_exporters() -> Iterable[ExporterPlugin]:
             suffixes=(f".{name}",),
             read="df3d_mesh.trimeshes:read",
         )
+
+
+@hookimpl
+def df3d_scorers() -> Iterable[ScorerPlugin]:
+    yield ScorerPlugin(
+        name="geometry",
+        summary="The mesh itself: watertight, components, faulty faces and edges, texture layout, size",
+        config=NoConfig,
+        target="df3d_mesh.scorer:GeometryScorer",
+        headline=("watertight", "components", "triangles", "uv_overlap"),
+        lower=frozenset({"components", "degenerate", "flipped", "boundary", "nonmanifold", "uv_overlap", "bytes"}),
+    )

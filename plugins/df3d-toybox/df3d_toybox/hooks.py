@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from df3d import GuidancePlugin, hookimpl
-from df3d_toybox.config import ToyboxConfig
+from df3d import GuidancePlugin, ScorerPlugin, hookimpl
+from df3d_toybox.config import ToyboxConfig, ToyboxScorerConfig
 
 if TYPE_CHECKING:
     import typer
@@ -21,6 +21,18 @@ def df3d_guidance() -> Iterable[GuidancePlugin]:
         config=ToyboxConfig,
         target="df3d_toybox.guidance:from_config",
         check="df3d_toybox.prompts:check",
+    )
+
+
+@hookimpl
+def df3d_scorers() -> Iterable[ScorerPlugin]:
+    yield ScorerPlugin(
+        name="toybox",
+        summary="Against the toybox world's own objects: retrieval, silhouette, shape, colour, number of faces",
+        config=ToyboxScorerConfig,
+        target="df3d_toybox.scorer:ToyboxScorer",
+        headline=("top1", "top5", "iou", "f_score", "color_error", "faces"),
+        lower=frozenset({"rank", "chamfer", "color_error", "faces", "janus"}),
     )
 
 

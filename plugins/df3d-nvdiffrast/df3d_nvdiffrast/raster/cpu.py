@@ -100,20 +100,21 @@ class _Antialias(torch.autograd.Function):
     def forward(ctx: Any, color: Tensor, clip: Tensor, faces: Tensor, face: Tensor, depth: Tensor) -> Tensor:
         across = kernels.across_edges(_array(faces), clip.shape[1])
         out = torch.empty_like(color, memory_format=torch.contiguous_format)
+        ends = torch.empty(face.shape, dtype=torch.uint8)
         for v in range(len(color)):
-            arrays = [_array(color[v]), _array(clip[v]), _array(faces), across, *(_array(t[v]) for t in (face, depth, out))]
+            arrays = [_array(color[v]), _array(clip[v]), _array(faces), across, *(_array(t[v]) for t in (face, depth, out, ends))]
             split(face.shape[1], lambda start, stop, a=arrays: kernels.antialias(*a, start, stop), least=16)
-        ctx.save_for_backward(color, clip, faces, face, depth)
+        ctx.save_for_backward(color, clip, faces, face, depth, ends)
         ctx.across = across
         return out
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
-        color, clip, faces, face, depth = ctx.saved_tensors
+        color, clip, faces, face, depth, ends = ctx.saved_tensors
         to_color, to_clip = torch.empty(color.shape), torch.zeros_like(clip)
         for v in range(len(color)):
             arrays = [_array(color[v]), _array(clip[v]), _array(faces), ctx.across]
-            arrays += [_array(t[v]) for t in (face, depth, upstream[0], to_color)]
+            arrays += [_array(t[v]) for t in (face, depth, ends, upstream[0], to_color)]
             _scatter(
                 face.shape[1], to_clip[v], lambda into, start, stop, a=arrays: kernels.antialias_backward(*a, into, start, stop)
             )

@@ -303,15 +303,18 @@ def _crossing(clip, faces, across, face, depth, row, col, other_row, other_col):
                 break
             return va, vb, best, front_first, at_front, at_other
         f = corner // 3
+        if f == first or f == second:
+            break  # the other pixel shows the same surface
     return -1, -1, 0.0, front_first, 0.0, 0.0
 
 
 @kernel
-def antialias(color, clip, faces, across, face, depth, out, start, stop):
-    """Rows start to stop of out (H, W, C)."""
+def antialias(color, clip, faces, across, face, depth, out, ends, start, stop):
+    """Rows start to stop of out (H, W, C), and of ends (H, W): bit i is set where a surface ends towards neighbour i."""
     height, width = face.shape
     for row in range(start, stop):
         for col in range(width):
+            ends[row, col] = 0
             for c in range(color.shape[2]):
                 out[row, col, c] = color[row, col, c]
             for side in range(4):
@@ -319,8 +322,11 @@ def antialias(color, clip, faces, across, face, depth, out, start, stop):
                 if not (0 <= r < height and 0 <= q < width) or face[r, q] == face[row, col]:
                     continue
                 va, _, share, front, _, _ = _crossing(clip, faces, across, face, depth, row, col, r, q)
+                if va < 0:
+                    continue
+                ends[row, col] |= 1 << side
                 # the edge beyond the middle: the front pixel's colour spills into the other; before it: the other way round
-                if va < 0 or (share >= 0.5) == front:
+                if (share >= 0.5) == front:
                     continue
                 amount = abs(share - 0.5)
                 for c in range(color.shape[2]):
@@ -328,7 +334,7 @@ def antialias(color, clip, faces, across, face, depth, out, start, stop):
 
 
 @kernel
-def antialias_backward(color, clip, faces, across, face, depth, upstream, to_color, to_clip, start, stop):
+def antialias_backward(color, clip, faces, across, face, depth, ends, upstream, to_color, to_clip, start, stop):
     """Rows start to stop: d loss / d color, and d loss / d clip (P, 4), added."""
     height, width = face.shape
     for row in range(start, stop):
@@ -336,12 +342,10 @@ def antialias_backward(color, clip, faces, across, face, depth, upstream, to_col
             for c in range(color.shape[2]):
                 to_color[row, col, c] = upstream[row, col, c]
             for side in range(4):
+                if not ends[row, col] >> side & 1:
+                    continue
                 r, q = row + (side == 0) - (side == 1), col + (side == 2) - (side == 3)
-                if not (0 <= r < height and 0 <= q < width) or face[r, q] == face[row, col]:
-                    continue
                 va, vb, share, front, lf, lb = _crossing(clip, faces, across, face, depth, row, col, r, q)
-                if va < 0:
-                    continue
                 amount = abs(share - 0.5)
                 if (share >= 0.5) == front:  # the other pixel is the one that changes, and takes this one's colour
                     for c in range(color.shape[2]):

@@ -1,0 +1,166 @@
+"""`df3d eval`: how good assets are, in numbers."""
+
+from __future__ import annotations
+
+import csv
+import json as jsonlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.markup import escape
+
+from df3d.catalog import Catalog
+from df3d.cli.context import catalog_of, check_device, show, table
+from df3d.compose import Chosen
+from df3d.config import parse, parse_setting
+from df3d.errors import ConfigError, ModelError
+from df3d.plugin import ScorerPlugin, load_target
+
+if TYPE_CHECKING:
+    from df3d.evaluate import Interval, Result
+    from df3d.interfaces import Scorer
+
+
+def evaluate(
+    context: typer.Context,
+    targets: list[Path] = typer.Argument(..., metavar="TARGET...", help="Runs, mesh files, or folders of them."),
+    scorer: list[str] = typer.Option([], "--scorer", help="Scorers to use; by default all that can work here. Repeatable."),
+    prompt: str | None = typer.Option(None, help="What all targets should show; by default what they were made from."),
+    prompts: Path | None = typer.Option(None, help="CSV or JSON lines with `path` and `prompt` of each target."),
+    pool: Path | None = typer.Option(None, help="Text file of captions, a line each, to retrieve prompts among (CLIP)."),
+    set_: list[str] = typer.Option([], "--set", "-s", metavar="SCORER.KEY=VALUE", help="Change an option of a scorer; repeatable."),
+    views: int = typer.Option(12, min=1, max=360, help="Pictures of each target; another number is another protocol."),
+    compare: bool = typer.Option(False, "--compare", help="Two targets: means of the paired differences, second less first."),
+    json: bool = typer.Option(False, "--json", help="JSON lines on stdout: each target, then the summary."),
+    csv_file: Path | None = typer.Option(None, "--csv", help="CSV file to write."),
+    html_file: Path | None = typer.Option(None, "--html", help="HTML report to write."),
+    device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Nothing on stderr but errors."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """Score assets: shape, likeness to the prompt, number of faces.
+
+    Beside each run its scores are left in scores.json. The exit code is 1 when no target could be scored.
+    """
+    catalog = catalog_of(context)
+    if compare and len(targets) != 2:
+        raise ConfigError("--compare takes two targets", "give two runs, or two folders of runs of the same prompts")
+    for path in (csv_file, html_file):
+        if path is not None and not path.parent.is_dir():
+            raise ConfigError(f"there is no folder `{path.parent}`", "make it first")
+    settings = [*([f"clip.pool={pool}"] if pool else []), *set_]
+    plugins = choose_scorers(scorer, settings, catalog, quiet=quiet)
+    where = check_device(device)
+
+    from df3d import evaluate as story
+
+    sides = [story.find_targets([path], catalog, prompt=prompt, prompts=prompts) for path in targets]
+    scorers: dict[str, Scorer] = {name: chosen.build(device=where) for name, chosen in plugins.items()}
+    found: list[list[Result]] = []
+    for side in sides:
+        found.append([])
+        for result in story.evaluate(side, scorers, catalog, device=where, views=views):
+            found[-1].append(result)
+            if json:
+                print(jsonlib.dumps(result.json(), ensure_ascii=False), flush=True)
+            if not quiet:
+                for name, problem in result.problems.items():
+                    print(f"note: {result.target.name}: {name}: {problem}", file=sys.stderr)
+    results = [result for side in found for result in side]
+    means = story.compare(*found) if compare else story.summary(results)
+    headline, lower = headlines(plugins)
+    if csv_file is not None:
+        _write_csv(csv_file, results)
+    if html_file is not None:
+        from df3d.report import write
+
+        write(html_file, results, means, headline=headline, lower=lower)
+    if json:
+        line = {"protocol": story.PROTOCOL, "compare" if compare else "summary": {k: vars(v) for k, v in means.items()}}
+        print(jsonlib.dumps(line, ensure_ascii=False))
+    else:
+        _print(results, means, headline, compare=compare)
+    if not any(result.scores for result in results):
+        raise typer.Exit(1)
+
+
+def choose_scorers(names: Sequence[str], settings: Sequence[str], catalog: Catalog, *, quiet: bool) -> dict[str, Chosen]:
+    """Scorers by name with their options: those asked for, or all that are ready.
+
+    Raises PluginError, ConfigError or ModelError when one that is asked for is not there, is set wrongly, or cannot work.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for path, value in map(parse_setting, settings):
+        name, _, key = path.partition(".")
+        catalog.get("scorer", name)
+        tables.setdefault(name, {})[key] = value
+    chosen = {}
+    for name in names or catalog.names("scorer"):
+        plugin = catalog.get("scorer", name)
+        assert isinstance(plugin, ScorerPlugin)
+        config = parse(plugin.config, tables.get(name, {}), name)
+        try:
+            if plugin.ready:
+                load_target(plugin.ready, f"scorer `{name}`")(config)
+        except ModelError as error:
+            if names or name in tables:
+                raise
+            if not quiet:
+                print(f"note: without scorer `{name}`: {error.message}", file=sys.stderr)
+            continue
+        chosen[name] = Chosen(plugin, config)
+    return chosen
+
+
+def headlines(plugins: dict[str, Chosen]) -> tuple[list[str], frozenset[str]]:
+    """The measures that tables show, and those of them where less is better."""
+    shown, lower = [], set()
+    for name, chosen in plugins.items():
+        assert isinstance(chosen.plugin, ScorerPlugin)
+        shown += [f"{name}.{measure}" for measure in chosen.plugin.headline]
+        lower |= {f"{name}.{measure}" for measure in chosen.plugin.lower}
+    return shown, frozenset(lower)
+
+
+def _print(results: Sequence[Result], means: dict[str, Interval], headline: Sequence[str], *, compare: bool) -> None:
+    """The table for people; on stdout, for it is what was asked for."""
+    columns = [measure for measure in headline if measure in means]
+    if compare:
+        rows = table("measure", "difference", "from", "to", "pairs")
+        for measure, value in means.items():
+            rows.add_row(measure, f"{value.mean:+.4g}", f"{value.low:+.4g}", f"{value.high:+.4g}", str(value.count))
+        show(rows)
+        return
+    rows = table("target", "prompt", *(measure.replace(".", "\n") for measure in columns))
+    for result in results:
+        rows.add_row(
+            escape(result.target.name),
+            escape(result.target.prompt),
+            *(f"{result.scores[measure]:.3g}" if measure in result.scores else "" for measure in columns),
+        )
+    if len(results) > 1:
+        cells = [f"{means[m].mean:.3g}\n{means[m].low:.2g} to {means[m].high:.2g}" for m in columns]
+        rows.add_row("mean", "", *cells)
+    show(rows)
+
+
+def _write_csv(path: Path, results: Sequence[Result]) -> None:
+    from df3d.checkpoint import replace_atomically
+    from df3d.evaluate import PROTOCOL
+
+    measures = list(dict.fromkeys(measure for result in results for measure in result.scores))
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(["protocol", "target", "prompt", "seed", *measures])
+            for result in results:
+                seed = "" if result.target.seed is None else result.target.seed
+                rows.writerow(
+                    [PROTOCOL, result.target.name, result.target.prompt, seed, *(result.scores.get(m, "") for m in measures)]
+                )
+
+    replace_atomically(path, write)

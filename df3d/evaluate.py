@@ -1,0 +1,251 @@
+"""Scoring finished assets: which there are, how they are shown to scorers, and what the numbers of many say together.
+
+The protocol (docs/reference/protocol.md) is one for all: scorers see the pictures that `Subject` draws, and every output
+names the protocol's version.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from df3d.cameras import orbit
+from df3d.catalog import Catalog
+from df3d.errors import ConfigError, Df3dError, ExportError, RunError
+from df3d.export import formats, read
+from df3d.finished import FinishedField, fitted, surface_renderer
+from df3d.interfaces import Scorer
+from df3d.rundir import RunDir
+from df3d.types import Asset, Cameras
+
+PROTOCOL = "df3d-1"
+VIEWS, SIZE, ELEVATION, DISTANCE, FOV_Y = 12, 256, 15.0, 3.0, 35.0
+AMBIENT, DIFFUSE, BACKGROUND = 0.5, 0.5, 1.0
+DRAWS = 2000  # of the bootstrap
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something to score: a mesh file, the run it belongs to if there is one, and what it should show."""
+
+    path: Path
+    prompt: str
+    run: Path | None = None
+    seed: int | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.run or self.path)
+
+
+class Subject:
+    """A target as scorers see it: read, moved and scaled into the unit ball, and drawn when they ask for it."""
+
+    def __init__(self, target: Target, catalog: Catalog, *, device: str = "cpu", views: int = VIEWS) -> None:
+        self.target, self.prompt = target, target.prompt
+        self._catalog, self._device, self._views = catalog, device, views
+
+    @cached_property
+    def asset(self) -> Asset:
+        """As it is in the file."""
+        return read(self.target.path, self._catalog)
+
+    @cached_property
+    def cameras(self) -> Cameras:
+        """The protocol's: evenly around, the first from the front."""
+        return orbit(self._views, elevation=ELEVATION, distance=DISTANCE, fov_y=FOV_Y, size=SIZE)
+
+    @cached_property
+    def color(self) -> Tensor:
+        """(V, H, W, 3): the protocol's pictures."""
+        return self.draw(self.cameras)[..., :3]
+
+    @cached_property
+    def geometry(self) -> Tensor:
+        """(V, H, W, 3): the same without colour ("geo")."""
+        return self.draw(self.cameras, textureless=True)[..., :3]
+
+    def draw(
+        self, cameras: Cameras, *, textureless: bool = False, background: float = BACKGROUND, ambient: float = AMBIENT
+    ) -> Tensor:
+        """(V, H, W, 4) colour and opacity under a light at the camera: albedo * (ambient + (1 - ambient) * max(0, n . l))."""
+        asset = dataclasses.replace(self.asset, mesh=fitted(self.asset.mesh))
+        light = {"albedo_until": 0.0, "lambertian": 1.0, "ambient": ambient, "diffuse": 1 - ambient, "light": "head"}
+        options = {"background_color": [background] * 3, "shading": light}
+        renderer = surface_renderer(self._catalog, options, device=self._device)
+        drawn_field = FinishedField(asset, device=self._device, textureless=textureless)
+        parts = []
+        with torch.no_grad():
+            for i in range(len(cameras)):
+                view = renderer.render(drawn_field, cameras[i : i + 1].to(self._device))
+                parts.append(torch.cat([view.rgb, view.opacity], dim=-1).cpu())
+        return torch.cat(parts)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found of one target."""
+
+    target: Target
+    scores: dict[str, float]  # "scorer.measure"
+    problems: dict[str, str] = field(default_factory=dict)  # scorer, or "asset" -> why it has no scores
+
+    def json(self) -> dict[str, Any]:
+        run, target = self.target.run, self.target
+        return {
+            "protocol": PROTOCOL,
+            "target": target.name,
+            "asset": str(target.path),
+            "run": None if run is None else str(run),
+            "prompt": target.prompt,
+            "seed": target.seed,
+            "scores": self.scores,
+            "problems": self.problems,
+        }
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over targets, and where it would lie in 95 of 100 repetitions with other targets."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+
+
+def evaluate(
+    targets: Iterable[Target], scorers: Mapping[str, Scorer], catalog: Catalog, *, device: str = "cpu", views: int = VIEWS
+) -> Iterator[Result]:
+    """Score targets one by one. What cannot be scored is said in its result and stops nothing else."""
+    for target in targets:
+        subject = Subject(target, catalog, device=device, views=views)
+        scores: dict[str, float] = {}
+        problems: dict[str, str] = {}
+        try:
+            _ = subject.asset
+        except Df3dError as error:
+            problems["asset"] = error.message
+        for name, scorer in scorers.items() if not problems else ():
+            try:
+                scores |= {f"{name}.{measure}": float(value) for measure, value in scorer.score(subject).items()}
+            except Df3dError as error:
+                problems[name] = error.message
+        result = Result(target, scores, problems)
+        if target.run is not None:
+            RunDir(target.run).write_text("scores.json", json.dumps(result.json(), indent=2, ensure_ascii=False) + "\n")
+        yield result
+
+
+def find_targets(
+    paths: Sequence[Path], catalog: Catalog, *, prompt: str | None = None, prompts: Path | None = None
+) -> list[Target]:
+    """Run folders, mesh files, and folders of either (with a prompts.csv or prompts.jsonl of `path` and `prompt`).
+
+    A prompt comes from `prompt`, the list, the run, or the GLB itself; "" where none is known. Raises RunError when a path
+    is none of these, and ConfigError when a list cannot be read.
+    """
+    listed = read_prompts(prompts) if prompts is not None else {}
+    found: list[Target] = []
+    for path in paths:
+        found += _targets(path, catalog, listed)
+    if not found:
+        raise RunError(f"there is nothing to score in {', '.join(f'`{path}`' for path in paths)}", "give runs or mesh files")
+    return found if prompt is None else [dataclasses.replace(target, prompt=prompt) for target in found]
+
+
+def _targets(path: Path, catalog: Catalog, listed: Mapping[str, str]) -> list[Target]:
+    if (path / "run.json").is_file():
+        run = RunDir(path)
+        manifest, asset = run.manifest(), run.asset()
+        prompt = listed.get(path.name, str(manifest.get("prompt", "")))
+        return [Target(asset or path / "asset.glb", prompt, run=path, seed=manifest.get("seed"))]
+    if path.is_dir():
+        for name in ("prompts.csv", "prompts.jsonl"):
+            if (path / name).is_file():
+                listed = {**read_prompts(path / name), **listed}
+        inside = sorted(child for child in path.iterdir() if child.suffix.lower() in formats(catalog) or child.is_dir())
+        return [target for child in inside for target in _targets(child, catalog, listed)]
+    if path.suffix.lower() not in formats(catalog):
+        raise RunError(f"`{path}` is neither a run nor a mesh file", f"known are {', '.join(sorted(formats(catalog)))}")
+    inside = _provenance(path, catalog)
+    prompt = listed.get(path.name) or listed.get(str(path)) or str(inside.get("prompt", ""))
+    return [Target(path, prompt, seed=inside.get("seed"))]
+
+
+def _provenance(path: Path, catalog: Catalog) -> Mapping[str, Any]:
+    try:
+        return read(path, catalog).provenance
+    except ExportError:
+        return {}  # `evaluate` says what is wrong with it
+
+
+def read_prompts(path: Path) -> dict[str, str]:
+    """Prompts by file or run name, from CSV with the columns `path` and `prompt`, or JSON lines with these keys.
+
+    Raises ConfigError with the line that is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        lines = text.splitlines()
+        rows = [json.loads(line) for line in lines if line.strip()] if path.suffix == ".jsonl" else list(csv.DictReader(lines))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"prompts cannot be read from `{path}`: {error}", "give CSV or JSON lines") from None
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict) or not row.get("path") or not row.get("prompt"):
+            raise ConfigError(f"row {number} of `{path}` lacks `path` or `prompt`", "give both in every row")
+    return {str(row["path"]): str(row["prompt"]) for row in rows}
+
+
+def summary(results: Sequence[Result]) -> dict[str, Interval]:
+    """The mean of every measure over the targets that have it, with a bootstrap confidence interval."""
+    return {measure: interval(values) for measure, values in _columns(results).items()}
+
+
+def compare(first: Sequence[Result], second: Sequence[Result]) -> dict[str, Interval]:
+    """Second less first, over targets with the same prompt and seed: means of the paired differences.
+
+    Raises RunError when nothing can be paired.
+    """
+
+    def keyed(results: Sequence[Result]) -> dict[tuple[str, int | None], Result]:
+        return {(result.target.prompt, result.target.seed): result for result in results}
+
+    before, after = keyed(first), keyed(second)
+    pairs = [(before[key], after[key]) for key in before if key in after]
+    if not pairs:
+        raise RunError("the two sides share no prompt and seed", "score runs of the same prompts and seeds on both sides")
+    differences: dict[str, list[float]] = {}
+    for old, new in pairs:
+        for measure in old.scores:
+            if measure in new.scores:
+                differences.setdefault(measure, []).append(new.scores[measure] - old.scores[measure])
+    return {measure: interval(values) for measure, values in differences.items()}
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Mean and percentile bootstrap interval (Efron, 1979) of the finite values, with 2000 draws from a fixed seed."""
+    array = np.asarray([value for value in values if np.isfinite(value)], float)
+    if not len(array):
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
+    drawn = np.random.default_rng(0).choice(array, (DRAWS, len(array))).mean(1)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Interval(float(array.mean()), float(low), float(high), len(array))
+
+
+def _columns(results: Sequence[Result]) -> dict[str, list[float]]:
+    columns: dict[str, list[float]] = {}
+    for result in results:
+        for measure, value in result.scores.items():
+            columns.setdefault(measure, []).append(value)
+    return columns

@@ -1,0 +1,155 @@
+"""Targets, intervals and comparisons, with scorers whose numbers are known."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import Cli
+
+from df3d import evaluate
+from df3d.catalog import Catalog
+from df3d.errors import ConfigError, PromptError, RunError
+from df3d.evaluate import Result, Subject, Target
+from df3d.export import read
+from df3d.types import Asset, Material, Mesh
+
+
+def box(width: float = 1.0) -> Asset:
+    corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float32) * (width, 1, 1)
+    faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+    triangles = np.array([t for a, b, c, d in faces for t in ((a, b, c), (a, c, d))])
+    uvs = corners[:, :2] * 0.4 + 0.5
+    normals = corners / np.linalg.norm(corners, axis=1, keepdims=True)
+    image = np.full((8, 8, 3), (1.0, 0.0, 0.0), np.float32)
+    return Asset(Mesh(corners.astype(np.float32), triangles, normals, uvs.astype(np.float32)), Material(image), {"prompt": "a box"})
+
+
+def write(path: Path, catalog: Catalog, asset: Asset | None = None) -> Path:
+    catalog.get("exporter", path.suffix[1:]).load()(None).write(asset or box(), path)
+    return path
+
+
+class Width:
+    """Scores how wide the box is, and knows one prompt alone."""
+
+    def score(self, subject: Subject) -> dict[str, float]:
+        if subject.prompt != "a box":
+            raise PromptError(f"no score for `{subject.prompt}`")
+        extent = np.ptp(subject.asset.mesh.vertices, axis=0)
+        return {"ratio": float(extent[0] / extent[1])}
+
+
+def test_what_cannot_be_scored_is_said_and_stops_nothing(catalog: Catalog, tmp_path: Path) -> None:
+    write(tmp_path / "a.glb", catalog)
+    write(tmp_path / "b.obj", catalog, box(2.0))  # an OBJ tells no prompt
+    (tmp_path / "c.glb").write_bytes(b"glTF, but not really a file of it")
+    targets = evaluate.find_targets([tmp_path], catalog)
+    results = list(evaluate.evaluate(targets, {"width": Width()}, catalog))
+    assert [result.scores for result in results] == [{"width.ratio": pytest.approx(1.0)}, {}, {}]
+    assert results[1].problems == {"width": "no score for ``"}
+    assert "cannot be read" in results[2].problems["asset"]
+
+    (tmp_path / "prompts.csv").write_text("path,prompt\nb.obj,a box\n")
+    again = list(evaluate.evaluate(evaluate.find_targets([tmp_path], catalog), {"width": Width()}, catalog))
+    assert again[1].scores == {"width.ratio": pytest.approx(2.0)}
+    assert list(evaluate.summary(again)) == ["width.ratio"]
+    assert evaluate.summary(again)["width.ratio"].count == 2
+
+
+def test_prompts_are_taken_from_the_option_first(catalog: Catalog, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.glb", catalog)
+    (tmp_path / "list.jsonl").write_text('{"path": "a.glb", "prompt": "a crate"}\n')
+    assert [t.prompt for t in evaluate.find_targets([path], catalog)] == ["a box"]
+    assert [t.prompt for t in evaluate.find_targets([path], catalog, prompts=tmp_path / "list.jsonl")] == ["a crate"]
+    assert [t.prompt for t in evaluate.find_targets([path], catalog, prompt="x", prompts=tmp_path / "list.jsonl")] == ["x"]
+
+
+@pytest.mark.parametrize(("name", "text"), [("p.csv", "path,wrong\na.glb,b\n"), ("p.jsonl", "[1]\n"), ("q.jsonl", "{broken\n")])
+def test_a_bad_list_of_prompts_is_one_clear_error(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=name):
+        evaluate.read_prompts(tmp_path / name)
+
+
+def test_the_picture_of_a_box_shows_its_colour_and_its_shape(catalog: Catalog, tmp_path: Path) -> None:
+    subject = Subject(Target(write(tmp_path / "a.glb", catalog), "a box"), catalog, views=4)
+    middle = evaluate.SIZE // 2
+    assert subject.color.shape == (4, evaluate.SIZE, evaluate.SIZE, 3)
+    red, green, _ = subject.color[0, middle, middle].tolist()
+    assert red > 0.9
+    assert green < 0.05
+    assert subject.geometry[0, middle, middle].min() > 0.9
+    assert subject.color[0, 0, 0].tolist() == [1, 1, 1]
+
+
+def test_an_interval_holds_the_mean_and_narrows_with_more() -> None:
+    values = list(np.random.default_rng(1).normal(3.0, 1.0, 400))
+    few, many = evaluate.interval(values[:25]), evaluate.interval(values)
+    assert few.low < few.mean < few.high
+    assert abs((many.high - many.low) - 4 * 0.98 / 20) < 0.03  # mean +- 1.96 standard errors
+    assert (few.high - few.low) > 2 * (many.high - many.low)
+    alone = evaluate.interval([2.0, float("nan")])
+    assert (alone.mean, alone.low, alone.high, alone.count) == (2.0, 2.0, 2.0, 1)
+
+
+def test_a_comparison_pairs_prompts_and_seeds() -> None:
+    def result(prompt: str, seed: int, value: float) -> Result:
+        return Result(Target(Path("x"), prompt, seed=seed), {"s.m": value})
+
+    first = [result("a", 0, 1.0), result("a", 1, 5.0), result("b", 0, 2.0)]
+    second = [result("b", 0, 2.5), result("a", 1, 5.5), result("c", 0, 100.0)]
+    found = evaluate.compare(first, second)["s.m"]
+    assert (found.mean, found.low, found.high, found.count) == (0.5, 0.5, 0.5, 2)
+    with pytest.raises(RunError, match="share no prompt"):
+        evaluate.compare(first, [result("z", 0, 1.0)])
+
+
+def test_the_command_prints_writes_and_counts(cli: Cli, tmp_path: Path, catalog: Catalog) -> None:
+    write(tmp_path / "a.glb", catalog)
+    write(tmp_path / "b.glb", catalog, box(2.0))
+    done = cli("eval", "a.glb", "b.glb", "--scorer", "geometry", "--csv", "t.csv", "--html", "t.html")
+    assert done.returncode == 0, done.stderr
+    assert "watertight" in done.stdout
+    with (tmp_path / "t.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["geometry.triangles"] for row in rows] == ["12.0", "12.0"]
+    assert {row["protocol"] for row in rows} == {evaluate.PROTOCOL}
+    assert "a box" in (tmp_path / "t.html").read_text()
+    lines = [json.loads(line) for line in cli("eval", ".", "--scorer", "geometry", "--json").stdout.splitlines()]
+    assert lines[0]["scores"]["geometry.watertight"] == 1
+    assert lines[-1]["summary"]["geometry.triangles"]["count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere.glb",), "there is no file"),
+        (("a.txt",), "is neither a run nor a mesh file"),
+        ((".",), "there is nothing to score"),
+        ((".", "--scorer", "geometri"), "did you mean `geometry`"),
+        ((".", "--compare"), "--compare takes two targets"),
+        ((".", "--set", "geometry.wrong=1"), "unknown key `geometry.wrong`"),
+        ((".", "--scorer", "clip"), "df3d models pull clip-b32"),
+        ((".", "--csv", "no/where.csv"), "there is no folder `no`"),
+    ],
+)
+def test_bad_input_is_one_line_and_a_hint(cli: Cli, arguments: tuple[str, ...], message: str) -> None:
+    done = cli("eval", *arguments, HF_HUB_OFFLINE="1", HF_HOME="empty")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_any_mesh_can_be_read_back(catalog: Catalog, tmp_path: Path) -> None:
+    for name in ("a.glb", "a.obj", "a.ply", "a.stl"):
+        found = read(write(tmp_path / name, catalog), catalog)
+        assert len(found.mesh.faces) == 12
+        if name != "a.stl":
+            colors = found.mesh.colors if found.mesh.uvs is None else found.material.base_color
+            assert colors is not None
+            assert colors.reshape(-1, 3).mean(0).tolist() == [1, 0, 0]
+    assert read(tmp_path / "a.glb", catalog).provenance == {"prompt": "a box"}
