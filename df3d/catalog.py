@@ -14,7 +14,7 @@ import pluggy
 
 from df3d import hookspecs
 from df3d.errors import PluginError, did_you_mean
-from df3d.plugin import Component
+from df3d.plugin import Component, Finding
 
 KINDS = {
     "field": "df3d_fields",
@@ -134,6 +134,13 @@ class Catalog:
             command = getattr(source.module, "df3d_commands", None)
             if command is not None:
                 self._guarded(source, partial(command, app=app))
+
+    def checks(self) -> list[Finding]:
+        """What plugins have to say to `df3d doctor`; one that raises is broken from then on."""
+        found: list[Finding] = []
+        for source in self.sources:
+            self._guarded(source, lambda source=source: found.extend(_ask(source.module, "df3d_checks")))  # type: ignore[misc]
+        return found
 
     def on_event(self, event: Any) -> None:
         """Tell every plugin that watches; one that raises is broken from then on, and the run goes on."""

@@ -67,6 +67,13 @@ class StagePlan:
     def name(self) -> str:
         return self.recipe.name
 
+    def table(self) -> dict[str, Any]:
+        """As a recipe writes the stage, every default included."""
+        choices = {part: getattr(self, part).choice() for part in PARTS}
+        full = dataclasses.replace(self.recipe, **choices)
+        table: dict[str, Any] = Recipe(name="", stages=(full,)).table()["stage"][0]
+        return table
+
     def build(self, *, device: str, start_from: Field | None, seed: int) -> Parts:
         """Make the parts on `device`; the same seed makes the same ones."""
         import torch
@@ -132,6 +139,24 @@ def check_ready(plans: list[StagePlan]) -> None:
         plugin = plan.guidance.plugin
         if isinstance(plugin, GuidancePlugin) and plugin.ready:
             load_target(plugin.ready, f"guidance `{plugin.name}`")(plan.guidance.config)
+
+
+def fit_into(plans: list[StagePlan], budget: float | None) -> tuple[list[tuple[str, Any]], list[str]]:
+    """Settings with which every stage fits into `budget` bytes of memory, and in words what they give up; None: no budget.
+
+    Raises ModelError when a stage cannot.
+    """
+    settings: list[tuple[str, Any]] = []
+    notes: list[str] = []
+    if budget is None:
+        return settings, notes
+    for plan in plans:
+        plugin = plan.guidance.plugin
+        if isinstance(plugin, GuidancePlugin) and plugin.fit:
+            found, given_up = load_target(plugin.fit, f"guidance `{plugin.name}`")(plan.guidance.config, plan.table(), budget)
+            settings += [(f"{plan.name}.{path}", value) for path, value in found.items()]
+            notes += [f"stage {plan.name}, to fit into {budget / 1e9:.1f} GB: {words}" for words in given_up]
+    return settings, notes
 
 
 def _choose(part: str, choice: Choice, stage: str, catalog: Catalog) -> Chosen:

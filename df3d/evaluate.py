@@ -178,9 +178,9 @@ def _targets(path: Path, catalog: Catalog, listed: Mapping[str, str]) -> list[Ta
         return [target for child in inside for target in _targets(child, catalog, listed)]
     if path.suffix.lower() not in formats(catalog):
         raise RunError(f"`{path}` is neither a run nor a mesh file", f"known are {', '.join(sorted(formats(catalog)))}")
-    inside = _provenance(path, catalog)
-    prompt = listed.get(path.name) or listed.get(str(path)) or str(inside.get("prompt", ""))
-    return [Target(path, prompt, seed=inside.get("seed"))]
+    told = _provenance(path, catalog)
+    prompt = listed.get(path.name) or listed.get(str(path)) or str(told.get("prompt", ""))
+    return [Target(path, prompt, seed=told.get("seed"))]
 
 
 def _provenance(path: Path, catalog: Catalog) -> Mapping[str, Any]:

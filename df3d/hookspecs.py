@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import typer
 
     from df3d.events import Event
-    from df3d.plugin import ExporterPlugin, FieldPlugin, GuidancePlugin, LauncherPlugin, RendererPlugin, ScorerPlugin
+    from df3d.plugin import ExporterPlugin, FieldPlugin, Finding, GuidancePlugin, LauncherPlugin, RendererPlugin, ScorerPlugin
 
 hookspec = pluggy.HookspecMarker("df3d")
 hookimpl = pluggy.HookimplMarker("df3d")
@@ -70,6 +70,11 @@ def df3d_launchers() -> Iterable[LauncherPlugin]:  # type: ignore[empty-body]
 @hookspec
 def df3d_commands(app: typer.Typer) -> None:
     """Add subcommands to `df3d`; import what they need inside their functions."""
+
+
+@hookspec
+def df3d_checks() -> Iterable[Finding]:  # type: ignore[empty-body]
+    """Look at the machine for `df3d doctor`; called only then, so it may import what it needs."""
 
 
 @hookspec

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from df3d.errors import PluginError
 
@@ -52,12 +52,15 @@ class GuidancePlugin(Component):
 
     `check` names a function `(text) -> list of notes` that reads a prompt before anything is loaded; it raises
     PromptError when the guidance cannot work with it, and must not import torch. `ready` names a function `(config)`
-    that raises ModelError when what the guidance needs is not on this machine; it must not import torch either.
+    that raises ModelError when what the guidance needs is not on this machine; it must not import torch either. `fit`
+    names a function `(config, stage's table, bytes) -> (settings by path, notes)` that says with which settings the stage
+    fits into so much memory, and what that gives up; it raises ModelError when none does.
     """
 
     needs: frozenset[str] = frozenset({"rgb"})
     check: str | None = None
     ready: str | None = None
+    fit: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +90,18 @@ class ExporterPlugin(Component):
 @dataclass(frozen=True, kw_only=True)
 class LauncherPlugin(Component):
     """A place where a batch of runs is executed."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that `df3d doctor` looked at. `needed`: nothing runs without it."""
+
+    what: str
+    state: Literal["ok", "missing", "broken"]
+    detail: str
+    without: str = ""  # what it costs to be without
+    mend: str = ""  # the one command
+    needed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,17 +44,18 @@ def write(
     body = "".join(_row(result, columns, best, worst) for result in results)
     heads = "".join(f'<th class="number">{html.escape(measure)}</th>' for measure in columns)
     feet = "".join(f'<td class="number">{_interval(means[measure])}</td>' for measure in columns)
-    replace_atomically(
-        path,
-        lambda at: at.write_text(
-            f"<!doctype html><html lang=en><meta charset=utf-8><title>df3d eval</title><style>{STYLE}</style>"
-            f"<h1>{len(results)} asset{'s' * (len(results) != 1)}</h1><p>Protocol {PROTOCOL}. Means with 95 % bootstrap intervals; "
-            f"click a column to sort by it. Green is the best, red the worst of a column.</p>"
-            f"<table><thead><tr><th></th><th>prompt</th>{heads}</tr></thead><tbody>{body}</tbody>"
-            f"<tfoot><tr><td></td><td>mean</td>{feet}</tr></tfoot></table><script>{SORT}</script></html>",
-            encoding="utf-8",
-        ),
+    text = (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>df3d eval</title><style>{STYLE}</style>"
+        f"<h1>{len(results)} asset{'s' * (len(results) != 1)}</h1><p>Protocol {PROTOCOL}. Means with 95 % bootstrap intervals; "
+        f"click a column to sort by it. Green is the best, red the worst of a column.</p>"
+        f"<table><thead><tr><th></th><th>prompt</th>{heads}</tr></thead><tbody>{body}</tbody>"
+        f"<tfoot><tr><td></td><td>mean</td>{feet}</tr></tfoot></table><script>{SORT}</script></html>"
     )
+    replace_atomically(path, lambda temporary: _write(temporary, text))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def _row(result: Result, columns: Sequence[str], best: Mapping[str, float], worst: Mapping[str, float]) -> str:

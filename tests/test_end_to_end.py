@@ -48,6 +48,39 @@ def test_a_run_leaves_what_it_promises(cli: Cli, tmp_path: Path) -> None:
     assert same(field_of(run), field_of(tmp_path / "again"))
 
 
+def test_a_run_pauses_after_a_stage_and_the_same_command_goes_on(cli: Cli, tmp_path: Path) -> None:
+    command = ("generate", "a red car", *TINY, "--out", "run")
+    done = cli(*command, "--until", "coarse")
+    assert (done.returncode, done.stdout) == (0, "run\n"), done.stderr
+    assert "paused after stage coarse" in done.stderr
+    assert not (tmp_path / "run" / "fine").exists()
+    exported = cli("export", "run", "--out", "coarse.glb", "--quiet")
+    assert exported.stdout == "coarse.glb\n", exported.stderr
+    done = cli(*command)
+    assert done.stdout == "run/asset.glb\n", done.stderr
+    assert "stage coarse: 6 steps, going on from 6" in done.stderr
+    straight = cli(*command[:-1], "straight", "--quiet")
+    assert straight.returncode == 0, straight.stderr
+    last = [checkpoint.read(tmp_path / run / "fine" / "step-000006.safetensors")[0] for run in ("run", "straight")]
+    assert same(*last)
+    earlier = cli("export", "run", "--stage", "coarse", "--out", "again.glb", "--quiet")
+    assert earlier.returncode == 0, earlier.stderr
+    assert (tmp_path / "again.glb").stat().st_size == (tmp_path / "coarse.glb").stat().st_size
+
+
+def test_the_best_of_several_seeds_is_named(cli: Cli, tmp_path: Path) -> None:
+    command = ("generate", "a red car", *TINY, "--steps=2", "--seeds", "2", "--out", "many")
+    done = cli(*command, "--best-by", "toybox.color_error")
+    assert done.returncode == 0, done.stderr
+    scores = {
+        seed: json.loads((tmp_path / "many" / f"seed{seed}" / "scores.json").read_text())["scores"]["toybox.color_error"]
+        for seed in (0, 1)
+    }
+    best = min(scores, key=lambda seed: scores[seed])
+    assert done.stdout == f"many/seed{best}/asset.glb\n"
+    assert cli(*command, "--quiet").stdout == "many/seed0/asset.glb\nmany/seed1/asset.glb\n"
+
+
 def test_prompts_come_from_a_file_too(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "prompt.txt").write_text("a red\ncar\n")
     done = cli("generate", "@prompt.txt", "--quiet", *TINY, "--steps=1")

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from df3d.catalog import Catalog
-from df3d.cli import doctor, eval, export, generate, plugins, recipes, render
+from df3d.cli import doctor, eval, export, generate, plugins, recipes, render, view
 from df3d.cli.context import fail
 from df3d.errors import Df3dError
 
@@ -27,6 +27,7 @@ def build(catalog: Catalog) -> typer.Typer:
     app.command("export")(export.export)
     app.command("eval")(eval.evaluate)
     app.command("render")(render.render)
+    app.command("view")(view.view)
     app.command("recipes")(recipes.recipes)
     app.command("doctor")(doctor.doctor)
     app.command("plugins")(plugins.plugins)

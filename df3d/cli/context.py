@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -14,9 +16,10 @@ from rich.table import Table
 
 from df3d import recipe as recipes
 from df3d.catalog import Catalog
-from df3d.compose import check_ready, compose
-from df3d.config import parse_setting
-from df3d.errors import ConfigError, Df3dError, RunError
+from df3d.compose import Chosen, check_ready, compose
+from df3d.config import parse, parse_setting
+from df3d.errors import ConfigError, Df3dError, ModelError, RunError
+from df3d.plugin import ScorerPlugin, load_target
 from df3d.recipe import Recipe
 from df3d.rundir import RunDir
 
@@ -69,9 +72,54 @@ def choose_recipe(name: str, settings: list[str], steps: int | None, catalog: Ca
     return chosen, "recipe `dreamfusion`: there is a GPU, and its model is on disk"
 
 
+def choose_scorers(names: Sequence[str], settings: Sequence[str], catalog: Catalog, *, quiet: bool) -> dict[str, Chosen]:
+    """Scorers by name with their options: those asked for, or all that are ready.
+
+    Raises PluginError, ConfigError or ModelError when one that is asked for is not there, is set wrongly, or cannot work.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for path, value in map(parse_setting, settings):
+        name, _, key = path.partition(".")
+        catalog.get("scorer", name)
+        tables.setdefault(name, {})[key] = value
+    chosen = {}
+    for name in names or catalog.names("scorer"):
+        plugin = catalog.get("scorer", name)
+        assert isinstance(plugin, ScorerPlugin)
+        config: Any = parse(plugin.config, tables.get(name, {}), name)
+        try:
+            if plugin.ready:
+                load_target(plugin.ready, f"scorer `{name}`")(config)
+        except ModelError as error:
+            if names or name in tables:
+                raise
+            if not quiet:
+                print(f"note: without scorer `{name}`: {error.message}", file=sys.stderr)
+            continue
+        chosen[name] = Chosen(plugin, config)
+    return chosen
+
+
 def gpu_is_there() -> bool:
     """Whether there seems to be a GPU, without importing torch."""
     return which("nvidia-smi") is not None or any(Path(device).exists() for device in ("/dev/nvidia0", "/dev/kfd"))
+
+
+def memory_budget(size: str | None, device: str) -> float | None:
+    """Bytes to fit into: `size` as in 8G, 7.5GB or 6000M; without it what is free on the GPU, and None on a CPU.
+
+    Raises ConfigError when `size` is not one.
+    """
+    if size is not None:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([GM])B?", size.strip(), re.IGNORECASE)
+        if not found or not float(found[1]):
+            raise ConfigError(f"`{size}` is not a size of memory", "write for example --vram 8G")
+        return float(found[1]) * (1e9 if found[2].upper() == "G" else 1e6)
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    return float(torch.cuda.mem_get_info(torch.device(device))[0])
 
 
 def check_device(name: str) -> str:

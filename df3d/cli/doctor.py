@@ -5,34 +5,24 @@ from __future__ import annotations
 import json as jsonlib
 import platform
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
 
 import typer
 from rich.markup import escape
 
 from df3d.catalog import Catalog
 from df3d.cli.context import catalog_of, show, table
+from df3d.plugin import Finding
 
-State = Literal["ok", "missing", "broken"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at. `needed`: nothing runs without it."""
-
-    what: str
-    state: State
-    detail: str
-    without: str = ""
-    mend: str = ""
-    needed: bool = False
+_BUILD = "python -m pip install --no-build-isolation git+https://github.com/NVlabs"
 
 
 def doctor(context: typer.Context, json: bool = typer.Option(False, "--json", help="JSON on stdout.")) -> None:
     """Look at the machine. Exit code 1 only when nothing can run."""
-    findings = [*_software(), _gpu(), _disk(), *_plugins(catalog_of(context))]
+    catalog = catalog_of(context)
+    checks = catalog.checks()
+    findings = [*_software(), _gpu(), *_compilers(), _disk(), *checks, *_plugins(catalog)]
     if json:
         print(jsonlib.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -54,8 +44,8 @@ def _software() -> list[Finding]:
         ("transformers", False, "no diffusion guidance", "python -m pip install transformers"),
         ("trimesh", False, "no GLB", "python -m pip install trimesh"),
         ("triton", False, "hash grids on a GPU run in plain torch", "comes with torch for CUDA"),
-        ("tinycudann", False, "hash grids on a GPU run as Triton kernels", "see github.com/NVlabs/tiny-cuda-nn"),
-        ("nvdiffrast", False, "no hardware rasteriser on a GPU", "see github.com/NVlabs/nvdiffrast"),
+        ("tinycudann", False, "hash grids on a GPU run as Triton kernels", f"{_BUILD}/tiny-cuda-nn#subdirectory=bindings/torch"),
+        ("nvdiffrast", False, "surfaces are rasterised on the CPU, beside a GPU too", f"{_BUILD}/nvdiffrast"),
     ):
         try:
             found.append(Finding(name, "ok", version(name), needed=needed))
@@ -73,6 +63,18 @@ def _gpu() -> Finding:
         return Finding("GPU", "missing", "no CUDA device", "only the toybox recipe is fast enough", "a machine with an NVIDIA GPU")
     memory = torch.cuda.get_device_properties(0).total_memory / 2**30
     return Finding("GPU", "ok", f"{torch.cuda.get_device_name(0)}, {memory:.0f} GiB")
+
+
+def _compilers() -> list[Finding]:
+    """Only to build tinycudann or nvdiffrast, or to compile models; df3d itself needs neither."""
+    found = []
+    for name, command, without, mend in (
+        ("C++ compiler", "c++", "no `compile = true` on a CPU, no building of extensions", "install g++ or clang"),
+        ("CUDA compiler", "nvcc", "tinycudann and nvdiffrast cannot be built", "install the CUDA toolkit"),
+    ):
+        path = shutil.which(command)
+        found.append(Finding(name, "ok", path) if path else Finding(name, "missing", f"no `{command}`", without, mend))
+    return found
 
 
 def _disk() -> Finding:

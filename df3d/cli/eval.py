@@ -7,17 +7,15 @@ import json as jsonlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
-from df3d.catalog import Catalog
-from df3d.cli.context import catalog_of, check_device, show, table
+from df3d.cli.context import catalog_of, check_device, choose_scorers, show, table
 from df3d.compose import Chosen
-from df3d.config import parse, parse_setting
-from df3d.errors import ConfigError, ModelError
-from df3d.plugin import ScorerPlugin, load_target
+from df3d.errors import ConfigError
+from df3d.plugin import ScorerPlugin
 
 if TYPE_CHECKING:
     from df3d.evaluate import Interval, Result
@@ -85,34 +83,6 @@ def evaluate(
         _print(results, means, headline, compare=compare)
     if not any(result.scores for result in results):
         raise typer.Exit(1)
-
-
-def choose_scorers(names: Sequence[str], settings: Sequence[str], catalog: Catalog, *, quiet: bool) -> dict[str, Chosen]:
-    """Scorers by name with their options: those asked for, or all that are ready.
-
-    Raises PluginError, ConfigError or ModelError when one that is asked for is not there, is set wrongly, or cannot work.
-    """
-    tables: dict[str, dict[str, Any]] = {}
-    for path, value in map(parse_setting, settings):
-        name, _, key = path.partition(".")
-        catalog.get("scorer", name)
-        tables.setdefault(name, {})[key] = value
-    chosen = {}
-    for name in names or catalog.names("scorer"):
-        plugin = catalog.get("scorer", name)
-        assert isinstance(plugin, ScorerPlugin)
-        config = parse(plugin.config, tables.get(name, {}), name)
-        try:
-            if plugin.ready:
-                load_target(plugin.ready, f"scorer `{name}`")(config)
-        except ModelError as error:
-            if names or name in tables:
-                raise
-            if not quiet:
-                print(f"note: without scorer `{name}`: {error.message}", file=sys.stderr)
-            continue
-        chosen[name] = Chosen(plugin, config)
-    return chosen
 
 
 def headlines(plugins: dict[str, Chosen]) -> tuple[list[str], frozenset[str]]:

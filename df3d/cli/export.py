@@ -39,7 +39,9 @@ def export(
     texture_size: int | None = typer.Option(None, min=16, max=8192, help="Height and width of the texture, pixels."),
     unlit: bool | None = typer.Option(None, "--unlit/--lit", help="Tell viewers to show the colours without light (GLB)."),
     scale: float | None = typer.Option(None, min=1e-9, help="Length of the longest side, in the file's units."),
-    origin: Origin | None = typer.Option(None, help="What lies at the origin: as in the field, middle of the base, or of all."),
+    at_origin: Origin | None = typer.Option(
+        None, "--origin", help="What lies at the origin: as in the field, middle of the base, or of all."
+    ),
     up: Up | None = typer.Option(None, help="Axis that points up."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Nothing on stderr but errors."),
@@ -56,7 +58,7 @@ def export(
         "texture_size": texture_size,
         "unlit": unlit,
         "scale": scale,
-        "origin": origin and origin.value,
+        "origin": at_origin and at_origin.value,
         "up": up and up.value,
     }
     config = dataclasses.replace(recipe.export, **{key: value for key, value in given.items() if value is not None})

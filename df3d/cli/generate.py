@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as jsonlib
 import signal
 import sys
 import threading
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from df3d.cli.context import catalog_of, check_device, choose_recipe
-from df3d.compose import check_prompt, check_ready, compose
+from df3d.cli.context import catalog_of, check_device, choose_recipe, choose_scorers, memory_budget
+from df3d.compose import Chosen, check_prompt, check_ready, compose, fit_into
 from df3d.errors import ConfigError, PromptError, RunError, Stopped, did_you_mean
+from df3d.plugin import ScorerPlugin
 from df3d.prompt import Prompt
+from df3d.recipe import override
 from df3d.rundir import RunDir, default_path
 
 if TYPE_CHECKING:
@@ -32,10 +35,15 @@ def generate(
     set_: list[str] = typer.Option([], "--set", "-s", metavar="KEY=VALUE", help="Change a number of the recipe; repeatable."),
     negative: str = typer.Option("", help="What is not wanted."),
     seed: int = typer.Option(0, min=0, max=2**31 - 1, help="Seed of every random draw."),
+    seeds: int = typer.Option(1, min=1, help="Make this many, with this seed and the next ones, each in a folder of its own."),
+    best_by: str | None = typer.Option(
+        None, metavar="SCORER[.MEASURE]", help="With --seeds: score all, print the path of the best."
+    ),
     steps: int | None = typer.Option(None, min=1, help="Steps of every stage."),
     until: str | None = typer.Option(None, metavar="STAGE", help="Pause after this stage; the same command without it goes on."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Run folder; by default runs/ and the prompt."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
+    vram: str | None = typer.Option(None, metavar="SIZE", help="Memory to fit into, as in 8G; by default what is free on the GPU."),
     resume: bool | None = typer.Option(
         None, "--resume/--fresh", help="Insist on going on with a run, or start it anew; by default what is there goes on."
     ),
@@ -51,30 +59,88 @@ def generate(
     wanted = Prompt(" ".join(_text(prompt).split()), negative)
     if not wanted.text.isprintable():
         raise PromptError("the prompt has control characters", "type it as plain text")
-    settings = [*([f"guidance.use={guidance}"] if guidance else []), *set_]
-    chosen, note = choose_recipe(recipe, settings, steps, catalog)
+    changes = [*([f"guidance.use={guidance}"] if guidance else []), *set_]
+    chosen, note = choose_recipe(recipe, changes, steps, catalog)
     plans, full = compose(chosen, catalog)
     if until is not None and until not in (names := [plan.name for plan in plans]):
         raise ConfigError(f"recipe `{chosen.name}` has no stage `{until}`", did_you_mean(until, names))
     check_prompt(plans, wanted.text)
     check_ready(plans)
-    path = out or default_path(wanted.text, seed)
-    if resume and not (path / "run.json").exists():
-        raise RunError(f"there is no run to resume in `{path}`", "leave out --resume to start one")
+    scorers = choose_scorers([best_by.partition(".")[0]], [], catalog, quiet=quiet) if best_by else {}
+    if scorers and (seeds == 1 or until is not None):
+        raise ConfigError("--best-by chooses among several finished runs", "add --seeds 4, and leave out --until")
     where = check_device(device)
-    run = RunDir.open(path, prompt=wanted, recipe=full, seed=seed, fresh=resume is False)
-    talk = not (json or quiet)
-    if note and not quiet:
-        print(f"note: {note}", file=sys.stderr)
-    try:
-        asset = _follow(full, wanted, run, catalog, _reporter(json, quiet), device=where, seed=seed, until=until, talk=talk)
-    except (Stopped, KeyboardInterrupt):
-        print(f"stopped; run the same command again to go on from {run.path}", file=sys.stderr)
-        raise typer.Exit(130) from None
-    finally:
-        run.close()
+    fit, given_up = fit_into(plans, memory_budget(vram, where))
+    for text in (note, *given_up):
+        if text and not quiet:
+            print(f"note: {text}", file=sys.stderr)
+
+    def run_with(number: int) -> tuple[Path, Path]:
+        """The run folder of a seed, and its asset."""
+        path = out or default_path(wanted.text, seed)
+        if seeds > 1:
+            path = out / f"seed{number}" if out else default_path(wanted.text, number)
+        if resume and not (path / "run.json").exists():
+            raise RunError(f"there is no run to resume in `{path}`", "leave out --resume to start one")
+        # what was free when the run began is no reason to refuse to go on with it
+        begun = vram is None and resume is not False and (path / "run.json").exists()
+        settings = RunDir.existing(path).manifest().get("fit", []) if begun else fit
+        fitting = compose(override(full, settings, catalog), catalog)[1]
+        run = RunDir.open(path, prompt=wanted, recipe=fitting, seed=number, fresh=resume is False)
+        talk = not (json or quiet)
+        try:
+            run.update_manifest({"fit": settings})
+            return path, _follow(
+                fitting, wanted, run, catalog, _reporter(json, quiet), device=where, seed=number, until=until, talk=talk
+            )
+        except (Stopped, KeyboardInterrupt):
+            print(f"stopped; run the same command again to go on from {run.path}", file=sys.stderr)
+            raise typer.Exit(130) from None
+        finally:
+            run.close()
+
+    made = [run_with(number) for number in range(seed, seed + seeds)]
+    if scorers:
+        made = _ranked(made, str(best_by), scorers, catalog, device=where, json=json, quiet=quiet)[:1]
     if not json:
-        print(asset)
+        for _, asset in made:
+            print(asset)
+
+
+def _ranked(
+    made: list[tuple[Path, Path]],
+    by: str,
+    scorers: dict[str, Chosen],
+    catalog: Catalog,
+    *,
+    device: str,
+    json: bool,
+    quiet: bool,
+) -> list[tuple[Path, Path]]:
+    """Runs, the best one first, by a measure of the scorer, its first headline if none is named; each keeps its scores.json.
+
+    Raises RunError when none could be scored.
+    """
+    from df3d import evaluate
+
+    ((name, chosen),) = scorers.items()
+    assert isinstance(chosen.plugin, ScorerPlugin)
+    wanted = by.partition(".")[2] or chosen.plugin.headline[0]
+    measure, sign = f"{name}.{wanted}", -1 if wanted in chosen.plugin.lower else 1
+    targets = evaluate.find_targets([path for path, _ in made], catalog)
+    results = list(evaluate.evaluate(targets, {name: chosen.build(device=device)}, catalog, device=device))
+    scored = [(result.scores[measure], both) for result, both in zip(results, made, strict=True) if measure in result.scores]
+    if not scored:
+        why = results[0].problems.get(name, f"its measures are {', '.join(key.split('.')[1] for key in results[0].scores)}")
+        raise RunError(f"no run has a score `{measure}`: {why}", "choose another with --best-by")
+    scored.sort(key=lambda pair: -sign * pair[0])
+    if json:
+        rows = [{"run": str(path), "asset": str(asset), measure: value} for value, (path, asset) in scored]
+        print(jsonlib.dumps({"event": "Ranked", "by": measure, "runs": rows}))
+    elif not quiet:
+        for place, (value, (path, _)) in enumerate(scored, start=1):
+            print(f"{place}. {path}: {measure} {value:.4g}", file=sys.stderr)
+    return [both for _, both in scored]
 
 
 def _text(prompt: str) -> str:

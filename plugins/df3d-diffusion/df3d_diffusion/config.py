@@ -49,6 +49,8 @@ class DistillationConfig:
     student_rank: int = option(4, "of `vsd`: rank of the adapter that learns the renders")
     student_rate: float = option(1e-4, "of `vsd`: its learning rate")
     camera: bool = option(True, "tell the model the camera, where it was trained to know it")
+    at_once: int = option(0, "images, or texts of one, that go through the model at once; 0 for all")
+    compile: bool = option(False, "compile the model: minutes at first, then fewer launches (CUDA graphs on a GPU)")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = option(
         "auto", "of the model; auto: float16 on a GPU, bfloat16 on a CPU that has it"
     )
@@ -59,6 +61,8 @@ class DistillationConfig:
             raise ValueError("`t_min` and `t_max` are shares of the noise schedule, between 0 and 1")
         if not (0 < self.ism_interval <= 1 and 0 < self.ism_stride <= 1):
             raise ValueError("`ism_interval` and `ism_stride` are shares of the noise schedule, above 0 and at most 1")
+        if self.at_once < 0:
+            raise ValueError("`at_once` must be at least 0")
         if self.student_rank < 1 or self.student_rate < 0:
             raise ValueError("`student_rank` must be at least 1 and `student_rate` at least 0")
 
@@ -69,3 +73,4 @@ class SdsConfig(DistillationConfig):
 
     model: str = option("", "a name of `df3d models`, a hub ID with an optional @revision, or a diffusers pipeline folder")
     vae: str = option("", "another VAE for the same latents, named likewise: `taesd` takes a ninth of the work")
+    checkpoint_vae: bool = option(False, "let the VAE's encoder keep less for its gradient, and compute it again")

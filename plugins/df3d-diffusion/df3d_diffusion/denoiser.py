@@ -25,6 +25,10 @@ class Denoiser(Protocol):
         """Latents (V, C, h, w) of images (V, H, W, 3) in [0, 1]; differentiable."""
         ...
 
+    def compile(self) -> None:
+        """Make what follows faster, at the price of compiling it at the first call."""
+        ...
+
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
         """The noise in `noisy` (V, C, h, w) at timestep (V,) under text (V, L, D), seen from cameras or, None, from anywhere."""
         ...

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from df3d.errors import ModelError
 from df3d.types import Cameras
-from df3d_diffusion.pixel import to_noise
+from df3d_diffusion.pixel import compiled, to_noise
 from df3d_diffusion.text import Encoder
 
 
@@ -42,6 +42,10 @@ class LatentDenoiser:
         encoded = self.vae.encode((pixels * 2 - 1).to(self.vae.dtype))
         latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
         return latents.float() * self.vae.config.scaling_factor
+
+    def compile(self) -> None:
+        self.unet.forward = compiled(self.unet.forward, self.alphas.device)
+        self.vae.encode = compiled(self.vae.encode, self.alphas.device)
 
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
         tokens = text.to(self.unet.dtype)

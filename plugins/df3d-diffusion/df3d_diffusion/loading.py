@@ -23,10 +23,11 @@ _ENCODERS = ("CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel")
 _TOKENS = 77  # texts are cut or padded to this many, or to what the tokenizer allows
 
 
-def load(model: str, *, device: str, dtype: str = "auto", vae: str = "") -> Denoiser:
+def load(model: str, *, device: str, dtype: str = "auto", vae: str = "", checkpoint_vae: bool = False) -> Denoiser:
     """Load a model by its name, hub ID or folder: latent-space when it has a VAE, pixel-space when not.
 
-    `vae` names another VAE, in the same ways. Raises ModelError, naming what is missing, when it is not a pipeline folder.
+    `vae` names another VAE, in the same ways; with `checkpoint_vae` its encoder keeps block boundaries alone for its
+    gradient. Raises ModelError, naming what is missing, when it is not a pipeline folder.
     """
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
@@ -43,7 +44,10 @@ def load(model: str, *, device: str, dtype: str = "auto", vae: str = "") -> Deno
     from df3d_diffusion.latent import LatentDenoiser, without_decoder
 
     encoder = without_decoder(_vae(resolve(vae) if vae else folder / "vae", precision))
-    return LatentDenoiser(unet=unet, vae=_frozen(encoder, device), scheduler=scheduler, text=text)
+    encoder = _frozen(encoder, device)
+    if checkpoint_vae:
+        encoder.enable_gradient_checkpointing()
+    return LatentDenoiser(unet=unet, vae=encoder, scheduler=scheduler, text=text)
 
 
 def fastest_dtype(device: str) -> torch.dtype:

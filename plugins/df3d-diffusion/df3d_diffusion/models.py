@@ -157,6 +157,24 @@ def pull(model: str) -> Path:
     )
 
 
+def hub_answers(seconds: float = 3.0) -> tuple[bool, str]:
+    """Whether the hub answers, and what to say of it; not asked when HF_HUB_OFFLINE is set."""
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False, "not asked: HF_HUB_OFFLINE is set"
+    try:
+        urlopen(constants.ENDPOINT, timeout=seconds).close()
+    except HTTPError:
+        pass  # an answer, if not a friendly one
+    except (OSError, ValueError) as error:
+        return False, f"{constants.ENDPOINT} does not answer: {error}"
+    return True, f"{constants.ENDPOINT} answers"
+
+
 def choose_files(names: Iterable[str]) -> list[str]:
     """Of a repository's files those that a run needs: half precision where there is one, and safetensors alone.
 

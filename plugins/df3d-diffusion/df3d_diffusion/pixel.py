@@ -45,6 +45,9 @@ class PixelDenoiser:
             pixels = functional.interpolate(pixels, (self._size, self._size), mode="bilinear", align_corners=False, antialias=True)
         return pixels * 2 - 1
 
+    def compile(self) -> None:
+        self.unet.forward = compiled(self.unet.forward, self.alphas.device)
+
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
         blocks, text = unshuffle(noisy, self._unshuffle), text.to(self.unet.dtype)
         labels, channels = None, blocks.shape[1]
@@ -55,6 +58,11 @@ class PixelDenoiser:
         raw = self.unet(blocks, timestep, text, class_labels=labels).sample
         raw = shuffle(raw.float()[:, :channels], self._unshuffle)  # IF predicts a variance too; it is left out
         return to_noise(raw, noisy, self.alphas[timestep], self._prediction)
+
+
+def compiled(forward: Any, device: torch.device) -> Any:
+    """A network's forward by torch.compile, as CUDA graphs on a GPU: small launches cost more than they compute there."""
+    return torch.compile(forward, mode="reduce-overhead" if device.type == "cuda" else "default")
 
 
 def to_noise(prediction: Tensor, noisy: Tensor, alpha: Tensor, kind: str) -> Tensor:

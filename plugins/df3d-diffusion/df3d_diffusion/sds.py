@@ -27,8 +27,10 @@ class Distillation:
         self.config = config
         self.denoiser = denoiser
         self.wording = wording or self._wording
-        self._most = 0  # images the model is given at once; 0 for all
+        self._most = config.at_once
         self._student = None
+        if config.compile:
+            denoiser.compile()
         if config.objective == "vsd":
             from df3d_diffusion.student import Student
 
@@ -127,4 +129,5 @@ def from_config(config: SdsConfig, *, device: str = "cpu") -> Distillation:
     """SDS on the pipeline folder `config.model`."""
     from df3d_diffusion.loading import load
 
-    return Distillation(config, load(config.model, device=device, dtype=config.dtype, vae=config.vae))
+    denoiser = load(config.model, device=device, dtype=config.dtype, vae=config.vae, checkpoint_vae=config.checkpoint_vae)
+    return Distillation(config, denoiser)

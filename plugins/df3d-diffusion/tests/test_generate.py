@@ -19,11 +19,13 @@ SMALL = [setting for setting in TINY if "steps" not in setting and "field.resolu
         ("dreamfusion", "stable_diffusion_xl"),
         ("dreamfusion-if", "deepfloyd"),
         ("fast", "stable_diffusion"),
+        ("magic3d", "stable_diffusion"),
     ],
 )
 def test_a_recipe_makes_a_glb(recipe: str, family: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     model = request.getfixturevalue(family)
     extra = [f"--set=guidance.vae={write_taesd(tmp_path / 'taesd')}"] if recipe == "fast" else []
+    extra += ["--set=field.resolution=12", "--set=field.fit_steps=3"] if recipe == "magic3d" else []
     done = df3d(
         "generate", "a red car", "--recipe", recipe, f"--set=guidance.model={model}", "--steps=5", *SMALL, *extra, where=tmp_path
     )

@@ -11,6 +11,7 @@ _FORMATS = (
     ("obj", "Wavefront OBJ with MTL and PNG beside it", "ObjExporter"),
     ("ply", "PLY with colours at the vertices", "PlyExporter"),
     ("stl", "STL, shape only, for printing", "StlExporter"),
+    ("html", "a page to look at the model with, in one file", "HtmlExporter"),
 )
 
 
@@ -23,7 +24,7 @@ def df3d_exporters() -> Iterable[ExporterPlugin]:
             config=NoConfig,
             target=f"df3d_mesh.{name}:{kind}",
             suffixes=(f".{name}",),
-            read="df3d_mesh.trimeshes:read",
+            read=None if name == "html" else "df3d_mesh.trimeshes:read",
         )
 
 

@@ -15,3 +15,7 @@ class TestPly(ExporterContract):
 
 class TestStl(ExporterContract):
     name = "stl"
+
+
+class TestHtml(ExporterContract):
+    name = "html"

@@ -303,7 +303,7 @@ def _crossing(clip, faces, across, face, depth, row, col, other_row, other_col):
                 break
             return va, vb, best, front_first, at_front, at_other
         f = corner // 3
-        if f == first or f == second:
+        if f in (first, second):
             break  # the other pixel shows the same surface
     return -1, -1, 0.0, front_first, 0.0, 0.0
 

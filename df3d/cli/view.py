@@ -1,0 +1,34 @@
+"""`df3d view`: look at an asset in the browser."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+
+import typer
+
+from df3d.cli.context import asset_path, catalog_of
+from df3d.errors import ConfigError
+
+
+def view(
+    context: typer.Context,
+    asset: Path = typer.Argument(..., help="A GLB, OBJ, PLY or STL file, made by df3d or not, or a finished run."),
+    out: Path | None = typer.Option(None, "--out", "-o", help="Page to write; by default a .html beside the asset."),
+    open_: bool = typer.Option(True, "--open/--no-open", help="Open it in the browser."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """Write a page with the model to turn by hand, in one file that needs no network, and open it. Prints its path."""
+    catalog = catalog_of(context)
+    source = asset_path(asset)
+    path = out or source.with_suffix(".html")
+    if not path.parent.is_dir() or path.suffix != ".html":
+        raise ConfigError(f"cannot write a page to `{path}`", "give a .html file in a folder that exists")
+    writer = catalog.get("exporter", "html")
+
+    from df3d.export import read
+
+    files = writer.load()(writer.config()).write(read(source, catalog), path)
+    if open_:
+        webbrowser.open(files[0].resolve().as_uri())
+    print(files[0])

@@ -1,0 +1,72 @@
+"""A page that shows the asset: the model to turn by hand, the turntable, the prompt, and how it was made.
+
+One file that works from disk without a network: the viewer is trimesh's, three.js inside.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from pathlib import Path
+from typing import Any
+
+import trimesh
+from trimesh.viewer.notebook import scene_to_html
+from trimesh.visual import TextureVisuals
+from trimesh.visual.material import PBRMaterial
+
+from df3d.checkpoint import replace_atomically
+from df3d.plugin import NoConfig
+from df3d.types import Asset
+from df3d_mesh.trimeshes import shape, texture_image
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem; color: #222 }
+main { display: flex; gap: 1.5rem; flex-wrap: wrap } iframe { flex: 2 1 30rem; height: 30rem; border: 0; border-radius: 8px }
+aside { flex: 1 1 16rem } img { max-width: 100%; border-radius: 8px } td { padding: .2rem .8rem .2rem 0; vertical-align: top }
+"""
+
+
+class HtmlExporter:
+    def __init__(self, config: NoConfig) -> None: ...
+
+    def write(self, asset: Asset, path: Path) -> list[Path]:
+        """A `turntable.webp` beside `path`, which every run has, goes into the page."""
+        turntable = path.with_name("turntable.webp")
+        text = page(asset, turntable.read_bytes() if turntable.is_file() else None)
+        replace_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        return [path]
+
+
+def page(asset: Asset, turntable: bytes | None) -> str:
+    mesh = shape(asset.mesh)
+    if asset.mesh.uvs is not None:
+        material = PBRMaterial(baseColorTexture=texture_image(asset), metallicFactor=0.0, roughnessFactor=0.9, doubleSided=True)
+        mesh.visual = TextureVisuals(uv=asset.mesh.uvs, material=material)
+    elif asset.mesh.colors is not None:
+        mesh.visual.vertex_colors = (asset.mesh.colors * 255).round()
+    viewer = html.escape(scene_to_html(trimesh.Scene(mesh)), quote=True)
+    facts = {"triangles": len(asset.mesh.faces), "vertices": len(asset.mesh.vertices), "texture": _texture(asset)}
+    rows = "".join(
+        f"<tr><td>{html.escape(k)}</td><td>{html.escape(_words(v))}</td></tr>" for k, v in (facts | asset.provenance).items()
+    )
+    picture = f'<img alt="turntable" src="data:image/webp;base64,{base64.b64encode(turntable).decode()}">' if turntable else ""
+    title = html.escape(str(asset.provenance.get("prompt", "asset")))
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
+        f'<main><iframe title="model" srcdoc="{viewer}"></iframe><aside>{picture}<table>{rows}</table></aside></main></html>'
+    )
+
+
+def _texture(asset: Asset) -> str:
+    if asset.mesh.uvs is None:
+        return "none"
+    height, width = asset.material.base_color.shape[:2]
+    data = io.BytesIO()
+    texture_image(asset).save(data, "PNG")
+    return f"{width} x {height}, {len(data.getvalue()) / 1e6:.1f} MB"
+
+
+def _words(value: Any) -> str:
+    return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
