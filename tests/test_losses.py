@@ -8,7 +8,7 @@ import torch
 from df3d import losses
 from df3d.options import PenaltyConfig
 from df3d.schedule import Schedule, Step
-from df3d.types import RaySamples, RenderOutput
+from df3d.types import RaySamples, RenderOutput, SurfaceMesh
 
 
 def view(opacity: torch.Tensor, samples: RaySamples | None = None) -> RenderOutput:
@@ -51,3 +51,39 @@ def test_only_penalties_with_a_weight_at_this_step_are_computed() -> None:
     assert set(first) == {"opacity"}
     assert first["opacity"].item() == pytest.approx(2 * math.sqrt(0.26))
     assert last["entropy"].item() == pytest.approx(math.log(2))
+
+
+def mesh_view(vertices: torch.Tensor, faces: list[list[int]], slopes: torch.Tensor | None = None) -> RenderOutput:
+    mesh = SurfaceMesh(vertices, torch.tensor(faces), slopes=slopes)
+    return RenderOutput(torch.zeros(1, 1, 1, 3), torch.zeros(1, 1, 1, 1), mesh=mesh)
+
+
+def test_normal_consistency_is_one_less_the_cosine_across_each_edge() -> None:
+    hinge = [[0, 1, 2], [1, 0, 3]]
+    for angle in (0.0, 0.5, 1.0):
+        corner = torch.tensor([0.5, -math.cos(angle), math.sin(angle)])
+        vertices = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0.5, 1, 0], corner.tolist()])
+        assert losses.normal_consistency(mesh_view(vertices, hinge)).item() == pytest.approx(1 - math.cos(angle), abs=1e-6)
+
+
+def test_laplacian_and_edge_length_of_a_triangle_worked_by_hand() -> None:
+    vertices = torch.tensor([[0.0, 0, 0], [2, 0, 0], [0, 2, 0]])
+    view_ = mesh_view(vertices, [[0, 1, 2]])
+    assert losses.edge_length(view_).item() == pytest.approx((4 + 8 + 4) / 3)
+    assert losses.laplacian(view_).item() == pytest.approx(((1 + 1) + (4 + 1) + (1 + 4)) / 3)
+
+
+def test_eikonal_is_zero_for_distances_and_grows_with_their_slope() -> None:
+    slopes = torch.tensor([[1.0, 0, 0], [0, 0.6, 0.8]])
+    vertices = torch.zeros(3, 3)
+    assert losses.eikonal(mesh_view(vertices, [[0, 1, 2]], slopes)).item() == pytest.approx(0, abs=1e-12)
+    assert losses.eikonal(mesh_view(vertices, [[0, 1, 2]], 3 * slopes)).item() == pytest.approx(4)
+
+
+@pytest.mark.parametrize("name", ["normal_consistency", "laplacian", "edge_length"])
+def test_penalties_on_meshes_have_the_gradient_of_differences(name: str) -> None:
+    g = torch.Generator().manual_seed(0)
+    vertices = torch.tensor([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], dtype=torch.float64)
+    vertices = (vertices + 0.3 * torch.rand(4, 3, generator=g)).requires_grad_()
+    faces = [[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]]
+    assert torch.autograd.gradcheck(lambda v: losses.PENALTIES[name](mesh_view(v, faces)), (vertices,))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from fields import Ball
 
 from df3d import surface
@@ -72,3 +73,34 @@ def test_floaters_go_and_large_pieces_stay() -> None:
 def test_normals_of_a_degenerate_face_are_still_unit() -> None:
     vertices = np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0]], np.float32)
     assert np.allclose(np.linalg.norm(surface.vertex_normals(vertices, np.array([[0, 1, 2]])), axis=1), 1)
+
+
+def test_a_simplified_mesh_stays_closed() -> None:
+    """Thin walls that touch: where the simplification joins two sheets, they come apart again."""
+
+    class Shells(Ball):
+        def density(self, points: torch.Tensor) -> torch.Tensor:
+            radius = points.norm(dim=-1) + 0.03 * torch.sin(20 * points[..., 0]) * torch.sin(17 * points[..., 1])
+            return 100.0 * ((torch.sin(40 * radius) > 0.2) & (radius < 0.8)).float()
+
+    mesh = surface.extract(Shells(), resolution=64, threshold=50.0)
+    for faces in (20000, 5000, 1500):
+        simple = surface.clean(mesh, keep=0.0, faces=faces)
+        assert surface.is_closed(simple.faces)
+        assert edges_are_shared_twice(surface.clean(simple, keep=0.0, faces=0))  # welding finds nothing to join
+
+
+def test_faces_that_share_an_edge_with_two_others_come_apart() -> None:
+    tetrahedron = np.array([[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, -1, 0], [0, 0, -1]], np.float32)
+    twin = np.array([0, 1, 4, 5])[tetrahedron]  # shares the edge 0-1
+    vertices, faces = surface._unpinched(vertices, np.concatenate([tetrahedron, twin]))
+    assert len(vertices) == 8
+    assert surface.is_closed(faces)
+
+
+def test_open_and_twisted_meshes_are_not_closed() -> None:
+    tetrahedron = np.array([[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
+    assert surface.is_closed(tetrahedron)
+    assert not surface.is_closed(tetrahedron[:3])
+    assert not surface.is_closed(np.concatenate([tetrahedron[:3], tetrahedron[3:, ::-1]]))

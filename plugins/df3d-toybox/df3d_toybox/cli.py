@@ -32,10 +32,14 @@ def train(
     config = train.TrainConfig(images=images, batch=batch, learning_rate=learning_rate, cooldown=cooldown, seed=seed)
     columns = (TextColumn("train"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
                TextColumn("{task.fields[measures]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    console = Console(stderr=True, highlight=False)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("train", total=config.steps, measures="starting")
         for at in train.train(config, out, start_from=start_from, device=check_device(device), compiled=compiled):
-            progress.update(task, completed=at.step, measures=f"loss {at.loss:.4f}  {at.images_per_second:.0f} images/s")
+            measures = f"loss {at.loss:.4f}  {at.images_per_second:.0f} images/s"
+            progress.update(task, completed=at.step, measures=measures)
+            if not console.is_terminal:
+                console.print(f"step {at.step} of {at.steps}: {measures}")
     figures = evaluate.figures(out / "model", picture=out / "samples.png")
     evaluate.add_to_card(out / "model", figures)
     print("  ".join(f"{name} {value:.3f}" for name, value in figures.items()), file=sys.stderr)

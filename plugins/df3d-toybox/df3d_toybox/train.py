@@ -122,7 +122,7 @@ def train(
     device: str = "cpu",
     compiled: bool = True,
     report_every: int = 50,
-    save_every: int = 1000,
+    save_every: int = 250,
 ) -> Iterator[Progress]:
     """Train in `folder`, going on from its checkpoint; the averaged weights are left in `folder/model`.
 

@@ -1,0 +1,78 @@
+"""Where an exported mesh lies, how large it is, and what viewers are told."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from df3d.catalog import Catalog
+from df3d.errors import ExportError, PluginError
+from df3d.export import format_of, placed, read
+from df3d.options import ExportConfig
+from df3d.types import Asset, Material, Mesh
+
+
+def slab() -> Mesh:
+    corners = np.array([[x, y, z] for x in (0, 4) for y in (1, 2) for z in (0, 2)], np.float32)
+    return Mesh(corners, np.array([[0, 1, 2]]), normals=np.tile(np.float32([0, 1, 0]), (8, 1)))
+
+
+def box_of(mesh: Mesh) -> list[list[float]]:
+    return [mesh.vertices.min(0).tolist(), mesh.vertices.max(0).tolist()]
+
+
+def test_nothing_moves_by_default() -> None:
+    assert box_of(placed(slab(), ExportConfig())) == [[0, 1, 0], [4, 2, 2]]
+
+
+def test_it_stands_on_the_ground_or_around_the_origin_as_large_as_asked() -> None:
+    assert box_of(placed(slab(), ExportConfig(origin="base", scale=2.0))) == [[-1, 0, -0.5], [1, 0.5, 0.5]]
+    assert box_of(placed(slab(), ExportConfig(origin="centre"))) == [[-2, -0.5, -1], [2, 0.5, 1]]
+
+
+def test_up_is_z_and_the_front_looks_along_minus_y() -> None:
+    turned = placed(slab(), ExportConfig(up="z"))
+    assert box_of(turned) == [[0, -2, 1], [4, 0, 2]]
+    assert turned.normals is not None
+    assert turned.normals[0].tolist() == [0, 0, 1]
+    a, b, c = turned.vertices[:3]
+    d, e, f = slab().vertices[:3]
+    x, y, z = np.cross(e - d, f - d)
+    assert np.allclose(np.cross(b - a, c - a), (x, -z, y))  # faces still look outwards
+
+
+@pytest.mark.parametrize("unlit", [True, False])
+def test_unlit_is_said_in_the_file(catalog: Catalog, tmp_path: Path, unlit: bool) -> None:
+    corners = np.eye(3, dtype=np.float32)
+    mesh = Mesh(corners, np.array([[0, 1, 2]]), normals=np.full((3, 3), 3**-0.5, np.float32), uvs=corners[:, :2].copy())
+    asset = Asset(mesh, Material(np.ones((4, 4, 3), np.float32), unlit=unlit))
+    catalog.get("exporter", "glb").load()(None).write(asset, tmp_path / "a.glb")
+    data = (tmp_path / "a.glb").read_bytes()
+    tree = json.loads(data[20 : 20 + struct.unpack_from("<I", data, 12)[0]])
+    assert ("KHR_materials_unlit" in tree.get("extensionsUsed", [])) == unlit
+    assert ("extensions" in tree["materials"][0]) == unlit
+
+
+def test_an_open_mesh_is_no_stl(catalog: Catalog, tmp_path: Path) -> None:
+    two = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 5, 5], [6, 5, 5], [5, 6, 5]], np.float32)
+    asset = Asset(Mesh(two, np.array([[0, 1, 2], [3, 4, 5]])), Material(np.ones((1, 1, 3), np.float32)))
+    with pytest.raises(ExportError, match="not watertight"):
+        catalog.get("exporter", "stl").load()(None).write(asset, tmp_path / "a.stl")
+    assert not (tmp_path / "a.stl").exists()
+
+
+def test_what_cannot_be_read_or_written_is_said(catalog: Catalog, tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match="no exporter writes `.fbx` files"):
+        format_of(catalog, Path("a.fbx"))
+    with pytest.raises(ExportError, match="there is no file"):
+        read(tmp_path / "a.glb", catalog)
+    with pytest.raises(ExportError, match="is not a mesh file that can be read"):
+        read(tmp_path / "a.html", catalog)
+    header = "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\nend_header\n"
+    (tmp_path / "b.ply").write_text(header + "0 0 0\n")
+    with pytest.raises(ExportError, match="holds no triangles|cannot be read"):
+        read(tmp_path / "b.ply", catalog)
