@@ -15,7 +15,7 @@ def _install(session: nox.Session, *extra: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite; arguments after -- go to pytest."""
-    _install(session, "pytest", "rtree", "open-clip-torch")
+    _install(session, "pytest", "rtree", "usd-core", "viser")
     session.run("python", "-m", "pytest", *session.posargs)
 
 

@@ -26,7 +26,7 @@ from df3d.events import (
     Stepped,
 )
 from df3d.export import export, suffix_of
-from df3d.interfaces import Field
+from df3d.interfaces import Field, Renderer
 from df3d.losses import penalties
 from df3d.prompt import Prompt
 from df3d.provenance import origin, versions
@@ -48,12 +48,14 @@ def generate(
     seed: int = 0,
     until: str | None = None,
     stop: Callable[[], bool] = lambda: False,
+    watch: Callable[[Field, Renderer, str], None] | None = None,
 ) -> Iterator[Event]:
     """Take a prompt to an asset in the folder of `run`; one that is finished is left as it is.
 
     Yields events and prints nothing. The last one is RunFinished or, when `until` names an earlier stage, RunPaused after it.
 
-    Between two steps `stop()` is asked whether to save a checkpoint and raise Stopped.
+    Between two steps `stop()` is asked whether to save a checkpoint and raise Stopped, and `watch(field, renderer, device)`
+    may look.
     """
     started = time.perf_counter()
     cpu.keep_freed_memory()
@@ -83,7 +85,7 @@ def generate(
     fields: dict[str, Field] = {}
     for plan in plans:
         previous = fields.get(plan.recipe.start_from or "")
-        fields[plan.name] = yield from optimise(plan, previous, prompt, run, device=device, seed=seed, stop=stop)
+        fields[plan.name] = yield from optimise(plan, previous, prompt, run, device=device, seed=seed, stop=stop, watch=watch)
         if plan.name == until and plan is not plans[-1]:
             yield RunPaused(run.path, plan.name)
             return
@@ -122,6 +124,7 @@ def optimise(
     device: str,
     seed: int,
     stop: Callable[[], bool],
+    watch: Callable[[Field, Renderer, str], None] | None,
 ) -> Generator[Event, None, Field]:
     """Fit one field until its renders satisfy the guidance, going on from the last checkpoint."""
     stage, steps, started = plan.recipe, plan.recipe.steps, time.perf_counter()
@@ -156,6 +159,8 @@ def optimise(
         bad = stats.pop("skipped")
         skipped, streak = skipped + bad, (streak + bad) * bad
         index += 1
+        if watch:
+            watch(parts.field, parts.renderer, device)
         if index % REPORT_EVERY == 0 or index == steps:
             seconds = (time.perf_counter() - mark) / (index - reported)
             stats |= {"skipped": skipped} if skipped else {}

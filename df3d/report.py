@@ -14,6 +14,7 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; width: 100% } th, td { padding: .4rem .6rem; border-bottom: 1px solid #ddd; text-align: left }
 th { cursor: pointer; white-space: nowrap } td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
+td:nth-child(2) { min-width: 12rem }
 img { width: 112px; height: 112px; object-fit: cover; border-radius: 6px; background: #eee } .problem { color: #a00 }
 td.best { background: #dff3df } td.worst { background: #f8e0dd } tfoot td { font-weight: 600; border-top: 2px solid #888 }
 """
@@ -42,7 +43,7 @@ def write(
         if len(values) > 1 and ends[0] != ends[1]:
             best[measure], worst[measure] = ends
     body = "".join(_row(result, columns, best, worst) for result in results)
-    heads = "".join(f'<th class="number">{html.escape(measure)}</th>' for measure in columns)
+    heads = "".join(f'<th class="number">{html.escape(measure).replace(".", "<br>")}</th>' for measure in columns)
     feet = "".join(f'<td class="number">{_interval(means[measure])}</td>' for measure in columns)
     text = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>df3d eval</title><style>{STYLE}</style>"
@@ -66,7 +67,7 @@ def _row(result: Result, columns: Sequence[str], best: Mapping[str, float], wors
             cells += '<td class="number"></td>'
             continue
         kind = " best" if value == best.get(measure) else " worst" if value == worst.get(measure) else ""
-        cells += f'<td class="number{kind}" data-value="{value}">{value:.3g}</td>'
+        cells += f'<td class="number{kind}" data-value="{value}">{value:.4g}</td>'
     problems = "".join(f'<br><span class="problem">{html.escape(f"{k}: {v}")}</span>' for k, v in result.problems.items())
     name = f"{html.escape(result.target.prompt)}<br><small>{html.escape(result.target.name)}</small>{problems}"
     return f"<tr><td>{_picture(result)}</td><td>{name}</td>{cells}</tr>"

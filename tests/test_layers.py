@@ -14,7 +14,7 @@ LAYERS = [
     {"catalog", "checkpoint", "provenance"},
     {"recipe", "cameras", "shading", "background", "losses"},
     {"compose", "surface", "texture", "pictures"},
-    {"rundir", "export", "finished", "reporters", "recovery"},
+    {"rundir", "export", "finished", "live", "reporters", "recovery"},
     {"generate", "evaluate"},
     {"report"},
     {"cli", "testing"},

@@ -6,6 +6,7 @@ import json as jsonlib
 import signal
 import sys
 import threading
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from df3d.rundir import RunDir, default_path
 
 if TYPE_CHECKING:
     from df3d.catalog import Catalog
+    from df3d.live import LiveView
     from df3d.recipe import Recipe
     from df3d.reporters import Reporter
 
@@ -47,6 +49,7 @@ def generate(
     resume: bool | None = typer.Option(
         None, "--resume/--fresh", help="Insist on going on with a run, or start it anew; by default what is there goes on."
     ),
+    view: bool = typer.Option(False, "--view", help="Show the field in the browser while it is made (needs viser)."),
     json: bool = typer.Option(False, "--json", help="JSON lines on stdout instead of the asset's path."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Nothing on stderr but errors."),
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
@@ -75,6 +78,8 @@ def generate(
         if text and not quiet:
             print(f"note: {text}", file=sys.stderr)
 
+    live = _live_view(quiet) if view else None
+
     def run_with(number: int) -> tuple[Path, Path]:
         """The run folder of a seed, and its asset."""
         path = out or default_path(wanted.text, seed)
@@ -91,7 +96,7 @@ def generate(
         try:
             run.update_manifest({"fit": settings})
             return path, _follow(
-                fitting, wanted, run, catalog, _reporter(json, quiet), device=where, seed=number, until=until, talk=talk
+                fitting, wanted, run, catalog, _reporter(json, quiet), device=where, seed=number, until=until, talk=talk, live=live
             )
         except (Stopped, KeyboardInterrupt):
             print(f"stopped; run the same command again to go on from {run.path}", file=sys.stderr)
@@ -143,6 +148,16 @@ def _ranked(
     return [both for _, both in scored]
 
 
+def _live_view(quiet: bool) -> LiveView:
+    from df3d.live import LiveView
+
+    live = LiveView()
+    webbrowser.open(live.address)
+    if not quiet:
+        print(f"note: the field can be seen at {live.address}", file=sys.stderr)
+    return live
+
+
 def _text(prompt: str) -> str:
     if prompt == "-":
         return sys.stdin.read()
@@ -165,6 +180,7 @@ def _follow(
     seed: int,
     until: str | None,
     talk: bool,
+    live: LiveView | None,
 ) -> Path:
     """Tell the story to everybody who listens; returns the asset, or the run's folder when it is paused.
 
@@ -185,7 +201,7 @@ def _follow(
     handlers = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with reporter:
-            for event in story(recipe, prompt, run, catalog, device=device, seed=seed, until=until, stop=stop.is_set):
+            for event in story(recipe, prompt, run, catalog, device=device, seed=seed, until=until, stop=stop.is_set, watch=live):
                 run.log(event)
                 catalog.on_event(event)
                 reporter(event)

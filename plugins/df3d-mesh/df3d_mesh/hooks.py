@@ -11,6 +11,7 @@ _FORMATS = (
     ("obj", "Wavefront OBJ with MTL and PNG beside it", "ObjExporter"),
     ("ply", "PLY with colours at the vertices", "PlyExporter"),
     ("stl", "STL, shape only, for printing", "StlExporter"),
+    ("usdz", "USDZ, for Apple's viewers; needs usd-core", "UsdzExporter"),
     ("html", "a page to look at the model with, in one file", "HtmlExporter"),
 )
 
@@ -24,7 +25,7 @@ def df3d_exporters() -> Iterable[ExporterPlugin]:
             config=NoConfig,
             target=f"df3d_mesh.{name}:{kind}",
             suffixes=(f".{name}",),
-            read=None if name == "html" else "df3d_mesh.trimeshes:read",
+            read=None if name in ("html", "usdz") else "df3d_mesh.trimeshes:read",
         )
 
 
@@ -35,6 +36,6 @@ def df3d_scorers() -> Iterable[ScorerPlugin]:
         summary="The mesh itself: watertight, components, faulty faces and edges, texture layout, size",
         config=NoConfig,
         target="df3d_mesh.scorer:GeometryScorer",
-        headline=("watertight", "components", "triangles", "uv_overlap"),
+        headline=("watertight", "components", "uv_overlap"),
         lower=frozenset({"components", "degenerate", "flipped", "boundary", "nonmanifold", "uv_overlap", "bytes"}),
     )

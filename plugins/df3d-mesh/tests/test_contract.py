@@ -1,3 +1,5 @@
+import pytest
+
 from df3d.testing import ExporterContract
 
 
@@ -19,3 +21,11 @@ class TestStl(ExporterContract):
 
 class TestHtml(ExporterContract):
     name = "html"
+
+
+class TestUsdz(ExporterContract):
+    name = "usdz"
+
+    @pytest.fixture(autouse=True)
+    def usd(self) -> None:
+        pytest.importorskip("pxr", reason="needs usd-core")

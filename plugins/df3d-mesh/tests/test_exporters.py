@@ -111,3 +111,20 @@ def test_ply_has_the_textures_colours(asset: Asset, tmp_path: Path) -> None:
 def test_stl_is_closed(asset: Asset, tmp_path: Path) -> None:
     StlExporter(NoConfig()).write(asset, tmp_path / "a.stl")
     assert trimesh.load(tmp_path / "a.stl").is_watertight
+
+
+def test_a_usdz_opens_with_its_mesh_and_texture(tmp_path: Path) -> None:
+    usd = pytest.importorskip("pxr.Usd", reason="needs usd-core")
+    from df3d_mesh.usdz import UsdzExporter
+    from pxr import UsdGeom, UsdShade
+
+    corners = np.eye(3, dtype=np.float32)
+    mesh = Mesh(corners, np.array([[0, 1, 2]]), normals=np.full((3, 3), 3**-0.5, np.float32), uvs=corners[:, :2].copy())
+    UsdzExporter(NoConfig()).write(Asset(mesh, Material(np.ones((4, 4, 3), np.float32))), tmp_path / "a.usdz")
+    stage = usd.Stage.Open(str(tmp_path / "a.usdz"))
+    found = UsdGeom.Mesh(stage.GetPrimAtPath("/asset/mesh"))
+    assert np.array(found.GetPointsAttr().Get()).tolist() == corners.tolist()
+    material = UsdShade.MaterialBindingAPI(found.GetPrim()).ComputeBoundMaterial()[0]
+    assert material.GetPath() == "/asset/material"
+    texture = stage.GetPrimAtPath("/asset/material/albedo").GetAttribute("inputs:file").Get()
+    assert texture.path.endswith("albedo.png")
