@@ -59,7 +59,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def replace_atomically(path: Path, save: Callable[[Path], None]) -> None:
+def replace_atomically(path: Path, save: Callable[[Path], object]) -> None:
     """Let `save` write a temporary file in the folder of `path`, then put it in place in one step.
 
     Raises RunError when the disk is full or the folder cannot be written; what stood at `path` is then untouched.

@@ -52,11 +52,7 @@ def write(
         f"<table><thead><tr><th></th><th>prompt</th>{heads}</tr></thead><tbody>{body}</tbody>"
         f"<tfoot><tr><td></td><td>mean</td>{feet}</tr></tfoot></table><script>{SORT}</script></html>"
     )
-    replace_atomically(path, lambda temporary: _write(temporary, text))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    replace_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def _row(result: Result, columns: Sequence[str], best: Mapping[str, float], worst: Mapping[str, float]) -> str:

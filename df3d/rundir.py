@@ -141,7 +141,7 @@ class RunDir:
     def write_text(self, name: str, text: str) -> None:
         from df3d.checkpoint import replace_atomically
 
-        replace_atomically(self.path / name, lambda temporary: _write(temporary, text))
+        replace_atomically(self.path / name, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
     def log(self, event: Event) -> None:
         """Append one line to events.jsonl."""
@@ -203,10 +203,6 @@ class RunDir:
 
 def _under(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def default_path(prompt: str, seed: int) -> Path:

@@ -31,10 +31,29 @@ from df3d.types import Asset, FieldSamples, Material, Mesh, RenderOutput, Surfac
 __all__ = ["ExporterContract", "FieldContract", "GuidanceContract", "HollowBall", "RendererContract", "SolidBall"]
 
 
-class SolidBall:
-    """A volume for tests: a ball of radius 0.5, as dense as its one parameter says, coloured by position."""
+class _Ball:
+    """A field for tests: one parameter, coloured by position."""
 
     bound = 1.0
+    parameter: torch.nn.Parameter
+
+    def albedo(self, points: Tensor) -> Tensor:
+        return points.clamp(-1, 1) * 0.5 + 0.5
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": [self.parameter]}]
+
+    def before_step(self, step: Step) -> None: ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"parameter": self.parameter.detach()}
+
+    def load_state_dict(self, state: Any) -> None:
+        self.parameter.data.copy_(state["parameter"])
+
+
+class SolidBall(_Ball):
+    """A volume for tests: a ball of radius 0.5, as dense as its one parameter says."""
 
     def __init__(self) -> None:
         self.parameter = torch.nn.Parameter(torch.tensor(40.0))
@@ -43,33 +62,17 @@ class SolidBall:
         inside: Tensor = ((0.5 - points.norm(dim=-1)) / 0.05 + 0.5).clamp(0, 1)
         return self.parameter * inside
 
-    def albedo(self, points: Tensor) -> Tensor:
-        return points.clamp(-1, 1) * 0.5 + 0.5
-
     def query(self, points: Tensor, *, gradient: bool = False) -> FieldSamples:
         return FieldSamples(self.density(points), self.albedo(points), -points if gradient else None)
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": [self.parameter]}]
 
-    def before_step(self, step: Step) -> None: ...
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return {"parameter": self.parameter.detach()}
-
-    def load_state_dict(self, state: Any) -> None:
-        self.parameter.data.copy_(state["parameter"])
-
-
-class HollowBall:
-    """A surface for tests: a sphere whose radius is its one parameter, coloured by position."""
+class HollowBall(_Ball):
+    """A surface for tests: a sphere whose radius is its one parameter."""
 
     def __init__(self) -> None:
         self.parameter = torch.nn.Parameter(torch.tensor(0.5))
-        steps = torch.linspace(0, torch.pi, 17)[:, None], torch.arange(32)[None] * (2 * torch.pi / 32)
-        points = torch.stack(
-            [steps[0].sin() * steps[1].sin(), steps[0].cos().expand(17, 32), steps[0].sin() * steps[1].cos()], dim=-1
-        )
+        theta, phi = torch.linspace(0, torch.pi, 17)[:, None], torch.arange(32)[None] * (2 * torch.pi / 32)
+        points = torch.stack([theta.sin() * phi.sin(), theta.cos().expand(17, 32), theta.sin() * phi.cos()], dim=-1)
         corner = torch.arange(17 * 32).view(17, 32)
         a, b, c, d = corner[:-1], corner[:-1].roll(-1, 1), corner[1:], corner[1:].roll(-1, 1)
         self._points = points.reshape(-1, 3)
@@ -77,20 +80,6 @@ class HollowBall:
 
     def surface(self) -> SurfaceMesh:
         return SurfaceMesh(self._points * self.parameter, self._faces)
-
-    def albedo(self, points: Tensor) -> Tensor:
-        return points.clamp(-1, 1) * 0.5 + 0.5
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": [self.parameter]}]
-
-    def before_step(self, step: Step) -> None: ...
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return {"parameter": self.parameter.detach()}
-
-    def load_state_dict(self, state: Any) -> None:
-        self.parameter.data.copy_(state["parameter"])
 
 
 class _Contract:

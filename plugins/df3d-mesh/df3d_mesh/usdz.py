@@ -35,12 +35,8 @@ class UsdzExporter:
             if not UsdUtils.CreateNewUsdzPackage(Sdf.AssetPath(str(layer)), str(packed)):
                 raise PluginError("usd-core could not pack the USDZ", "export a .glb instead")
             data = packed.read_bytes()
-        replace_atomically(path, lambda temporary: _write(temporary, data))
+        replace_atomically(path, lambda temporary: temporary.write_bytes(data))
         return [path]
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
 
 
 def _stage(asset: Asset, path: Path, texture: str) -> None:
