@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,6 @@ class FinishedField:
 
 def fitted(mesh: Mesh) -> Mesh:
     """The mesh with the middle of its box at the origin and its farthest vertex at RADIUS, whatever its size was."""
-    from dataclasses import replace
-
     middle = (mesh.vertices.min(0) + mesh.vertices.max(0)) / 2
     reach = float(np.linalg.norm(mesh.vertices - middle, axis=1).max())
     return replace(mesh, vertices=((mesh.vertices - middle) * (RADIUS / max(reach, 1e-12))).astype(np.float32))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json as jsonlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ def evaluate(
     json: bool = typer.Option(False, "--json", help="JSON lines on stdout: each target, then the summary."),
     csv_file: Path | None = typer.Option(None, "--csv", help="CSV file to write."),
     html_file: Path | None = typer.Option(None, "--html", help="HTML report to write."),
+    offline: bool = typer.Option(False, "--offline", help="Ask no model hub for anything, as with HF_HUB_OFFLINE=1."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Nothing on stderr but errors."),
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
@@ -43,6 +45,8 @@ def evaluate(
 
     Beside each run its scores are left in scores.json. The exit code is 1 when no target could be scored.
     """
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
     catalog = catalog_of(context)
     if compare and len(targets) != 2:
         raise ConfigError("--compare takes two targets", "give two runs, or two folders of runs of the same prompts")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import os
 import signal
 import sys
 import threading
@@ -45,6 +46,7 @@ def generate(
     until: str | None = typer.Option(None, metavar="STAGE", help="Pause after this stage; the same command without it goes on."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Run folder; by default runs/ and the prompt."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
+    offline: bool = typer.Option(False, "--offline", help="Ask no model hub for anything, as with HF_HUB_OFFLINE=1."),
     vram: str | None = typer.Option(None, metavar="SIZE", help="Memory to fit into, as in 8G; by default what is free on the GPU."),
     resume: bool | None = typer.Option(
         None, "--resume/--fresh", help="Insist on going on with a run, or start it anew; by default what is there goes on."
@@ -58,6 +60,8 @@ def generate(
 
     Prints the path of the asset, or with `--until` that of the run. Ctrl-C saves a checkpoint; the same command goes on from it.
     """
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
     catalog = catalog_of(context)
     wanted = Prompt(" ".join(_text(prompt).split()), negative)
     if not wanted.text.isprintable():

@@ -73,4 +73,12 @@ class SdsConfig(DistillationConfig):
 
     model: str = option("", "a name of `df3d models`, a hub ID with an optional @revision, or a diffusers pipeline folder")
     vae: str = option("", "another VAE for the same latents, named likewise: `taesd` takes a ninth of the work")
+    latent_until: float = option(
+        0.0, "share of the stage in which normals and opacity are taken for latents, without the VAE: shape first, at half the cost"
+    )
     checkpoint_vae: bool = option(False, "let the VAE's encoder keep less for its gradient, and compute it again")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.latent_until <= 1:
+            raise ValueError("`latent_until` is a share of the stage, between 0 and 1")

@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from df3d.errors import ConfigError
 from df3d.prompt import VIEWS, Prompt, View, for_view
 from df3d.schedule import Step
 from df3d.types import Cameras, GuidanceStep, RenderOutput
@@ -28,6 +30,7 @@ class Distillation:
         self.denoiser = denoiser
         self.wording = wording or self._wording
         self._most = config.at_once
+        self._latent_until = config.latent_until if isinstance(config, SdsConfig) else 0.0
         self._student = None
         if config.compile:
             denoiser.compile()
@@ -71,7 +74,7 @@ class Distillation:
         gradient with respect to the latents is the objective's, over V.
         """
         config, count = self.config, len(cameras)
-        latents = self._encode(render.rgb)
+        latents = self._shape_as_latents(render) if step.progress < self._latent_until else self._encode(render.rgb)
         told = cameras if config.camera and self.denoiser.knows_cameras else None
         texts = texts_for(config, cameras, encoded, told=told is not None)
         generator, alphas = step.generator("guidance"), self.denoiser.alphas
@@ -97,6 +100,16 @@ class Distillation:
             loss = loss + self._student.loss(latents, texts.text, told, generator)
         stats: dict[str, Tensor | float] = {"t": timestep.float().mean() / len(alphas)}
         return GuidanceStep(loss, timestep, stats)
+
+    def _shape_as_latents(self, render: RenderOutput) -> Tensor:
+        """Normals and opacity, in [-1, 1], for a VAE's four channels (Fantasia3D, arXiv 2303.13873, section 3.2)."""
+        if render.normal is None or not render.normal.requires_grad:
+            raise ConfigError("`guidance.latent_until` needs normals in every step", "add --set renderer.normals=true")
+        four = torch.cat([render.normal, 2 * render.opacity - 1], dim=-1).permute(0, 3, 1, 2)
+        size = self.denoiser.unet.config.sample_size
+        if self.denoiser.unet.config.in_channels != 4:
+            raise ConfigError("`guidance.latent_until` is for models with four latent channels", "set it to 0")
+        return functional.interpolate(four, (size, size), mode="bilinear", align_corners=False, antialias=True)
 
     def _encode(self, images: Tensor) -> Tensor:
         if not self._most:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from denoisers import Gaussian
-from df3d_diffusion.config import DistillationConfig, ViewWords
-from df3d_diffusion.sds import Distillation
+from df3d_diffusion.config import DistillationConfig, SdsConfig, ViewWords
+from df3d_diffusion.sds import Distillation, from_config
 from torch import Tensor
 
 from df3d.cameras import orbit
+from df3d.errors import ConfigError
 from df3d.prompt import Prompt, ViewConfig
 from df3d.schedule import Schedule, Step
 from df3d.types import Cameras, RenderOutput
@@ -128,3 +131,17 @@ def test_with_less_memory_the_gradient_is_the_same() -> None:
     assert said[2:] == ["asking the model about 1 image at a time", ""]
     torch.testing.assert_close(gradient(little, images), gradient(whole, images))
     assert len(little.denoiser.cameras) == 24  # type: ignore[attr-defined]
+
+
+def test_shape_comes_first_where_it_is_taken_for_latents(stable_diffusion: Path) -> None:
+    """Before `latent_until` the loss trains normals and opacity and no colour; after it colour alone."""
+    guidance = from_config(SdsConfig(model=str(stable_diffusion), latent_until=0.5, dtype="float32"))
+    encoded = guidance.encode(Prompt("a red car"))
+    for index, early in ((0, True), (8, False)):
+        rgb, opacity, normal = (torch.rand(1, 16, 16, channels).requires_grad_() for channels in (3, 1, 3))
+        view = RenderOutput(rgb, opacity, normal=normal)
+        guidance.step(view, orbit(1, size=16), encoded, Step(index, 10)).loss.backward()
+        assert (rgb.grad is None) == early
+        assert (normal.grad is None) == (opacity.grad is None) == (not early)
+    with pytest.raises(ConfigError, match="needs normals in every step"):
+        guidance.step(RenderOutput(rgb, opacity), orbit(1, size=16), encoded, Step(0, 10))

@@ -75,6 +75,7 @@ class RayMarchConfig(BackgroundConfig):
     occupied: float = option(0.05, "a cell counts as occupied from this opacity per step on")
     opaque: float = option(1e-3, "a ray ends when its transmittance, as the occupancy grid sees it, falls below this")
     chunk: int = option(65536, "most rays drawn at once outside training")
+    normals: bool = option(False, "put out normals in every step, not in lit ones alone")
     tile: int = option(0, "rays drawn at once in training; drawn again for the gradient, so memory stays that of a tile; 0 for all")
     backend: Literal["auto", "numba", "torch"] = option("auto", "numba on a CPU, torch on a GPU")
     shading: ShadingConfig = option(ShadingConfig(), "light")

@@ -101,7 +101,7 @@ class RayMarchRenderer(nn.Module):
             opaque=config.opaque,
             backend=self.backend,
         )
-        found = field.query(samples.points, gradient=light.needs_normals or step is None)
+        found = field.query(samples.points, gradient=light.needs_normals or config.normals or step is None)
         normals = None if found.gradient is None else -functional.normalize(found.gradient, dim=-1, eps=1e-6)
         color = light.shade(found.albedo, normals, samples.points, view[samples.ray])
         values = [color, samples.distance[:, None], *([] if normals is None else [normals])]
