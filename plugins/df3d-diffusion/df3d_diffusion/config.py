@@ -71,7 +71,10 @@ class DistillationConfig:
 class SdsConfig(DistillationConfig):
     """Score Distillation Sampling on a diffusers pipeline folder."""
 
-    model: str = option("", "a name of `df3d models`, a hub ID with an optional @revision, or a diffusers pipeline folder")
+    model: str = option(
+        "", "a name of `df3d models`, a hub ID with an optional @revision, a diffusers pipeline folder, or one .safetensors file"
+    )
+    family: str = option("sd15", "of a model in one file: a model, named likewise, whose configurations and tokenizer are its own")
     vae: str = option("", "another VAE for the same latents, named likewise: `taesd` takes a ninth of the work")
     latent_until: float = option(
         0.0, "share of the stage in which normals and opacity are taken for latents, without the VAE: shape first, at half the cost"

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from df3d.errors import ModelError
 from df3d_diffusion.denoiser import Denoiser
-from df3d_diffusion.models import resolve
+from df3d_diffusion.models import is_single_file, resolve
 from df3d_diffusion.text import CachedText, Encoder, fingerprint
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -23,31 +23,54 @@ _ENCODERS = ("CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel")
 _TOKENS = 77  # texts are cut or padded to this many, or to what the tokenizer allows
 
 
-def load(model: str, *, device: str, dtype: str = "auto", vae: str = "", checkpoint_vae: bool = False) -> Denoiser:
-    """Load a model by its name, hub ID or folder: latent-space when it has a VAE, pixel-space when not.
+def load(
+    model: str, *, device: str, dtype: str = "auto", vae: str = "", checkpoint_vae: bool = False, family: str = "sd15"
+) -> Denoiser:
+    """Load a model by its name, hub ID, folder or single file: latent-space when it has a VAE, pixel-space when not.
 
     `vae` names another VAE, in the same ways; with `checkpoint_vae` its encoder keeps block boundaries alone for its
     gradient. Raises ModelError, naming what is missing, when it is not a pipeline folder.
     """
     diffusers.utils.logging.disable_progress_bar()
+    diffusers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    folder = resolve(model)
-    index = _index(folder)
     precision = DTYPES[dtype] if dtype != "auto" else fastest_dtype(device)
-    unet = _frozen(_unet(folder / "unet", precision), device)
-    scheduler = _scheduler(folder / "scheduler")
-    text = _text(folder, index, precision, device)
-    if "vae" not in index and not vae:
-        from df3d_diffusion.pixel import PixelDenoiser
+    other = _vae(resolve(vae), precision) if vae else None
+    if is_single_file(model):
+        unet, own, scheduler, text = _single_file(resolve(model), resolve(family), precision, device)
+        other = other or own
+    else:
+        folder = resolve(model)
+        index = _index(folder)
+        unet, scheduler = _unet(folder / "unet", precision), _scheduler(folder / "scheduler")
+        text = _text(folder, index, precision, device)
+        if "vae" not in index and other is None:
+            from df3d_diffusion.pixel import PixelDenoiser
 
-        return PixelDenoiser(unet=unet, scheduler=scheduler, text=text, layout=index.get("df3d", {}))
+            return PixelDenoiser(unet=_frozen(unet, device), scheduler=scheduler, text=text, layout=index.get("df3d", {}))
+        other = other or _vae(folder / "vae", precision)
     from df3d_diffusion.latent import LatentDenoiser, without_decoder
 
-    encoder = without_decoder(_vae(resolve(vae) if vae else folder / "vae", precision))
-    encoder = _frozen(encoder, device)
+    encoder = _frozen(without_decoder(other), device)
     if checkpoint_vae:
         encoder.enable_gradient_checkpointing()
-    return LatentDenoiser(unet=unet, vae=encoder, scheduler=scheduler, text=text)
+    return LatentDenoiser(unet=_frozen(unet, device), vae=encoder, scheduler=scheduler, text=text)
+
+
+def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> tuple[Any, Any, Any, CachedText]:
+    """UNet, VAE, scheduler and texts of a Stable Diffusion in one file; what is no weight comes from the folder `family`."""
+    index = _index(family)
+    pair = "text_encoder_2" in _optional(index)
+    kind, extra = (
+        (diffusers.StableDiffusionXLPipeline, {}) if pair else (diffusers.StableDiffusionPipeline, {"safety_checker": None})
+    )
+    pipeline = _guarded(path, kind.from_single_file, config=str(family), torch_dtype=dtype, **extra)
+    parts = [
+        (getattr(pipeline, f"tokenizer{end}"), _frozen(getattr(pipeline, f"text_encoder{end}"), device))
+        for end in ("", *(["_2"] if pair else []))
+    ]
+    text = CachedText(lambda: _reader(parts), key=f"{fingerprint(path)}\n{dtype}", device=device)
+    return pipeline.unet, pipeline.vae, _scheduler(family / "scheduler"), text
 
 
 def fastest_dtype(device: str) -> torch.dtype:
@@ -138,9 +161,14 @@ def _text(folder: Path, index: dict[str, Any], dtype: torch.dtype, device: str) 
                 trust_remote_code=False,
             )
             parts.append((words, _frozen(network, device)))
-        return (lambda texts: _pair(parts, texts)) if second else (lambda texts: _single(*parts[0], texts))
+        return _reader(parts)
 
     return CachedText(load, key=f"{fingerprint(*(folder / name for name in names))}\n{dtype}", device=device)
+
+
+def _reader(parts: list[tuple[Any, Any]]) -> Encoder:
+    """Texts by one tokenizer and encoder, or by SDXL's two."""
+    return (lambda texts: _pair(parts, texts)) if len(parts) == 2 else (lambda texts: _single(*parts[0], texts))
 
 
 def _kind(path: Path) -> str:

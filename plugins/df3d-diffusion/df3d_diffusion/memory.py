@@ -18,7 +18,7 @@ from typing import Any
 
 from df3d.errors import ModelError
 from df3d_diffusion.config import SdsConfig
-from df3d_diffusion.models import ALIASES, on_disk, resolve
+from df3d_diffusion.models import ALIASES, is_single_file, on_disk, resolve
 
 GB = 1e9
 CONTEXT, SAMPLE = 0.5 * GB, 700.0
@@ -81,7 +81,8 @@ def _rungs(config: SdsConfig, stage: Mapping[str, Any]) -> Iterator[tuple[str, A
 
 def estimate(config: SdsConfig, stage: Mapping[str, Any], changed: Mapping[str, Any] = {}) -> Need:
     """What a stage needs with some of its settings changed."""
-    folder = resolve(config.model)
+    single = is_single_file(config.model)
+    folder = resolve(config.family if single else config.model)
     vae_name = str(changed.get("guidance.vae", config.vae))
     at_once = int(changed.get("guidance.at_once", config.at_once))
     saving = bool(changed.get("guidance.checkpoint_vae", config.checkpoint_vae))

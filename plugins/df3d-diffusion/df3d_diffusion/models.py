@@ -61,6 +61,8 @@ _SKIPPED = ("safety_checker", "feature_extractor", "watermarker", "image_encoder
 def ready(config: SdsConfig) -> None:
     """Raises ModelError when the models of a guidance are not on this machine."""
     resolve(config.model)
+    if is_single_file(config.model):
+        resolve(config.family)
     if config.vae:
         resolve(config.vae)
 
@@ -86,6 +88,18 @@ def resolve(model: str) -> Path:
         f"model `{model}` is not on this machine{size}",
         f"fetch it with: df3d models pull {model}; or run now with what is here: --recipe toybox",
     )
+
+
+def is_single_file(model: str) -> bool:
+    """Whether a name is one file with all of a model's networks, as the original releases came.
+
+    Raises ModelError when it is a file of another kind.
+    """
+    if not Path(model).is_file():
+        return False
+    if Path(model).suffix != ".safetensors":
+        raise ModelError(f"`{model}` is not a .safetensors file", "other files of weights can run code when loaded: convert it")
+    return True
 
 
 def hubs_of(model: str) -> tuple[str, ...]:

@@ -142,5 +142,12 @@ def from_config(config: SdsConfig, *, device: str = "cpu") -> Distillation:
     """SDS on the pipeline folder `config.model`."""
     from df3d_diffusion.loading import load
 
-    denoiser = load(config.model, device=device, dtype=config.dtype, vae=config.vae, checkpoint_vae=config.checkpoint_vae)
+    denoiser = load(
+        config.model,
+        device=device,
+        dtype=config.dtype,
+        vae=config.vae,
+        checkpoint_vae=config.checkpoint_vae,
+        family=config.family,
+    )
     return Distillation(config, denoiser)

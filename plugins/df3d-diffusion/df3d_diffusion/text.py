@@ -54,6 +54,7 @@ class CachedText:
 
 
 def fingerprint(*folders: Path) -> str:
-    """Changes with the weights in the folders: names, sizes, and times of change."""
-    files = [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file()]
+    """Changes with the weights in the folders, or files: names, sizes, and times of change."""
+    inside = [path for folder in folders for path in (sorted(folder.iterdir()) if folder.is_dir() else [folder])]
+    files = [path for path in inside if path.is_file()]
     return "\n".join(f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -118,3 +119,55 @@ def _write_t5_tokenizer(folder: Path) -> None:
     special = {"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
     config = {"tokenizer_class": "T5Tokenizer", "model_max_length": 512, "extra_ids": 0, **special}
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
+
+
+def write_single_file(folder: Path, path: Path) -> Path:
+    """The networks of a `write_pipeline` folder of Stable Diffusion in one file, with the original release's names."""
+    from safetensors.torch import load_file, save_file
+
+    unet = load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
+    vae = load_file(folder / "vae" / "diffusion_pytorch_model.safetensors")
+    text = load_file(folder / "text_encoder" / "model.safetensors")
+    tensors = {"model.diffusion_model." + _original(name, _UNET_NAMES): tensor for name, tensor in unet.items()}
+    for name, tensor in vae.items():
+        new = _original(name, _VAE_NAMES)
+        matrix = ".attn_1." in new and tensor.ndim == 2  # its projections were convolutions of one pixel
+        tensors["first_stage_model." + new] = tensor[:, :, None, None] if matrix else tensor
+    prefix = "cond_stage_model.transformer." + ("" if next(iter(text)).startswith("text_model.") else "text_model.")
+    tensors |= {prefix + name: tensor for name, tensor in text.items()}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+    return path
+
+
+_RESNET = [("norm1", "in_layers.0"), ("conv1", "in_layers.2"), ("norm2", "out_layers.0"), ("conv2", "out_layers.3"),
+           ("time_emb_proj", "emb_layers.1"), ("conv_shortcut", "skip_connection")]  # fmt: skip
+_UNET_NAMES = [
+    ("time_embedding.linear_1", "time_embed.0"), ("time_embedding.linear_2", "time_embed.2"), ("conv_in", "input_blocks.0.0"),
+    ("conv_norm_out", "out.0"), ("conv_out", "out.2"),
+    ("down_blocks.0.resnets.0", "input_blocks.1.0"), ("down_blocks.0.attentions.0", "input_blocks.1.1"),
+    ("down_blocks.0.downsamplers.0.conv", "input_blocks.2.0.op"), ("down_blocks.1.resnets.0", "input_blocks.3.0"),
+    ("mid_block.resnets.0", "middle_block.0"), ("mid_block.attentions.0", "middle_block.1"),
+    ("mid_block.resnets.1", "middle_block.2"),
+    ("up_blocks.0.resnets.0", "output_blocks.0.0"), ("up_blocks.0.resnets.1", "output_blocks.1.0"),
+    ("up_blocks.0.upsamplers.0.conv", "output_blocks.1.1.conv"),
+    ("up_blocks.1.resnets.0", "output_blocks.2.0"), ("up_blocks.1.attentions.0", "output_blocks.2.1"),
+    ("up_blocks.1.resnets.1", "output_blocks.3.0"), ("up_blocks.1.attentions.1", "output_blocks.3.1"),
+]  # fmt: skip
+_VAE_NAMES = [
+    ("conv_norm_out", "norm_out"), ("conv_shortcut", "nin_shortcut"),
+    ("encoder.down_blocks.0.downsamplers.0", "encoder.down.0.downsample"),
+    ("decoder.up_blocks.0.upsamplers.0", "decoder.up.1.upsample"),
+    *((f"encoder.down_blocks.{i}.resnets", f"encoder.down.{i}.block") for i in range(2)),
+    *((f"decoder.up_blocks.{i}.resnets", f"decoder.up.{1 - i}.block") for i in range(2)),
+    ("mid_block.resnets.0", "mid.block_1"), ("mid_block.resnets.1", "mid.block_2"), ("mid_block.attentions.0", "mid.attn_1"),
+    ("group_norm", "norm"), ("to_q", "q"), ("to_k", "k"), ("to_v", "v"), ("to_out.0", "proj_out"),
+]  # fmt: skip
+
+
+def _original(name: str, names: list[tuple[str, str]]) -> str:
+    """Every part of a diffusers name that `names` lists, as the original release has it."""
+    if ".resnets." in name and names is _UNET_NAMES:
+        names = [*names, *_RESNET]
+    for new, old in names:
+        name = re.sub(rf"(^|\.){re.escape(new)}(?=\.)", rf"\g<1>{old}", name)
+    return name

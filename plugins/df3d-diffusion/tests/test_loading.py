@@ -14,7 +14,7 @@ from df3d_diffusion.loading import load
 from df3d_diffusion.pixel import PixelDenoiser, shuffle, to_noise, unshuffle
 from df3d_diffusion.sds import from_config
 from diffusers import AutoencoderKL, AutoencoderTiny, DDPMScheduler, UNet2DConditionModel
-from pipelines import write_pipeline, write_taesd
+from pipelines import write_pipeline, write_single_file, write_taesd
 from transformers import AutoTokenizer, CLIPTextModel, T5EncoderModel
 
 from df3d.cameras import orbit
@@ -176,3 +176,31 @@ def test_a_pickle_is_never_loaded(stable_diffusion: Path, tmp_path: Path) -> Non
     unet.save_pretrained(folder / "unet", safe_serialization=False)
     with pytest.raises(ModelError):
         load(str(folder), device="cpu")
+
+
+def test_one_file_is_the_same_model_as_its_folder(stable_diffusion: Path, tmp_path: Path) -> None:
+    path = write_single_file(stable_diffusion, tmp_path / "model.safetensors")
+    one = load(str(path), device="cpu", dtype="float32", family=str(stable_diffusion))
+    folder = load(str(stable_diffusion), device="cpu", dtype="float32")
+    images, cameras = torch.rand(1, 16, 16, 3), None
+    with torch.no_grad():
+        assert torch.equal(one.encode_images(images), folder.encode_images(images))
+        text = one.encode_text(["a red car"])
+        assert torch.equal(text, folder.encode_text(["a red car"]))
+        noisy, at = torch.rand(1, 4, 8, 8), torch.tensor([300])
+        predicted = [denoiser.predict(noisy, at, text, cameras) for denoiser in (one, folder)]
+        torch.testing.assert_close(*predicted, atol=1e-5, rtol=1e-5)  # the layout in memory decides how sums are rounded
+    weights, same = one.unet.state_dict(), folder.unet.state_dict()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in same.items())
+
+
+def test_one_file_that_is_damaged_or_of_another_kind_is_said(stable_diffusion: Path, tmp_path: Path) -> None:
+    (tmp_path / "damaged.safetensors").write_bytes(b"nothing of the kind")
+    with pytest.raises(ModelError, match="damaged.safetensors` cannot be loaded"):
+        load(str(tmp_path / "damaged.safetensors"), device="cpu", family=str(stable_diffusion))
+    (tmp_path / "model.ckpt").write_bytes(b"a pickle")
+    with pytest.raises(ModelError, match="is not a .safetensors file"):
+        load(str(tmp_path / "model.ckpt"), device="cpu")
+    path = write_single_file(stable_diffusion, tmp_path / "model.safetensors")
+    with pytest.raises(ModelError, match="model `nothing/here` is not on this machine"):
+        load(str(path), device="cpu", family="nothing/here")
