@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command import Cli
+from PIL import Image
 
 from df3d import evaluate
 from df3d.catalog import Catalog
-from df3d.errors import ConfigError, PromptError, RunError
+from df3d.errors import ConfigError, ExportError, PromptError, RunError
 from df3d.evaluate import Result, Subject, Target
 from df3d.export import read
 from df3d.types import Asset, Material, Mesh
@@ -153,3 +155,49 @@ def test_any_mesh_can_be_read_back(catalog: Catalog, tmp_path: Path) -> None:
             assert colors is not None
             assert colors.reshape(-1, 3).mean(0).tolist() == [1, 0, 0]
     assert read(tmp_path / "a.glb", catalog).provenance == {"prompt": "a box"}
+
+
+def test_a_report_escapes_what_a_prompt_holds(tmp_path: Path) -> None:
+    from df3d import report
+
+    result = Result(Target(Path("a.glb"), "<script>alert('x')</script>\x07 & co"), {"s.m": 1.0}, {"t": "<b>bad</b>"})
+    report.write(tmp_path / "r.html", [result], evaluate.summary([result]), headline=["s.m"], lower=frozenset())
+    page = (tmp_path / "r.html").read_text()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+    assert "<b>bad" not in page
+
+
+@pytest.mark.parametrize("secret", ["../secret.png", "/etc/hostname", "http://localhost/x.png"])
+def test_a_file_never_reads_outside_its_folder(catalog: Catalog, tmp_path: Path, secret: str) -> None:
+    (tmp_path / "inside").mkdir()
+    Image.new("RGB", (2, 2), (0, 255, 0)).save(tmp_path / "secret.png")
+    path = write(tmp_path / "inside" / "a.obj", catalog)
+    material = path.with_suffix(".mtl")
+    material.write_text(material.read_text().replace("a.png", secret))
+    try:
+        found = read(path, catalog)
+    except ExportError:
+        return
+    assert found.mesh.uvs is None or not np.allclose(found.material.base_color.reshape(-1, 3).mean(0), (0, 1, 0))
+
+
+@pytest.mark.parametrize("lie", ["count", "bytes", "view"])
+def test_a_glb_that_lies_about_its_sizes_is_an_error(catalog: Catalog, tmp_path: Path, lie: str) -> None:
+    path = write(tmp_path / "a.glb", catalog)
+    data = path.read_bytes()
+    length = struct.unpack_from("<I", data, 12)[0]
+    tree = json.loads(data[20 : 20 + length])
+    if lie == "count":
+        tree["accessors"][0]["count"] = 2**40
+    elif lie == "bytes":
+        tree["bufferViews"][0]["byteLength"] = 2**40
+    else:
+        tree["accessors"][0]["bufferView"] = 99
+    text = json.dumps(tree).encode()
+    text += b" " * (-len(text) % 4)
+    rest = data[20 + length :]
+    header = struct.pack("<4sII", b"glTF", 2, 20 + len(text) + len(rest)) + struct.pack("<I4s", len(text), b"JSON")
+    path.write_bytes(header + text + rest)
+    with pytest.raises(ExportError, match="cannot be read"):
+        read(path, catalog)

@@ -6,7 +6,8 @@ import csv
 import json as jsonlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,15 +63,17 @@ def evaluate(
     sides = [story.find_targets([path], catalog, prompt=prompt, prompts=prompts) for path in targets]
     scorers: dict[str, Scorer] = {name: chosen.build(device=where) for name, chosen in plugins.items()}
     found: list[list[Result]] = []
-    for side in sides:
-        found.append([])
-        for result in story.evaluate(side, scorers, catalog, device=where, views=views):
-            found[-1].append(result)
-            if json:
-                print(jsonlib.dumps(result.json(), ensure_ascii=False), flush=True)
-            if not quiet:
-                for name, problem in result.problems.items():
-                    print(f"note: {result.target.name}: {name}: {problem}", file=sys.stderr)
+    with _progress(sum(map(len, sides)), quiet=quiet) as advance:
+        for side in sides:
+            found.append([])
+            for result in story.evaluate(side, scorers, catalog, device=where, views=views):
+                found[-1].append(result)
+                advance()
+                if json:
+                    print(jsonlib.dumps(result.json(), ensure_ascii=False), flush=True)
+                if not quiet:
+                    for name, problem in result.problems.items():
+                        print(f"note: {result.target.name}: {name}: {problem}", file=sys.stderr)
     results = [result for side in found for result in side]
     means = story.compare(*found) if compare else story.summary(results)
     headline, lower = headlines(plugins)
@@ -87,6 +90,18 @@ def evaluate(
         _print(results, means, headline, compare=compare)
     if not any(result.scores for result in results):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(count: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """A bar on stderr, if that is a terminal; what comes back is called after each target."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("scoring", total=count)
+        yield lambda: progress.advance(task)
 
 
 def headlines(plugins: dict[str, Chosen]) -> tuple[list[str], frozenset[str]]:

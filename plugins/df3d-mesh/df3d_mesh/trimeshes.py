@@ -33,16 +33,14 @@ def read(path: Path) -> Asset:
     uvs = getattr(mesh.visual, "uv", None)
     colors = None
     if image is None or uvs is None:
-        image, uvs = None, None
-        vertex = mesh.visual.to_color().vertex_colors if hasattr(mesh.visual, "to_color") else mesh.visual.vertex_colors
-        colors = np.broadcast_to(np.asarray(vertex, np.float32)[..., :3] / 255, mesh.vertices.shape) * factor
+        image, uvs, colors = None, None, _colors(mesh)
     return Asset(
         Mesh(
             np.asarray(mesh.vertices, np.float32),
             np.asarray(mesh.faces, np.int64),
             np.asarray(mesh.vertex_normals, np.float32),
             None if uvs is None else np.asarray(uvs, np.float32),
-            None if colors is None else colors.astype(np.float32),
+            colors,
         ),
         Material(WHITE if image is None else image * factor),
         provenance(path),
@@ -63,11 +61,21 @@ def _material(visual: Any) -> tuple[np.ndarray | None, np.ndarray]:
     """The base colour texture (T, T, 3), if there is one, and the factor (3,) on it."""
     material = getattr(visual, "material", None)
     picture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
-    factor = getattr(material, "baseColorFactor", None) if picture is not None else None
-    color = np.ones(3) if factor is None else np.asarray(factor, float)[:3] / (255 if np.max(factor) > 1 else 1)
     if picture is None:
         return None, np.ones(3, np.float32)
+    factor = getattr(material, "baseColorFactor", None)
+    color = np.ones(3) if factor is None else np.asarray(factor, float)[:3] / (255 if np.max(factor) > 1 else 1)
     return np.asarray(picture.convert("RGB"), np.float32) / 255, color.astype(np.float32)
+
+
+def _colors(mesh: trimesh.Trimesh) -> np.ndarray:
+    """(P, 3) colours of a mesh without a texture: its vertices', its faces', its material's, or white."""
+    visual = mesh.visual
+    if visual.kind in ("vertex", "face"):
+        found = np.asarray(visual.vertex_colors)
+    else:
+        found = np.asarray(getattr(getattr(visual, "material", None), "main_color", (255, 255, 255)))
+    return np.broadcast_to(found[..., :3].astype(np.float32) / 255, mesh.vertices.shape).copy()
 
 
 def texture_image(asset: Asset) -> Image.Image:
