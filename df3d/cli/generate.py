@@ -86,9 +86,9 @@ def generate(
 
     def run_with(number: int) -> tuple[Path, Path]:
         """The run folder of a seed, and its asset."""
-        path = out or default_path(wanted.text, seed)
-        if seeds > 1:
-            path = out / f"seed{number}" if out else default_path(wanted.text, number)
+        path = out or default_path(wanted.text, number)
+        if out and seeds > 1:
+            path = out / f"seed{number}"
         if resume and not (path / "run.json").exists():
             raise RunError(f"there is no run to resume in `{path}`", "leave out --resume to start one")
         # what was free when the run began is no reason to refuse to go on with it
@@ -98,7 +98,8 @@ def generate(
         run = RunDir.open(path, prompt=wanted, recipe=fitting, seed=number, fresh=resume is False)
         talk = not (json or quiet)
         try:
-            run.update_manifest({"fit": settings})
+            if settings:
+                run.update_manifest({"fit": settings})
             return path, _follow(
                 fitting, wanted, run, catalog, _reporter(json, quiet), device=where, seed=number, until=until, talk=talk, live=live
             )
