@@ -64,10 +64,12 @@ class ToyboxModel:
 
 
 def read(folder: Path) -> ToyboxModel:
-    """The model that `save` wrote, in float32."""
+    """The model that `save` wrote, in float32. Its configuration does not remember the folder, which is nobody's business."""
     model = create()
-    model.unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
-    model.text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32)
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    model.unet.load_state_dict(unet.state_dict())
+    text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32)
+    model.text_encoder.load_state_dict(text_encoder.state_dict())
     return model
 
 

@@ -59,6 +59,7 @@ def test_training_can_start_from_another_model(tmp_path: Path) -> None:
     assert isinstance(new, PixelDenoiser)
     assert all(torch.equal(a, b) for a, b in zip(old.unet.parameters(), new.unet.parameters(), strict=True))
     assert json.loads((tmp_path / "new" / "model" / "card.json").read_text())["start_from"] == {"steps": 3}
+    assert not [path for path in (tmp_path / "new" / "model").rglob("*.json") if str(tmp_path) in path.read_text()]
 
 
 def test_what_is_saved_loads_as_any_pixel_model(tmp_path: Path) -> None:
