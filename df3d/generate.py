@@ -124,7 +124,7 @@ def optimise(
     device: str,
     seed: int,
     stop: Callable[[], bool],
-    watch: Callable[[Field, Renderer, str], None] | None,
+    watch: Callable[[Field, Renderer, str], None] | None = None,
 ) -> Generator[Event, None, Field]:
     """Fit one field until its renders satisfy the guidance, going on from the last checkpoint."""
     stage, steps, started = plan.recipe, plan.recipe.steps, time.perf_counter()
