@@ -67,11 +67,13 @@ class StagePlan:
     def name(self) -> str:
         return self.recipe.name
 
+    def full(self) -> Stage:
+        """The recipe's stage with every default written out."""
+        return dataclasses.replace(self.recipe, **{part: getattr(self, part).choice() for part in PARTS})
+
     def table(self) -> dict[str, Any]:
-        """As a recipe writes the stage, every default included."""
-        choices = {part: getattr(self, part).choice() for part in PARTS}
-        full = dataclasses.replace(self.recipe, **choices)
-        table: dict[str, Any] = Recipe(name="", stages=(full,)).table()["stage"][0]
+        """The same as a recipe writes it."""
+        table: dict[str, Any] = Recipe(name="", stages=(self.full(),)).table()["stage"][0]
         return table
 
     def build(self, *, device: str, start_from: Field | None, seed: int) -> Parts:
@@ -108,13 +110,7 @@ def compose(recipe: Recipe, catalog: Catalog) -> tuple[list[StagePlan], Recipe]:
         _check_fit(plan)
         _check_start(plan, plans)
         plans.append(plan)
-    full = tuple(
-        dataclasses.replace(
-            plan.recipe, field=plan.field.choice(), renderer=plan.renderer.choice(), guidance=plan.guidance.choice()
-        )
-        for plan in plans
-    )
-    return plans, dataclasses.replace(recipe, stages=full)
+    return plans, dataclasses.replace(recipe, stages=tuple(plan.full() for plan in plans))
 
 
 def check_prompt(plans: list[StagePlan], text: str) -> list[str]:

@@ -30,7 +30,7 @@ from df3d.types import Asset, Cameras
 
 PROTOCOL = "df3d-1"
 VIEWS, SIZE, ELEVATION, DISTANCE, FOV_Y = 12, 256, 15.0, 3.0, 35.0
-AMBIENT, DIFFUSE, BACKGROUND = 0.5, 0.5, 1.0
+AMBIENT, BACKGROUND = 0.5, 1.0
 DRAWS = 2000  # of the bootstrap
 
 

@@ -72,16 +72,13 @@ class ToyboxScorer:
 
     def _retrieve(self, images: np.ndarray, caption: Caption) -> dict[str, float]:
         """`images` (VIEWS, 32, 32, 4) among all candidates; the caption itself is one of them even if it is in no list."""
-        looks, pool = self._pool()
+        looks, pool = candidates(self._seeds())
         mine = [reference(caption, seed).images for seed in self._seeds()]
         right = min(_error(images, other) for other in mine)
         others = pool[[look_ != look(caption) for look_ in looks]]
         errors = ((others[..., :3] - images[..., :3]) ** 2).mean((2, 3, 4, 5)).min(1)
         rank = 1 + int((errors < right).sum())
         return {"rank": float(rank), "top1": float(rank == 1), "top5": float(rank <= 5)}
-
-    def _pool(self) -> tuple[list[tuple[str, str]], np.ndarray]:
-        return candidates(self._seeds())
 
     def _seeds(self) -> tuple[int | None, ...]:
         return (None, *range(self.config.variations))
