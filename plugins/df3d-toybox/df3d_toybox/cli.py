@@ -17,6 +17,7 @@ def train(
     batch: int = typer.Option(32, min=1, help="Pictures a step."),
     learning_rate: float = typer.Option(1e-3, min=0.0, help="Of Muon and AdamW, after the warm-up."),
     cooldown: float = typer.Option(0.4, min=0.01, max=1.0, help="Share of the steps, at the end, in which it falls to zero."),
+    drop_camera: float = typer.Option(0.35, min=0.0, max=1.0, help="Share of pictures without their camera."),
     seed: int = typer.Option(0, min=0, help="Seed of every random draw."),
     start_from: Path | None = typer.Option(None, exists=True, file_okay=False, help="A model folder whose weights to begin with."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, or `auto`."),
@@ -29,7 +30,9 @@ def train(
     from df3d.cli.context import check_device
     from df3d_toybox import evaluate, train
 
-    config = train.TrainConfig(images=images, batch=batch, learning_rate=learning_rate, cooldown=cooldown, seed=seed)
+    config = train.TrainConfig(
+        images=images, batch=batch, learning_rate=learning_rate, cooldown=cooldown, drop_camera=drop_camera, seed=seed
+    )
     columns = (TextColumn("train"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
                TextColumn("{task.fields[measures]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
     console = Console(stderr=True, highlight=False)
