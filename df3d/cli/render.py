@@ -19,7 +19,7 @@ class Shading(StrEnum):
 
 def render(
     context: typer.Context,
-    asset: Path = typer.Argument(..., help="A GLB, OBJ, PLY or STL file, made by df3d or not, or a finished run."),
+    asset: Path = typer.Argument(..., help="A GLB, glTF, OBJ, PLY or STL file, made by df3d or not, or a finished run."),
     out: Path | None = typer.Option(
         None, "--out", "-o", help="Film (.mp4, .webp, .gif) or sheet (.png) to write; by default a .webp beside the asset."
     ),

@@ -13,7 +13,7 @@ from df3d.errors import ConfigError
 
 def view(
     context: typer.Context,
-    asset: Path = typer.Argument(..., help="A GLB, OBJ, PLY or STL file, made by df3d or not, or a finished run."),
+    asset: Path = typer.Argument(..., help="A GLB, glTF, OBJ, PLY or STL file, made by df3d or not, or a finished run."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Page to write; by default a .html beside the asset."),
     open_: bool = typer.Option(True, "--open/--no-open", help="Open it in the browser."),
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),

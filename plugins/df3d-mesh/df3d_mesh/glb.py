@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +22,36 @@ class GlbExporter:
     def __init__(self, config: NoConfig) -> None: ...
 
     def write(self, asset: Asset, path: Path) -> list[Path]:
-        mesh = shape(asset.mesh)
-        material = PBRMaterial(
-            name="albedo",
-            baseColorTexture=texture_image(asset),
-            metallicFactor=asset.material.metallic,
-            roughnessFactor=asset.material.roughness,
-            doubleSided=True,
-        )
-        mesh.visual = TextureVisuals(uv=asset.mesh.uvs, material=material)
-
-        def complete(tree: dict[str, Any]) -> None:
-            tree["asset"] = {"version": "2.0", "generator": f"df3d {df3d.__version__}", "extras": asset.provenance}
-            for texture in tree.get("textures", []):
-                texture["sampler"] = 0
-            if asset.material.unlit:
-                tree["extensionsUsed"] = ["KHR_materials_unlit"]
-                for material in tree["materials"]:
-                    material["extensions"] = {"KHR_materials_unlit": {}}
-            tree["samplers"] = [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}]
-
-        scene = trimesh.Scene({"object": mesh})
-        data = export_glb(scene, include_normals=True, tree_postprocessor=complete)
+        data = export_glb(scene(asset), include_normals=True, tree_postprocessor=completer(asset))
         replace_atomically(path, lambda temporary: temporary.write_bytes(data))
         return [path]
+
+
+def scene(asset: Asset) -> trimesh.Scene:
+    """The asset as trimesh's glTF writers take it."""
+    mesh = shape(asset.mesh)
+    material = PBRMaterial(
+        name="albedo",
+        baseColorTexture=texture_image(asset),
+        metallicFactor=asset.material.metallic,
+        roughnessFactor=asset.material.roughness,
+        doubleSided=True,
+    )
+    mesh.visual = TextureVisuals(uv=asset.mesh.uvs, material=material)
+    return trimesh.Scene({"object": mesh})
+
+
+def completer(asset: Asset) -> Callable[[dict[str, Any]], None]:
+    """What puts into the file's tree the things that trimesh leaves out."""
+
+    def complete(tree: dict[str, Any]) -> None:
+        tree["asset"] = {"version": "2.0", "generator": f"df3d {df3d.__version__}", "extras": asset.provenance}
+        for texture in tree.get("textures", []):
+            texture["sampler"] = 0
+        if asset.material.unlit:
+            tree["extensionsUsed"] = ["KHR_materials_unlit"]
+            for material in tree["materials"]:
+                material["extensions"] = {"KHR_materials_unlit": {}}
+        tree["samplers"] = [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}]
+
+    return complete

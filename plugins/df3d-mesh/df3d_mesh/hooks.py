@@ -8,6 +8,7 @@ from df3d import ExporterPlugin, NoConfig, ScorerPlugin, hookimpl
 
 _FORMATS = (
     ("glb", "binary glTF 2.0: one file, texture inside", "GlbExporter"),
+    ("gltf", "glTF 2.0 as text: one file, all inside", "GltfExporter"),
     ("obj", "Wavefront OBJ with MTL and PNG beside it", "ObjExporter"),
     ("ply", "PLY with colours at the vertices", "PlyExporter"),
     ("stl", "STL, shape only, for printing", "StlExporter"),

@@ -18,15 +18,16 @@ WHITE = np.ones((1, 1, 3), np.float32)
 
 
 def read(path: Path) -> Asset:
-    """Any GLB, OBJ, PLY or STL, whoever made it: one mesh, its texture or the colours of its vertices.
+    """Any GLB, glTF, OBJ, PLY or STL, whoever made it: one mesh, its texture or the colours of its vertices.
 
     Raises ExportError when the file is not such a mesh.
     """
     try:
         mesh = trimesh.load_scene(path).to_mesh()
     except Exception as error:  # trimesh lets through whatever its parsers stumble over
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ExportError(f"`{path}` cannot be read: {reason}", "give a GLB, OBJ, PLY or STL file that is whole") from None
+        lines = str(error).strip().splitlines()
+        reason = lines[0] if lines and isinstance(error, (ValueError, OSError)) else "what it says of itself does not fit"
+        raise ExportError(f"`{path}` cannot be read: {reason}", "give a GLB, glTF, OBJ, PLY or STL file that is whole") from None
     if not len(mesh.faces):
         raise ExportError(f"`{path}` holds no triangles", "give a file with a mesh, not with points or curves alone")
     image, factor = _material(mesh.visual)
@@ -48,12 +49,14 @@ def read(path: Path) -> Asset:
 
 
 def provenance(path: Path) -> dict[str, Any]:
-    """What `asset.extras` of a GLB holds; nothing of any other file."""
+    """What `asset.extras` of a GLB or glTF holds; nothing of any other file."""
     data = path.read_bytes()
-    if data[:4] != b"glTF" or len(data) < 20:
+    if data[:4] == b"glTF":
+        (length,) = struct.unpack_from("<I", data, 12)
+        data = data[20 : 20 + length]
+    elif path.suffix.lower() != ".gltf":
         return {}
-    (length,) = struct.unpack_from("<I", data, 12)
-    extras = json.loads(data[20 : 20 + length]).get("asset", {}).get("extras", {})
+    extras = json.loads(data).get("asset", {}).get("extras", {})
     return extras if isinstance(extras, dict) else {}
 
 

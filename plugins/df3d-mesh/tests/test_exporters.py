@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import trimesh
 from df3d_mesh.glb import GlbExporter
+from df3d_mesh.gltf import GltfExporter
 from df3d_mesh.obj import ObjExporter
 from df3d_mesh.ply import PlyExporter
 from df3d_mesh.stl import StlExporter
+from df3d_mesh.trimeshes import read
 
 from df3d.plugin import NoConfig
 from df3d.types import Asset, Material, Mesh
@@ -61,16 +63,26 @@ def test_the_glb_comes_back_the_same_way_up(asset: Asset, tmp_path: Path) -> Non
     assert (image[rows[~top], 32] == (0, 0, 255)).all()
 
 
-@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
-def test_the_khronos_validator_has_nothing_to_say(asset: Asset, tmp_path: Path, validator: Path) -> None:
+def test_gltf_as_text_holds_what_the_glb_holds(asset: Asset, tmp_path: Path) -> None:
     GlbExporter(NoConfig()).write(asset, tmp_path / "a.glb")
+    assert GltfExporter(NoConfig()).write(asset, tmp_path / "a.gltf") == [tmp_path / "a.gltf"]
+    binary, text = read(tmp_path / "a.glb"), read(tmp_path / "a.gltf")
+    assert text.provenance == binary.provenance == asset.provenance
+    np.testing.assert_array_equal(text.mesh.vertices, binary.mesh.vertices)
+    np.testing.assert_array_equal(text.material.base_color, binary.material.base_color)
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+@pytest.mark.parametrize(("exporter", "name"), [(GlbExporter, "a.glb"), (GltfExporter, "a.gltf")])
+def test_the_khronos_validator_has_nothing_to_say(
+    asset: Asset, tmp_path: Path, validator: Path, exporter: type[GlbExporter | GltfExporter], name: str
+) -> None:
+    exporter(NoConfig()).write(asset, tmp_path / name)
     script = (
         "const v=require('gltf-validator');v.validateBytes(new Uint8Array(require('fs').readFileSync(process.argv[1])))"
         ".then(r=>console.log(JSON.stringify(r.issues)))"
     )
-    done = subprocess.run(
-        ["node", "-e", script, str(tmp_path / "a.glb")], cwd=validator, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(["node", "-e", script, str(tmp_path / name)], cwd=validator, capture_output=True, text=True, check=True)
     issues = json.loads(done.stdout)
     assert (issues["numErrors"], issues["numWarnings"]) == (0, 0), issues["messages"]
 
