@@ -21,8 +21,8 @@ from torch import Tensor
 
 from df3d.cameras import orbit
 from df3d.catalog import Catalog
-from df3d.errors import ConfigError, Df3dError, ExportError, RunError
-from df3d.export import formats, read
+from df3d.errors import ConfigError, Df3dError, RunError
+from df3d.export import read, readers
 from df3d.finished import FinishedField, fitted, surface_renderer
 from df3d.interfaces import Scorer
 from df3d.rundir import RunDir
@@ -52,13 +52,23 @@ class Subject:
     """A target as scorers see it: read, moved and scaled into the unit ball, and drawn when they ask for it."""
 
     def __init__(self, target: Target, catalog: Catalog, *, device: str = "cpu", views: int = VIEWS) -> None:
-        self.target, self.prompt = target, target.prompt
+        self.target = target
         self._catalog, self._device, self._views = catalog, device, views
 
     @cached_property
     def asset(self) -> Asset:
         """As it is in the file."""
         return read(self.target.path, self._catalog)
+
+    @cached_property
+    def fitted(self) -> Asset:
+        """Moved and scaled into the unit ball."""
+        return dataclasses.replace(self.asset, mesh=fitted(self.asset.mesh))
+
+    @cached_property
+    def prompt(self) -> str:
+        """The target's or, where it has none, the one that stands in the file; "" where neither is known."""
+        return self.target.prompt or plain(str(self.asset.provenance.get("prompt", "")))
 
     @cached_property
     def cameras(self) -> Cameras:
@@ -79,11 +89,10 @@ class Subject:
         self, cameras: Cameras, *, textureless: bool = False, background: float = BACKGROUND, ambient: float = AMBIENT
     ) -> Tensor:
         """(V, H, W, 4) colour and opacity under a light at the camera: albedo * (ambient + (1 - ambient) * max(0, n . l))."""
-        asset = dataclasses.replace(self.asset, mesh=fitted(self.asset.mesh))
         light = {"albedo_until": 0.0, "lambertian": 1.0, "ambient": ambient, "diffuse": 1 - ambient, "light": "head"}
         options = {"background_color": [background] * 3, "shading": light}
         renderer = surface_renderer(self._catalog, options, device=self._device)
-        drawn_field = FinishedField(asset, device=self._device, textureless=textureless)
+        drawn_field = FinishedField(self.fitted, device=self._device, textureless=textureless)
         parts = []
         with torch.no_grad():
             for i in range(len(cameras)):
@@ -133,7 +142,8 @@ def evaluate(
         scores: dict[str, float] = {}
         problems: dict[str, str] = {}
         try:
-            _ = subject.asset
+            seed = subject.asset.provenance.get("seed") if target.seed is None else target.seed
+            target = dataclasses.replace(target, prompt=subject.prompt, seed=seed)
         except Df3dError as error:
             problems["asset"] = error.message
         for name, scorer in scorers.items() if not problems else ():
@@ -152,7 +162,7 @@ def find_targets(
 ) -> list[Target]:
     """Run folders, mesh files, and folders of either (with a prompts.csv or prompts.jsonl of `path` and `prompt`).
 
-    A prompt comes from `prompt`, the list, the run, or the GLB itself; "" where none is known. Raises RunError when a path
+    A prompt comes from `prompt`, the list, or the run; "" where it may stand in the file itself. Raises RunError when a path
     is none of these, and ConfigError when a list cannot be read.
     """
     listed = read_prompts(prompts) if prompts is not None else {}
@@ -161,7 +171,7 @@ def find_targets(
         found += _targets(path, catalog, listed)
     if not found:
         raise RunError(f"there is nothing to score in {', '.join(f'`{path}`' for path in paths)}", "give runs or mesh files")
-    return found if prompt is None else [dataclasses.replace(target, prompt=prompt) for target in found]
+    return [dataclasses.replace(target, prompt=plain(target.prompt if prompt is None else prompt)) for target in found]
 
 
 def _targets(path: Path, catalog: Catalog, listed: Mapping[str, str]) -> list[Target]:
@@ -174,20 +184,16 @@ def _targets(path: Path, catalog: Catalog, listed: Mapping[str, str]) -> list[Ta
         for name in ("prompts.csv", "prompts.jsonl"):
             if (path / name).is_file():
                 listed = {**read_prompts(path / name), **listed}
-        inside = sorted(child for child in path.iterdir() if child.suffix.lower() in formats(catalog) or child.is_dir())
+        inside = sorted(child for child in path.iterdir() if child.suffix.lower() in readers(catalog) or child.is_dir())
         return [target for child in inside for target in _targets(child, catalog, listed)]
-    if path.suffix.lower() not in formats(catalog):
-        raise RunError(f"`{path}` is neither a run nor a mesh file", f"known are {', '.join(sorted(formats(catalog)))}")
-    told = _provenance(path, catalog)
-    prompt = listed.get(path.name) or listed.get(str(path)) or str(told.get("prompt", ""))
-    return [Target(path, prompt, seed=told.get("seed"))]
+    if path.suffix.lower() not in readers(catalog):
+        raise RunError(f"`{path}` is neither a run nor a mesh file", f"known are {', '.join(sorted(readers(catalog)))}")
+    return [Target(path, listed.get(path.name) or listed.get(str(path)) or "")]
 
 
-def _provenance(path: Path, catalog: Catalog) -> Mapping[str, Any]:
-    try:
-        return read(path, catalog).provenance
-    except ExportError:
-        return {}  # `evaluate` says what is wrong with it
+def plain(text: str) -> str:
+    """Text that a terminal and a page show as it is: spaces in place of control characters."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def read_prompts(path: Path) -> dict[str, str]:

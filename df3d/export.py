@@ -80,17 +80,22 @@ def formats(catalog: Catalog) -> dict[str, ExporterPlugin]:
     return found
 
 
+def readers(catalog: Catalog) -> dict[str, ExporterPlugin]:
+    """Plugins that read files back, by the file name endings they know."""
+    return {suffix: plugin for suffix, plugin in formats(catalog).items() if plugin.read}
+
+
 def read(path: Path, catalog: Catalog) -> Asset:
     """The asset in a file, whoever made it.
 
     Raises ExportError when there is none, or no plugin reads such files.
     """
-    readers = {suffix: plugin for suffix, plugin in formats(catalog).items() if plugin.read}
-    if path.suffix.lower() not in readers:
-        raise ExportError(f"`{path}` is not a mesh file that can be read", f"known are {', '.join(sorted(readers))}")
+    known = readers(catalog)
+    if path.suffix.lower() not in known:
+        raise ExportError(f"`{path}` is not a mesh file that can be read", f"known are {', '.join(sorted(known))}")
     if not path.is_file():
         raise ExportError(f"there is no file `{path}`", "check the path")
-    plugin = readers[path.suffix.lower()]
+    plugin = known[path.suffix.lower()]
     assert plugin.read
     asset: Asset = load_target(plugin.read, f"exporter `{plugin.name}`")(path)
     return asset

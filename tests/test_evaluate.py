@@ -64,10 +64,16 @@ def test_what_cannot_be_scored_is_said_and_stops_nothing(catalog: Catalog, tmp_p
 
 def test_prompts_are_taken_from_the_option_first(catalog: Catalog, tmp_path: Path) -> None:
     path = write(tmp_path / "a.glb", catalog)
-    (tmp_path / "list.jsonl").write_text('{"path": "a.glb", "prompt": "a crate"}\n')
-    assert [t.prompt for t in evaluate.find_targets([path], catalog)] == ["a box"]
-    assert [t.prompt for t in evaluate.find_targets([path], catalog, prompts=tmp_path / "list.jsonl")] == ["a crate"]
-    assert [t.prompt for t in evaluate.find_targets([path], catalog, prompt="x", prompts=tmp_path / "list.jsonl")] == ["x"]
+    listed = tmp_path / "list.jsonl"
+    listed.write_text('{"path": "a.glb", "prompt": "a crate"}\n')
+
+    def prompt(*, prompt: str | None = None, prompts: Path | None = None) -> str:
+        (result,) = evaluate.evaluate(evaluate.find_targets([path], catalog, prompt=prompt, prompts=prompts), {}, catalog)
+        return result.target.prompt
+
+    assert prompt() == "a box"
+    assert prompt(prompts=listed) == "a crate"
+    assert prompt(prompt="x\x1b[2J", prompts=listed) == "x [2J"  # nothing that a terminal would obey
 
 
 @pytest.mark.parametrize(("name", "text"), [("p.csv", "path,wrong\na.glb,b\n"), ("p.jsonl", "[1]\n"), ("q.jsonl", "{broken\n")])

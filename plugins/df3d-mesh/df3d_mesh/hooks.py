@@ -38,5 +38,7 @@ def df3d_scorers() -> Iterable[ScorerPlugin]:
         config=NoConfig,
         target="df3d_mesh.scorer:GeometryScorer",
         headline=("watertight", "components", "uv_overlap"),
-        lower=frozenset({"components", "degenerate", "flipped", "boundary", "nonmanifold", "uv_overlap", "bytes"}),
+        lower=frozenset(
+            {"components", "degenerate", "flipped", "boundary", "nonmanifold", "self_intersections", "uv_overlap", "bytes"}
+        ),
     )

@@ -9,6 +9,7 @@ from df3d.cpu import kernel
 from df3d.evaluate import Subject
 from df3d.plugin import NoConfig
 from df3d.types import Mesh
+from df3d_mesh.intersections import intersecting
 from df3d_mesh.trimeshes import shape
 
 TEXELS = 1024  # a side of the grid on which the overlap of UV islands is counted
@@ -20,7 +21,8 @@ class GeometryScorer:
     - `watertight`: 1 when each edge has two faces; `components`; `genus`: handles of all components together, of a
       watertight mesh.
     - `triangles`, `vertices`; `degenerate`: share of faces without area; `flipped`: share of edges whose two faces
-      disagree on which side is outside; `boundary`: share of edges with one face, `nonmanifold`: with three or more.
+      disagree on which side is outside; `boundary`: share of edges with one face, `nonmanifold`: with three or more;
+      `self_intersections`: share of faces that pass through another one.
     - `uv_coverage`: share of the texture that islands cover; `uv_overlap`: share of that which more than one face claims;
       `texel_density`: texels along a side of the square of a world unit, where the longest side of the object is 1.
     - `bytes`: of the file.
@@ -43,6 +45,7 @@ class GeometryScorer:
             "flipped": flipped,
             "boundary": float((count == 1).mean()),
             "nonmanifold": float((count > 2).mean()),
+            "self_intersections": float(intersecting(mesh.vertices, mesh.faces).mean()),
             "bytes": float(subject.target.path.stat().st_size),
         }
         if found["watertight"]:
