@@ -29,14 +29,17 @@ def export(
     plugin = catalog.get("exporter", config.format)
     assert isinstance(plugin, ExporterPlugin)
     yield Exporting("surface")
-    mesh = surface.mesh_of(field, resolution=config.resolution, threshold=config.threshold)
-    mesh = surface.clean(mesh, keep=config.keep, faces=config.faces)
+    raw = surface.mesh_of(field, resolution=config.resolution, threshold=config.threshold)
+    mesh = surface.clean(raw, keep=config.keep, faces=config.faces)
     yield Exporting("texture")
     mesh = texture.unwrap(mesh, size=config.texture_size)
-    image = texture.bake(mesh, field, size=config.texture_size)
+    image, normals = texture.bake(mesh, field, size=config.texture_size), None
+    if config.normal_map:
+        mesh = dataclasses.replace(mesh, tangents=texture.tangents(mesh))
+        normals = texture.bake_normals(mesh, surface.clean(raw, keep=config.keep, faces=0), size=config.texture_size)
     yield Exporting(config.format)
     exporter: Exporter = plugin.load()(plugin.config())
-    asset = Asset(placed(mesh, config), Material(image, unlit=config.unlit), dict(provenance))
+    asset = Asset(placed(mesh, config), Material(image, normals, unlit=config.unlit), dict(provenance))
     return exporter.write(asset, path)
 
 
@@ -49,7 +52,10 @@ def placed(mesh: Mesh, config: ExportConfig) -> Mesh:
     turn = np.eye(3) if config.up == "y" else np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])  # (x, y, z) -> (x, -z, y)
     vertices = ((mesh.vertices - origin) * scale @ turn.T).astype(np.float32)
     normals = None if mesh.normals is None else (mesh.normals @ turn.T).astype(np.float32)
-    return dataclasses.replace(mesh, vertices=vertices, normals=normals)
+    tangents = (
+        None if mesh.tangents is None else np.hstack([mesh.tangents[:, :3] @ turn.T, mesh.tangents[:, 3:]]).astype(np.float32)
+    )
+    return dataclasses.replace(mesh, vertices=vertices, normals=normals, tangents=tangents)
 
 
 def suffix_of(catalog: Catalog, format: str) -> str:

@@ -89,6 +89,7 @@ class ExportConfig:
     threshold: float | None = option(None, "density of the surface; found from the field when not given")
     faces: int = option(20_000, "triangles to simplify to; 0 keeps all")
     texture_size: int = option(1024, "height and width of the texture, pixels")
+    normal_map: bool = option(False, "keep the normals of the mesh before it is simplified, as a texture (GLB, glTF, OBJ)")
     turntable: int = option(256, "height and width of the pictures at the end, pixels; 0 for none")
     unlit: bool = option(False, "tell viewers to show the colours without light (GLB)")
     scale: float | None = option(None, "length of the longest side, in the file's units; as in the field when not given")

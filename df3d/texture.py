@@ -1,4 +1,4 @@
-"""A mesh gets a texture: an atlas from xatlas, the field's albedo baked into it, islands padded for mip-mapping."""
+"""A mesh gets textures: an atlas from xatlas; albedo and finer normals baked into it, islands padded for mip-mapping."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import xatlas
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from df3d.cpu import kernel, split
 from df3d.interfaces import Field
@@ -35,26 +36,81 @@ def unwrap(mesh: Mesh, *, size: int) -> Mesh:
 @torch.no_grad()
 def bake(mesh: Mesh, field: Field, *, size: int) -> np.ndarray:
     """(size, size, 3) float32 albedo in [0, 1], rows from the top: the field asked at the surface point of each texel."""
+    covered, points = _at_texels(mesh, mesh.vertices[mesh.faces], size)
+    asked = torch.from_numpy(points).to(device_of(field))
+    return _filled(covered, torch.cat([field.albedo(part) for part in asked.split(2**17)]).cpu().numpy())
+
+
+def tangents(mesh: Mesh) -> np.ndarray:
+    """(P, 4) float32 as in glTF 2.0, section 3.7.2.1: unit vectors along u, across the normals, and the side of the bitangent.
+
+    A vertex has the mean of its faces', weighted by their area.
+    """
     assert mesh.uvs is not None
-    points = np.full((size, size, 3), np.nan, np.float32)
+    assert mesh.normals is not None
+    corners, uvs = mesh.vertices[mesh.faces].astype(np.float64), mesh.uvs[mesh.faces].astype(np.float64)
+    edges, sides = corners[:, 1:] - corners[:, :1], uvs[:, 1:] - uvs[:, :1]
+    turn = np.sign(np.linalg.det(sides))[:, None]  # -1 where the texture is mirrored
+    along_u = _unit((sides[:, 1, 1, None] * edges[:, 0] - sides[:, 0, 1, None] * edges[:, 1]) * turn)
+    area = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1, keepdims=True)
+    summed = np.zeros((len(mesh.vertices), 4))
+    for corner in range(3):
+        np.add.at(summed, mesh.faces[:, corner], np.concatenate([along_u, turn], axis=1) * area)
+    across = summed[:, :3] - mesh.normals * (mesh.normals * summed[:, :3]).sum(1, keepdims=True)
+    lost = np.linalg.norm(across, axis=1) < 1e-12
+    across[lost] = np.cross(mesh.normals[lost], np.eye(3)[np.abs(mesh.normals[lost]).argmin(1)])
+    return np.concatenate([_unit(across), np.where(summed[:, 3:] < 0, -1.0, 1.0)], axis=1).astype(np.float32)
+
+
+def bake_normals(mesh: Mesh, detailed: Mesh, *, size: int) -> np.ndarray:
+    """(size, size, 3) float32 normal map in [0, 1] (glTF 2.0, section 3.9.3) for the mesh's tangents, rows from the top.
+
+    The normals are those of the finer mesh `detailed`, around the point nearest to each texel.
+    """
+    assert mesh.normals is not None
+    assert mesh.tangents is not None
+    assert detailed.normals is not None
+    frames = np.concatenate([mesh.vertices, mesh.normals, mesh.tangents], axis=1)
+    covered, found = _at_texels(mesh, frames[mesh.faces], size)
+    points, normal, tangent, side = np.split(found, [3, 6, 9], axis=1)
+    distance, near = cKDTree(detailed.vertices).query(points, k=3)
+    wanted = _unit((detailed.normals[near] / np.maximum(distance, 1e-9)[..., None]).sum(1))
+    normal, tangent = _unit(normal), _unit(tangent)
+    bitangent = np.cross(normal, tangent) * np.sign(side)
+    mapped = np.stack([(wanted * axis).sum(1) for axis in (tangent, bitangent, normal)], axis=1)
+    mapped[:, 2] = np.maximum(mapped[:, 2], 0.0)  # a map cannot turn a surface away
+    return _filled(covered, 0.5 + 0.5 * _unit(mapped))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-20)
+    return unit
+
+
+def _at_texels(mesh: Mesh, attributes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which texels (size, size) have a surface under their centre, and the attributes (F, 3, A) of corners there, (N, A)."""
+    assert mesh.uvs is not None
+    values = np.full((size, size, attributes.shape[2]), np.nan, np.float32)
     corners = mesh.uvs[mesh.faces] * size
     corners[..., 1] = size - corners[..., 1]
-    positions = mesh.vertices[mesh.faces]
-    split(size, lambda start, stop: _rasterise(corners, positions, points, start, stop))
-    covered = np.isfinite(points[..., 0])
-    device = device_of(field)
-    image = np.zeros((size, size, 3), np.float32)
-    asked = torch.from_numpy(points[covered]).to(device)
-    image[covered] = torch.cat([field.albedo(part) for part in asked.split(2**17)]).cpu().numpy()
+    split(size, lambda start, stop: _rasterise(corners, attributes, values, start, stop))
+    covered = np.isfinite(values[..., 0])
+    return covered, values[covered]
+
+
+def _filled(covered: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(T, T, 3) float32 with values (N, 3) where covered (T, T), and everywhere else the nearest of these."""
+    image = np.zeros((*covered.shape, 3), np.float32)
+    image[covered] = values
     nearest = ndimage.distance_transform_edt(~covered, return_distances=False, return_indices=True)
     filled: np.ndarray = image[tuple(nearest)]
     return filled
 
 
 @kernel
-def _rasterise(corners, positions, points, start, stop):  # type: ignore[no-untyped-def]
-    """Fill rows start to stop of `points` with the surface point under each texel centre."""
-    size = points.shape[0]
+def _rasterise(corners, attributes, values, start, stop):  # type: ignore[no-untyped-def]
+    """Fill rows start to stop of `values` with the attributes of the surface under each texel centre."""
+    size = values.shape[0]
     for f in range(corners.shape[0]):
         ax, ay, bx, by, cx, cy = (
             corners[f, 0, 0], corners[f, 0, 1], corners[f, 1, 0], corners[f, 1, 1], corners[f, 2, 0], corners[f, 2, 1],
@@ -71,7 +127,5 @@ def _rasterise(corners, positions, points, start, stop):  # type: ignore[no-unty
                 v = ((bx - ax) * (y - ay) - (x - ax) * (by - ay)) / area
                 if u < 0.0 or v < 0.0 or u + v > 1.0:
                     continue
-                for axis in range(3):
-                    points[row, col, axis] = (
-                        (1.0 - u - v) * positions[f, 0, axis] + u * positions[f, 1, axis] + v * positions[f, 2, axis]
-                    )
+                for k in range(attributes.shape[2]):
+                    values[row, col, k] = (1.0 - u - v) * attributes[f, 0, k] + u * attributes[f, 1, k] + v * attributes[f, 2, k]

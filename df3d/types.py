@@ -119,14 +119,16 @@ class Mesh:
     faces: np.ndarray  # (F, 3) int64
     normals: np.ndarray | None = None  # (P, 3) unit
     uvs: np.ndarray | None = None  # (P, 2) in [0, 1], origin at the bottom left
+    tangents: np.ndarray | None = None  # (P, 4) unit, along u; then 1, or -1 where the texture is mirrored
     colors: np.ndarray | None = None  # (P, 3) sRGB in [0, 1], of a mesh without a texture
 
 
 @dataclass(frozen=True)
 class Material:
-    """How a mesh is coloured: a texture, rows from the top, sRGB in [0, 1]; metallic and roughness as in glTF."""
+    """How a mesh is coloured: textures in [0, 1], rows from the top, sRGB; metallic and roughness as in glTF."""
 
     base_color: np.ndarray  # (T, T, 3) float32
+    normal: np.ndarray | None = None  # (T, T, 3) float32, a normal map as in glTF: linear, x and y along u and v
     metallic: float = 0.0
     roughness: float = 0.9
     unlit: bool = False  # shown as it is, without light: SDS albedo may have light baked in

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
+import torch
 from fields import Ball
 
 from df3d import surface, texture
@@ -51,3 +54,50 @@ def test_normals_stay_smooth_across_seams() -> None:
     assert mesh.normals is not None
     towards = mesh.vertices / np.linalg.norm(mesh.vertices, axis=1, keepdims=True)
     assert ((mesh.normals * towards).sum(1) > 0.7).all()
+
+
+def test_a_normal_map_brings_back_what_simplification_took() -> None:
+    detailed = surface.clean(surface.extract(Bumps(), resolution=64), keep=0.02, faces=0)
+    mesh = texture.unwrap(surface.clean(detailed, keep=0.02, faces=500), size=512)
+    mesh = dataclasses.replace(mesh, tangents=texture.tangents(mesh))
+    image = texture.bake_normals(mesh, detailed, size=512)
+    weights = np.array([0.4, 0.35, 0.25])
+    position, mapped = lookup(mesh, image, weights)
+    assert mesh.normals is not None
+    assert mesh.uvs is not None
+    plain = np.einsum("c,fcx->fx", weights, mesh.normals[mesh.faces])
+    plain /= np.linalg.norm(plain, axis=1, keepdims=True)
+    # The viewer's side, worked another way: tangents from the pseudo-inverse of each face's texture coordinates.
+    corners, uvs = mesh.vertices[mesh.faces], mesh.uvs[mesh.faces]
+    edges, sides = corners[:, 1:] - corners[:, :1], (uvs[:, 1:] - uvs[:, :1]).astype(float)
+    along = np.einsum("fij,fjx->fix", np.linalg.pinv(sides), edges)  # d position / du, d position / dv
+    tangent = along[:, 0] - plain * (plain * along[:, 0]).sum(1, keepdims=True)
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    bitangent = np.cross(plain, tangent)
+    bitangent *= np.sign((bitangent * along[:, 1]).sum(1, keepdims=True))
+    x, y, z = (2 * mapped - 1).T[:, :, None]
+    shown = x * tangent + y * bitangent + z * plain
+    truth = Bumps.normal(position)
+    before, after = ((truth * found).sum(1).clip(-1, 1) for found in (plain, shown))
+    assert np.degrees(np.arccos(after)).mean() < 0.5 * np.degrees(np.arccos(before)).mean()
+
+
+class Bumps(Ball):
+    """A ball with waves on it."""
+
+    def __init__(self) -> None:
+        super().__init__(0.6)
+
+    @staticmethod
+    def _height(points: torch.Tensor) -> torch.Tensor:
+        return 0.02 * torch.sin(12 * points).prod(-1)
+
+    def density(self, points: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid((0.6 + self._height(points) - points.norm(dim=-1)) * 40) * 100
+
+    @classmethod
+    def normal(cls, points: np.ndarray) -> np.ndarray:
+        at = torch.from_numpy(points).double().requires_grad_()
+        (at.norm(dim=-1) - cls._height(at)).sum().backward()
+        assert at.grad is not None
+        return (at.grad / at.grad.norm(dim=-1, keepdim=True)).numpy()

@@ -37,6 +37,11 @@ def export(
     threshold: float | None = typer.Option(None, min=1e-6, help="Density of the surface; by default it is found."),
     faces: int | None = typer.Option(None, min=0, help="Triangles to simplify to; 0 keeps all."),
     texture_size: int | None = typer.Option(None, min=16, max=8192, help="Height and width of the texture, pixels."),
+    normal_map: bool | None = typer.Option(
+        None,
+        "--normal-map/--no-normal-map",
+        help="Keep the normals of the mesh before it is simplified, as a texture (GLB, glTF, OBJ).",
+    ),
     unlit: bool | None = typer.Option(None, "--unlit/--lit", help="Tell viewers to show the colours without light (GLB)."),
     scale: float | None = typer.Option(None, min=1e-9, help="Length of the longest side, in the file's units."),
     at_origin: Origin | None = typer.Option(
@@ -56,6 +61,7 @@ def export(
         "threshold": threshold,
         "faces": faces,
         "texture_size": texture_size,
+        "normal_map": normal_map,
         "unlit": unlit,
         "scale": scale,
         "origin": at_origin and at_origin.value,

@@ -15,7 +15,7 @@ import df3d
 from df3d.checkpoint import replace_atomically
 from df3d.plugin import NoConfig
 from df3d.types import Asset
-from df3d_mesh.trimeshes import shape, texture_image
+from df3d_mesh.trimeshes import normal_image, shape, texture_image
 
 
 class GlbExporter:
@@ -33,11 +33,14 @@ def scene(asset: Asset) -> trimesh.Scene:
     material = PBRMaterial(
         name="albedo",
         baseColorTexture=texture_image(asset),
+        normalTexture=normal_image(asset),
         metallicFactor=asset.material.metallic,
         roughnessFactor=asset.material.roughness,
         doubleSided=True,
     )
     mesh.visual = TextureVisuals(uv=asset.mesh.uvs, material=material)
+    if asset.mesh.tangents is not None:
+        mesh.vertex_attributes["_TANGENT"] = asset.mesh.tangents
     return trimesh.Scene({"object": mesh})
 
 
@@ -46,6 +49,9 @@ def completer(asset: Asset) -> Callable[[dict[str, Any]], None]:
 
     def complete(tree: dict[str, Any]) -> None:
         tree["asset"] = {"version": "2.0", "generator": f"df3d {df3d.__version__}", "extras": asset.provenance}
+        attributes = tree["meshes"][0]["primitives"][0]["attributes"]
+        if "_TANGENT" in attributes:  # trimesh takes it for an attribute of ours
+            attributes["TANGENT"] = attributes.pop("_TANGENT")
         for texture in tree.get("textures", []):
             texture["sampler"] = 0
         if asset.material.unlit:

@@ -11,21 +11,29 @@ import numpy as np
 from df3d.checkpoint import replace_atomically
 from df3d.plugin import NoConfig
 from df3d.types import Asset
-from df3d_mesh.trimeshes import texture_image
+from df3d_mesh.trimeshes import normal_image, texture_image
 
 
 class ObjExporter:
     def __init__(self, config: NoConfig) -> None: ...
 
     def write(self, asset: Asset, path: Path) -> list[Path]:
-        """`asset.obj`, `asset.mtl` and `asset.png`: the OBJ last, so that what it names is there when it is."""
+        """`asset.obj`, `asset.mtl`, `asset.png`, and `asset-normal.png` for a normal map.
+
+        The OBJ is written last, so that what it names is there when it is.
+        """
         mtl, png = path.with_suffix(".mtl"), path.with_suffix(".png")
         replace_atomically(png, lambda temporary: texture_image(asset).save(temporary, "PNG"))
         material = f"newmtl albedo\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nd 1\nillum 1\nmap_Kd {png.name}\n"
+        files = [path, mtl, png]
+        if (normals := normal_image(asset)) is not None:
+            files.append(path.with_name(f"{path.stem}-normal.png"))
+            replace_atomically(files[-1], lambda temporary: normals.save(temporary, "PNG"))
+            material += f"norm {files[-1].name}\n"
         replace_atomically(mtl, lambda temporary: temporary.write_text(material, encoding="utf-8"))
         text = "".join(_lines(asset, mtl.name))
         replace_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-        return [path, mtl, png]
+        return files
 
 
 def _lines(asset: Asset, material: str) -> Iterable[str]:

@@ -40,8 +40,8 @@ def read(path: Path) -> Asset:
             np.asarray(mesh.vertices, np.float32),
             np.asarray(mesh.faces, np.int64),
             np.asarray(mesh.vertex_normals, np.float32),
-            None if uvs is None else np.asarray(uvs, np.float32),
-            colors,
+            uvs=None if uvs is None else np.asarray(uvs, np.float32),
+            colors=colors,
         ),
         Material(WHITE if image is None else image * factor),
         provenance(path),
@@ -82,7 +82,15 @@ def _colors(mesh: trimesh.Trimesh) -> np.ndarray:
 
 
 def texture_image(asset: Asset) -> Image.Image:
-    return Image.fromarray((np.clip(asset.material.base_color, 0, 1) * 255).round().astype(np.uint8))
+    return _image(asset.material.base_color)
+
+
+def normal_image(asset: Asset) -> Image.Image | None:
+    return None if asset.material.normal is None else _image(asset.material.normal)
+
+
+def _image(texture: np.ndarray) -> Image.Image:
+    return Image.fromarray((np.clip(texture, 0, 1) * 255).round().astype(np.uint8))
 
 
 def shape(mesh: Mesh) -> trimesh.Trimesh:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from df3d_mesh.obj import ObjExporter
 from df3d_mesh.ply import PlyExporter
 from df3d_mesh.stl import StlExporter
 from df3d_mesh.trimeshes import read
+from PIL import Image
 
+from df3d import texture
 from df3d.plugin import NoConfig
 from df3d.types import Asset, Material, Mesh
 
@@ -74,10 +77,11 @@ def test_gltf_as_text_holds_what_the_glb_holds(asset: Asset, tmp_path: Path) -> 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 @pytest.mark.parametrize(("exporter", "name"), [(GlbExporter, "a.glb"), (GltfExporter, "a.gltf")])
+@pytest.mark.parametrize("mapped", [False, True])
 def test_the_khronos_validator_has_nothing_to_say(
-    asset: Asset, tmp_path: Path, validator: Path, exporter: type[GlbExporter | GltfExporter], name: str
+    asset: Asset, tmp_path: Path, validator: Path, exporter: type[GlbExporter | GltfExporter], name: str, mapped: bool
 ) -> None:
-    exporter(NoConfig()).write(asset, tmp_path / name)
+    exporter(NoConfig()).write(with_normal_map(asset) if mapped else asset, tmp_path / name)
     script = (
         "const v=require('gltf-validator');v.validateBytes(new Uint8Array(require('fs').readFileSync(process.argv[1])))"
         ".then(r=>console.log(JSON.stringify(r.issues)))"
@@ -95,6 +99,19 @@ def validator(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["npm", "install", "--silent", "--no-audit", "gltf-validator@2.0.0-dev.3.10"], cwd=folder, check=True, timeout=300
     )
     return folder
+
+
+def with_normal_map(asset: Asset) -> Asset:
+    mesh = replace(asset.mesh, tangents=texture.tangents(asset.mesh))
+    return replace(asset, mesh=mesh, material=replace(asset.material, normal=np.full((8, 8, 3), (0.5, 0.5, 1.0), np.float32)))
+
+
+def test_the_normal_map_of_an_obj_lies_beside_it(asset: Asset, tmp_path: Path) -> None:
+    files = ObjExporter(NoConfig()).write(with_normal_map(asset), tmp_path / "a.obj")
+    assert files[-1].name == "a-normal.png"
+    assert "norm a-normal.png" in (tmp_path / "a.mtl").read_text()
+    with Image.open(files[-1]) as picture:
+        assert picture.convert("RGB").getpixel((3, 3)) == (128, 128, 255)
 
 
 def test_obj_and_mtl_and_png(asset: Asset, tmp_path: Path) -> None:

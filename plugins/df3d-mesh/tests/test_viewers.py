@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,11 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 SIZE = 256
 in_a_browser = pytest.mark.skipif(not BROWSER or not shutil.which("npm"), reason="needs Chromium and npm")
 
-THREE = """<!doctype html><style>body{margin:0}</style>
+# The browser takes its picture when the page has loaded: the image /hold comes only after the page has asked for /drawn.
+HEAD = """<!doctype html><style>body{margin:0} img{position:absolute;top:-9px}</style><img src=/hold>
+<script>const drawn = () => requestAnimationFrame(() => requestAnimationFrame(() => fetch('/drawn')))</script>"""
+
+THREE = """
 <script type=importmap>{"imports":{"three":"/node_modules/three/build/three.module.js",
 "three/addons/":"/node_modules/three/examples/jsm/"}}</script>
 <script type=module>
@@ -43,13 +48,16 @@ if ('NAME'.endsWith('.glb')) model = (await new GLTFLoader().loadAsync('NAME')).
 else model = await new OBJLoader().setMaterials(await new MTLLoader().loadAsync('NAME'.replace('obj', 'mtl'))).loadAsync('NAME')
 if (UNLIT) model.traverse(part => { if (part.isMesh) part.material = new THREE.MeshBasicMaterial({map: part.material.map}) })
 else scene.add(new THREE.HemisphereLight('white', 'white', 3))
-scene.add(model); renderer.render(scene, camera)
-THREE.DefaultLoadingManager.onLoad = () => renderer.render(scene, camera)  // the OBJ's texture comes later
+scene.add(model)
+const draw = () => { renderer.render(scene, camera); drawn() }
+if ('NAME'.endsWith('.glb')) draw()
+else THREE.DefaultLoadingManager.onLoad = draw  // its texture comes later
 </script>"""
 
-MODEL_VIEWER = """<!doctype html><style>body{margin:0} model-viewer{width:SIZEpx;height:SIZEpx}</style>
+MODEL_VIEWER = """<style>model-viewer{width:SIZEpx;height:SIZEpx}</style>
 <script type=module src="/node_modules/@google/model-viewer/dist/model-viewer.min.js"></script>
-<model-viewer src="NAME" camera-orbit="0deg 90deg 2.5m" interaction-prompt=none loading=eager></model-viewer>"""
+<model-viewer src="NAME" camera-orbit="0deg 90deg 2.5m" interaction-prompt=none loading=eager></model-viewer>
+<script>document.querySelector('model-viewer').addEventListener('load', drawn)</script>"""
 
 
 @pytest.fixture
@@ -74,7 +82,20 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class _Silent(http.server.SimpleHTTPRequestHandler):
+class _Server(http.server.SimpleHTTPRequestHandler):
+    def __init__(self, *arguments: Any, drawn: threading.Event, **options: Any) -> None:
+        self.drawn = drawn
+        super().__init__(*arguments, **options)
+
+    def do_GET(self) -> None:
+        if self.path == "/drawn":
+            self.drawn.set()
+        if self.path in ("/drawn", "/hold"):
+            self.drawn.wait(60)
+            self.send_error(404)
+        else:
+            super().do_GET()
+
     def log_message(self, *arguments: object) -> None: ...
 
 
@@ -82,14 +103,17 @@ class _Silent(http.server.SimpleHTTPRequestHandler):
 def show(packages: Path, tmp_path: Path) -> Iterator[Callable[..., np.ndarray]]:
     """show(page, name, unlit): what the browser draws of the file `name` in `tmp_path`, (SIZE, SIZE, 3) in [0, 1]."""
     (tmp_path / "node_modules").symlink_to(packages / "node_modules")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Silent, directory=tmp_path))
+    drawn = threading.Event()
+    serve = functools.partial(_Server, directory=tmp_path, drawn=drawn)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve)
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def screenshot(page: str, name: str, *, unlit: bool = False) -> np.ndarray:
         words = {"NAME": name, "UNLIT": str(unlit).lower(), "SIZE": str(SIZE)}
         for word, value in words.items():
             page = page.replace(word, value)
-        (tmp_path / "page.html").write_text(page)
+        (tmp_path / "page.html").write_text(HEAD + page)
+        drawn.clear()
         assert BROWSER
         subprocess.run(
             [BROWSER, "--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--hide-scrollbars",
@@ -97,6 +121,7 @@ def show(packages: Path, tmp_path: Path) -> Iterator[Callable[..., np.ndarray]]:
              f"--screenshot={tmp_path / 'shot.png'}", f"http://127.0.0.1:{server.server_address[1]}/page.html"],
             check=True, capture_output=True, timeout=300,
         )  # fmt: skip
+        assert drawn.is_set()
         with Image.open(tmp_path / "shot.png") as picture:
             return np.asarray(picture.convert("RGB"))[:SIZE, :SIZE] / 255
 
