@@ -14,12 +14,13 @@ from df3d.cameras import rays
 from df3d.interfaces import Volume
 from df3d.schedule import Step
 from df3d.shading import Lighting, lighting
-from df3d.types import Cameras, RaySamples, RenderOutput
+from df3d.types import Cameras, FieldSamples, RaySamples, RenderOutput
 from df3d_hashgrid.composite import composite
 from df3d_hashgrid.config import RayMarchConfig
 from df3d_hashgrid.march import march
 from df3d_hashgrid.occupancy import OccupancyGrid
 
+ROUND = 16384  # a GPU's allocator, and graphs of what it runs, like sizes that recur: samples are asked for in multiples of this
 LARGEST_TILE, SMALLEST_TILE = 16384, 512  # rays, of those that memory running out leads to
 
 
@@ -31,6 +32,7 @@ class RayMarchRenderer(nn.Module):
         self.config = config
         self.backend = config.backend if config.backend != "auto" else "numba" if device == "cpu" else "torch"
         self.tile = config.tile
+        self.multiple = 1 if device == "cpu" else ROUND
         self.background = Background(config)
         self.occupancy = OccupancyGrid(config.occupancy, decay=config.occupancy_decay, every=config.refresh_every, device=device)
         self.to(device)
@@ -101,7 +103,7 @@ class RayMarchRenderer(nn.Module):
             opaque=config.opaque,
             backend=self.backend,
         )
-        found = field.query(samples.points, gradient=light.needs_normals or config.normals or step is None)
+        found = self._query(field, samples.points, gradient=light.needs_normals or config.normals or step is None)
         normals = None if found.gradient is None else -functional.normalize(found.gradient, dim=-1, eps=1e-6)
         color = light.shade(found.albedo, normals, samples.points, view[samples.ray])
         values = [color, samples.distance[:, None], *([] if normals is None else [normals])]
@@ -111,6 +113,12 @@ class RayMarchRenderer(nn.Module):
         normal = total[:, 4:] if normals is not None else torch.zeros_like(rgb)
         behind = RaySamples(weights, normals, directions[samples.ray], len(origins))
         return rgb, opacity[:, None], depth, normal, behind
+
+    def _query(self, field: Volume, points: Tensor, *, gradient: bool) -> FieldSamples:
+        """What the field says of points (S, 3), asked with as many more as make a multiple of `multiple`."""
+        count = len(points)
+        found = field.query(functional.pad(points, (0, 0, 0, -count % self.multiple)), gradient=gradient)
+        return FieldSamples(found.density[:count], found.albedo[:count], None if found.gradient is None else found.gradient[:count])
 
 
 def _joined(parts: list[RaySamples]) -> RaySamples:

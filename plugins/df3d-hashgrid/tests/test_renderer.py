@@ -98,12 +98,13 @@ def textured() -> HashGridField:
 LIT = ShadingConfig(albedo_until=0.0, lambertian=1.0, textureless=0.0)
 
 
-def test_tiles_have_the_same_gradient() -> None:
+def test_tiles_and_padded_samples_have_the_same_gradient() -> None:
     """With light, a learned background, and a loss on the samples themselves."""
     field, gradients = textured(), []
-    for tile in (0, 100):
+    for tile, multiple in ((0, 1), (100, 1), (0, 1000)):
         torch.manual_seed(1)
         renderer = RayMarchRenderer(small(tile=tile, shading=LIT, samples=40, background="learned"))
+        renderer.multiple = multiple  # as on a GPU
         renderer.refresh(field, Step(0, 10))
         view = renderer.render(field, orbit(2, size=16), step=Step(1, 10))
         assert view.samples is not None
@@ -114,8 +115,9 @@ def test_tiles_have_the_same_gradient() -> None:
             + view.samples.weights.square().sum()
         )
         gradients.append(torch.autograd.grad(loss, [*field.parameters(), *renderer.background.parameters()]))
-    for tiled, whole in zip(*gradients, strict=True):
-        torch.testing.assert_close(tiled, whole, atol=1e-5 * float(whole.abs().max()), rtol=1e-5)
+    for whole, *others in zip(*gradients, strict=True):
+        for other in others:
+            torch.testing.assert_close(other, whole, atol=1e-5 * float(whole.abs().max()), rtol=1e-5)
 
 
 def test_with_tiles_memory_does_not_grow_with_the_picture() -> None:
