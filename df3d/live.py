@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import time
+from contextlib import redirect_stdout
 from typing import Any
 
 import torch
@@ -29,7 +31,8 @@ class LiveView:
         except ImportError:
             raise PluginError("--view needs viser, which is not installed", "python -m pip install viser") from None
         try:
-            self._server: Any = viser.ViserServer(host="127.0.0.1", port=port, label="df3d", verbose=False)
+            with redirect_stdout(io.StringIO()):  # viser greets there, and stdout is for results
+                self._server: Any = viser.ViserServer(host="127.0.0.1", port=port, label="df3d", verbose=False)
         except OSError as error:
             raise PluginError(f"--view cannot listen on port {port}: {error.strerror}", "close what uses it") from None
         self._server.scene.set_up_direction("+y")
@@ -50,7 +53,8 @@ class LiveView:
         self._next = now + (now - started) * (1 - SHARE) / SHARE
 
     def close(self) -> None:
-        self._server.stop()
+        with redirect_stdout(io.StringIO()):
+            self._server.stop()
 
 
 def _look_from_the_front(client: Any) -> None:

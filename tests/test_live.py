@@ -35,7 +35,9 @@ def test_the_camera_is_the_one_that_the_browser_holds(start: float) -> None:
     torch.testing.assert_close(found.elevation, wanted.elevation, atol=1e-3, rtol=0)
 
 
-def test_everybody_who_looks_gets_a_picture_and_nobody_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everybody_who_looks_gets_a_picture_and_nobody_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("viser")
     live = LiveView(port=18080)
     try:
@@ -59,3 +61,4 @@ def test_everybody_who_looks_gets_a_picture_and_nobody_costs_nothing(monkeypatch
         assert pictures[0].max() == 128
     finally:
         live.close()
+    assert capsys.readouterr().out == ""  # stdout is for results

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import webbrowser
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,7 +110,8 @@ def generate(
         finally:
             run.close()
 
-    made = [run_with(number) for number in range(seed, seed + seeds)]
+    with closing(live) if live else nullcontext():
+        made = [run_with(number) for number in range(seed, seed + seeds)]
     if scorers:
         made = _ranked(made, str(best_by), scorers, catalog, device=where, json=json, quiet=quiet)[:1]
     if not json:
