@@ -21,6 +21,7 @@ from df3d_nvdiffrast.marching import march, slopes
 SMALLEST = 8  # grid cells that a solid must have
 LADDER = 8  # times that the density level is halved to find one
 FIT_POINTS = 8192
+NEAR = 1.5  # cells from the surface
 
 
 class TetsField(nn.Module):
@@ -131,7 +132,12 @@ def distances_of(volume: Volume, resolution: int) -> np.ndarray:
             f"the field is empty: its densest point has {float(density.max()):.3g}", "let the stage before run for longer"
         )
     outside, inside = (ndimage.distance_transform_edt(mask) for mask in (~solid, solid))
-    signed = ndimage.gaussian_filter(outside - inside - np.sign(outside - inside) * 0.5, 1.0) * cell
+    signed = outside - inside - np.sign(outside - inside) * 0.5
+    # Near the surface, where between the cells: the first-order distance to the level, of the logarithm, which is the smoother.
+    below = -np.log(np.maximum(density, 1e-6 * level) / level)
+    slope = np.sqrt(sum(along**2 for along in np.gradient(below)))
+    signed = np.where(np.abs(signed) < NEAR, np.clip(below / np.maximum(slope, 0.3), -NEAR, NEAR), signed)
+    signed = ndimage.gaussian_filter(signed, 0.5) * cell
     signed = np.pad(signed, 1, mode="edge")  # of cells; a corner is the mean of the eight around it
     pairs = signed[0::2] + signed[1::2]
     pairs = pairs[:, 0::2] + pairs[:, 1::2]

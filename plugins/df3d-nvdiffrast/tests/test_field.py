@@ -18,7 +18,7 @@ def test_it_takes_over_shape_and_colours_of_a_volume() -> None:
     field = TetsField(TetsConfig(**SMALL), start_from=Ball(0.5))
     mesh = field.surface()
     radii = mesh.vertices.detach().norm(dim=-1)
-    assert abs(float(radii.mean()) - 0.5) < 0.03
+    assert abs(float(radii.mean()) - 0.5) < 0.01
     assert float(radii.std()) < 0.015
     assert is_closed(mesh.faces.numpy())
     wanted = mesh.vertices.detach() * 0.5 + 0.5
