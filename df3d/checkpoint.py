@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,4 +73,5 @@ def replace_atomically(path: Path, save: Callable[[Path], object]) -> None:
     except (OSError, SafetensorError) as error:
         raise RunError(f"cannot write `{path}`: {error}", "free some space or choose another folder with --out") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import csv
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +43,7 @@ class Target:
     prompt: str
     run: Path | None = None
     seed: int | None = None
+    problem: str = ""  # why it cannot be scored, when that is known before it is read
 
     @property
     def name(self) -> str:
@@ -108,11 +110,12 @@ class Result:
     target: Target
     scores: dict[str, float]  # "scorer.measure"
     problems: dict[str, str] = field(default_factory=dict)  # scorer, or "asset" -> why it has no scores
+    protocol: str = PROTOCOL
 
     def json(self) -> dict[str, Any]:
         run, target = self.target.run, self.target
         return {
-            "protocol": PROTOCOL,
+            "protocol": self.protocol,
             "target": target.name,
             "asset": str(target.path),
             "run": None if run is None else str(run),
@@ -142,6 +145,8 @@ def evaluate(
         scores: dict[str, float] = {}
         problems: dict[str, str] = {}
         try:
+            if target.problem:
+                raise RunError(target.problem)
             seed = subject.asset.provenance.get("seed") if target.seed is None else target.seed
             target = dataclasses.replace(target, prompt=subject.prompt, seed=seed)
         except Df3dError as error:
@@ -151,10 +156,31 @@ def evaluate(
                 scores |= {f"{name}.{measure}": float(value) for measure, value in scorer.score(subject).items()}
             except Df3dError as error:
                 problems[name] = error.message
-        result = Result(target, scores, problems)
-        if target.run is not None:
-            RunDir(target.run).write_text("scores.json", json.dumps(result.json(), indent=2, ensure_ascii=False) + "\n")
+            except Exception as error:  # a scorer may stumble over what a stranger's mesh holds
+                problems[name] = f"{type(error).__name__}: {error}"
+        result = Result(target, scores, problems, protocol(views))
+        if target.run is not None and not target.problem:
+            try:
+                _keep(result, target.run)
+            except RunError as error:
+                result.problems["scores.json"] = error.message
         yield result
+
+
+def protocol(views: int) -> str:
+    """The name of what was measured: the protocol's version, and how it was departed from."""
+    return PROTOCOL if views == VIEWS else f"{PROTOCOL}/views={views}"
+
+
+def _keep(result: Result, run: Path) -> None:
+    """Leave scores.json beside the run; what other scorers said there of the same asset stays."""
+    path, table = run / "scores.json", result.json()
+    if path.is_file() and path.stat().st_mtime >= result.target.path.stat().st_mtime:
+        with suppress(OSError, ValueError, AttributeError, TypeError):
+            old = json.loads(path.read_text(encoding="utf-8"))
+            if all(old[key] == table[key] for key in ("protocol", "asset", "prompt")):
+                table["scores"] = {**old["scores"], **table["scores"]}
+    RunDir(run).write_text("scores.json", json.dumps(table, indent=2, ensure_ascii=False) + "\n")
 
 
 def find_targets(
@@ -177,18 +203,27 @@ def find_targets(
 def _targets(path: Path, catalog: Catalog, listed: Mapping[str, str]) -> list[Target]:
     if (path / "run.json").is_file():
         run = RunDir(path)
-        manifest, asset = run.manifest(), run.asset()
-        prompt = listed.get(path.name, str(manifest.get("prompt", "")))
+        try:
+            manifest, asset = run.manifest(), run.asset()
+        except RunError as error:
+            return [Target(path / "asset.glb", _listed(path, listed), run=path, problem=error.message)]
+        prompt = _listed(path, listed) or str(manifest.get("prompt", ""))
         return [Target(asset or path / "asset.glb", prompt, run=path, seed=manifest.get("seed"))]
     if path.is_dir():
         for name in ("prompts.csv", "prompts.jsonl"):
             if (path / name).is_file():
-                listed = {**read_prompts(path / name), **listed}
+                inside_it = read_prompts(path / name)
+                listed = {**inside_it, **{str(path / where): prompt for where, prompt in inside_it.items()}, **listed}
         inside = sorted(child for child in path.iterdir() if child.suffix.lower() in readers(catalog) or child.is_dir())
         return [target for child in inside for target in _targets(child, catalog, listed)]
     if path.suffix.lower() not in readers(catalog):
         raise RunError(f"`{path}` is neither a run nor a mesh file", f"known are {', '.join(sorted(readers(catalog)))}")
-    return [Target(path, listed.get(path.name) or listed.get(str(path)) or "")]
+    return [Target(path, _listed(path, listed))]
+
+
+def _listed(path: Path, listed: Mapping[str, str]) -> str:
+    """The prompt of a list's row for a path as it was given, or for its name; "" without one."""
+    return listed.get(str(path)) or listed.get(path.name) or ""
 
 
 def plain(text: str) -> str:
@@ -202,10 +237,9 @@ def read_prompts(path: Path) -> dict[str, str]:
     Raises ConfigError with the line that is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        lines = text.splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
         rows = [json.loads(line) for line in lines if line.strip()] if path.suffix == ".jsonl" else list(csv.DictReader(lines))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise ConfigError(f"prompts cannot be read from `{path}`: {error}", "give CSV or JSON lines") from None
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict) or not row.get("path") or not row.get("prompt"):
@@ -221,11 +255,21 @@ def summary(results: Sequence[Result]) -> dict[str, Interval]:
 def compare(first: Sequence[Result], second: Sequence[Result]) -> dict[str, Interval]:
     """Second less first, over targets with the same prompt and seed: means of the paired differences.
 
-    Raises RunError when nothing can be paired.
+    Raises RunError when nothing can be paired, or when it is not clear what with what.
     """
 
     def keyed(results: Sequence[Result]) -> dict[tuple[str, int | None], Result]:
-        return {(result.target.prompt, result.target.seed): result for result in results}
+        found: dict[tuple[str, int | None], Result] = {}
+        for result in results:
+            key = (result.target.prompt, result.target.seed)
+            if not key[0] or key in found:
+                raise RunError(
+                    f"`{result.target.name}` cannot be paired: "
+                    + ("its prompt is not known" if not key[0] else f"`{found[key].target.name}` has the same prompt and seed"),
+                    "name the prompts with --prompts, and give one asset of each on either side",
+                )
+            found[key] = result
+        return found
 
     before, after = keyed(first), keyed(second)
     pairs = [(before[key], after[key]) for key in before if key in after]

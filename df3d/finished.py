@@ -42,6 +42,7 @@ class FinishedField:
             uvs=tensor(mesh.uvs) if textured else None,
             texture=tensor(asset.material.base_color.astype(np.float32)) if textured else None,
             colors=tensor(None if colors is None else colors.astype(np.float32)),
+            two_sided=True,
         )
 
     def surface(self) -> SurfaceMesh:
@@ -73,7 +74,9 @@ def surface_renderer(catalog: Catalog, options: Mapping[str, Any], *, device: st
 
     Raises PluginError when no plugin offers one.
     """
-    for name in catalog.names("renderer"):
+    for name in sorted(
+        catalog.names("renderer"), key=lambda name: name != "raster"
+    ):  # the one that figures rest on, if it is there
         plugin = catalog.get("renderer", name)
         assert isinstance(plugin, RendererPlugin)
         if plugin.needs <= {"surface"}:

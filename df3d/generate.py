@@ -85,12 +85,12 @@ def generate(
     fields: dict[str, Field] = {}
     for plan in plans:
         previous = fields.get(plan.recipe.start_from or "")
-        fields[plan.name] = yield from optimise(plan, previous, prompt, run, device=device, seed=seed, stop=stop, watch=watch)
+        field, renderer = yield from optimise(plan, previous, prompt, run, device=device, seed=seed, stop=stop, watch=watch)
+        fields[plan.name] = field
         if plan.name == until and plan is not plans[-1]:
             yield RunPaused(run.path, plan.name)
             return
 
-    field, renderer = fields[plans[-1].name], plans[-1].build_renderer(device=device)
     renderer.refresh(field, Step(0, 1))
     files = yield from export(
         field,
@@ -125,15 +125,15 @@ def optimise(
     seed: int,
     stop: Callable[[], bool],
     watch: Callable[[Field, Renderer, str], None] | None = None,
-) -> Generator[Event, None, Field]:
-    """Fit one field until its renders satisfy the guidance, going on from the last checkpoint."""
+) -> Generator[Event, None, tuple[Field, Renderer]]:
+    """Fit one field until its renders satisfy the guidance, going on from the last checkpoint; returns it and its renderer."""
     stage, steps, started = plan.recipe, plan.recipe.steps, time.perf_counter()
     begun = bool(run.checkpoints(plan.name))
     parts = plan.build(device=device, start_from=None if begun else previous, seed=seed)
     first = run.restore(plan.name, parts)
     yield StageStarted(plan.name, first, steps)
     if first >= steps:
-        return parts.field
+        return parts.field, parts.renderer
     encoded = parts.guidance.encode(prompt)
 
     recovery = Recovery(**run.recovery(plan.name))
@@ -177,7 +177,7 @@ def optimise(
         if stage.preview_every and (index % stage.preview_every == 0 or index == steps):
             yield Previewed(preview(parts, run.path / plan.name / f"preview-{index:06d}.png", device))
     yield StageFinished(plan.name, time.perf_counter() - started)
-    return parts.field
+    return parts.field, parts.renderer
 
 
 def advance(plan: StagePlan, parts: Parts, encoded: object, step: Step, device: str) -> dict[str, torch.Tensor | float]:

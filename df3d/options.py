@@ -102,5 +102,5 @@ class ExportConfig:
             raise ValueError("`resolution` must be between 8 and 1024, `texture_size` between 16 and 8192")
         if self.faces < 0 or self.turntable < 0 or not 0 <= self.keep <= 1:
             raise ValueError("`faces` and `turntable` must be at least 0, `keep` between 0 and 1")
-        if not all(value is None or value > 0 for value in (self.threshold, self.scale)):
-            raise ValueError("`threshold` and `scale` must be more than 0")
+        if not all(value is None or 0 < value < float("inf") for value in (self.threshold, self.scale)):
+            raise ValueError("`threshold` and `scale` must be more than 0, and finite")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from df3d.errors import ExportError
 from df3d.interfaces import Field, Renderer
 from df3d.types import Cameras
 
+SECONDS = 2.0  # once around
 FRAMES = 24  # of a turntable; every third is on the sheet
 
 
@@ -50,27 +52,31 @@ def around(field: Field, renderer: Renderer, views: Cameras, *, device: str) -> 
     return torch.cat([renderer.render(field, views[i : i + 1].to(device)).rgb.cpu() for i in range(len(views))])
 
 
-def save(images: Tensor, path: Path, *, seconds: float = 2.0) -> None:
-    """Images (V, H, W, 3) as what the file name says: a sheet (.png), or a film (.webp, .gif, .mp4) of so many seconds.
+def save(images: Tensor, path: Path) -> None:
+    """Images (V, H, W, 3) as what the file name says: a sheet (.png), or a film (.webp, .gif, .mp4) of SECONDS.
 
     Raises ExportError for any other name.
     """
-    kind, pages = path.suffix.lower(), [Image.fromarray(image) for image in to_bytes(images)]
-    duration = max(1, round(1000 * seconds / len(pages)))
-    film = {"save_all": True, "append_images": pages[1:], "duration": duration, "loop": 0}
+    kind = path.suffix.lower()
     if kind == ".png":
-        replace_atomically(path, lambda at: sheet(images, columns=min(4, len(pages))).save(at, "PNG", optimize=True))
-    elif kind == ".webp":
-        replace_atomically(path, lambda at: pages[0].save(at, "WEBP", quality=85, **film))
-    elif kind == ".gif":
-        replace_atomically(path, lambda at: pages[0].save(at, "GIF", **film))
+        replace_atomically(path, lambda at: sheet(images, columns=min(4, len(images))).save(at, "PNG", optimize=True))
+    elif kind in (".webp", ".gif"):
+        replace_atomically(path, lambda at: at.write_bytes(film(images, kind[1:])))
     elif kind == ".mp4":
-        replace_atomically(path, lambda at: _film(to_bytes(images), at, fps=len(pages) / seconds))
+        replace_atomically(path, lambda at: _mp4(to_bytes(images), at, fps=len(images) / SECONDS))
     else:
         raise ExportError(f"`{path}` is neither a sheet (.png) nor a film (.webp, .gif, .mp4)", "give --out one of these endings")
 
 
-def _film(frames: np.ndarray, path: Path, *, fps: float) -> None:
+def film(images: Tensor, format: str) -> bytes:
+    """Images (V, H, W, 3) as an endless "webp" or "gif"."""
+    data, pages = io.BytesIO(), [Image.fromarray(image) for image in to_bytes(images)]
+    duration = max(1, round(1000 * SECONDS / len(pages)))
+    pages[0].save(data, format.upper(), quality=85, save_all=True, append_images=pages[1:], duration=duration, loop=0)
+    return data.getvalue()
+
+
+def _mp4(frames: np.ndarray, path: Path, *, fps: float) -> None:
     import imageio_ffmpeg
 
     height, width = (size - size % 2 for size in frames.shape[1:3])  # yuv420p wants even sides

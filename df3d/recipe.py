@@ -181,6 +181,8 @@ def override(recipe: Recipe, settings: Iterable[tuple[str, Any]], catalog: Catal
     table = recipe.table()
     for path, value in settings:
         keys = path.split(".")
+        if keys[-1] == "use":
+            value = str(value)  # a plugin's name, even if it reads like a number
         if keys[0] == "export":
             _set(table, keys, value, path)
             continue

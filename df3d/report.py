@@ -7,8 +7,11 @@ import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from df3d import pictures
+from df3d.cameras import orbit
+from df3d.catalog import Catalog
 from df3d.checkpoint import replace_atomically
-from df3d.evaluate import PROTOCOL, Interval, Result
+from df3d.evaluate import Interval, Result, Subject
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222 }
@@ -32,9 +35,16 @@ for (const head of document.querySelectorAll('thead th')) head.onclick = () => {
 
 
 def write(
-    path: Path, results: Sequence[Result], means: Mapping[str, Interval], *, headline: Sequence[str], lower: frozenset[str]
+    path: Path,
+    results: Sequence[Result],
+    means: Mapping[str, Interval],
+    *,
+    headline: Sequence[str],
+    lower: frozenset[str],
+    catalog: Catalog,
+    compared: bool = False,
 ) -> None:
-    """Write the page; `headline` are its columns, `lower` those where less is better."""
+    """Write the page; `headline` are its columns, `lower` those where less is better; `means` are differences when `compared`."""
     columns = [measure for measure in headline if measure in means]
     best, worst = {}, {}
     for measure in columns:
@@ -42,20 +52,23 @@ def write(
         ends = (min(values), max(values)) if measure in lower else (max(values), min(values))
         if len(values) > 1 and ends[0] != ends[1]:
             best[measure], worst[measure] = ends
-    body = "".join(_row(result, columns, best, worst) for result in results)
+    body = "".join(_row(result, columns, best, worst, catalog) for result in results)
+    what = "second less first" if compared else "mean"
+    protocol = html.escape(", ".join(sorted({result.protocol for result in results})))
     heads = "".join(f'<th class="number">{html.escape(measure).replace(".", "<br>")}</th>' for measure in columns)
     feet = "".join(f'<td class="number">{_interval(means[measure])}</td>' for measure in columns)
     text = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>df3d eval</title><style>{STYLE}</style>"
-        f"<h1>{len(results)} asset{'s' * (len(results) != 1)}</h1><p>Protocol {PROTOCOL}. Means with 95 % bootstrap intervals; "
+        f"<h1>{len(results)} asset{'s' * (len(results) != 1)}</h1>"
+        f"<p>Protocol {protocol}. Below: {what}, with 95 % bootstrap intervals; "
         f"click a column to sort by it. Green is the best, red the worst of a column.</p>"
         f"<table><thead><tr><th></th><th>prompt</th>{heads}</tr></thead><tbody>{body}</tbody>"
-        f"<tfoot><tr><td></td><td>mean</td>{feet}</tr></tfoot></table><script>{SORT}</script></html>"
+        f"<tfoot><tr><td></td><td>{what}</td>{feet}</tr></tfoot></table><script>{SORT}</script></html>"
     )
     replace_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def _row(result: Result, columns: Sequence[str], best: Mapping[str, float], worst: Mapping[str, float]) -> str:
+def _row(result: Result, columns: Sequence[str], best: Mapping[str, float], worst: Mapping[str, float], catalog: Catalog) -> str:
     cells = ""
     for measure in columns:
         value = result.scores.get(measure)
@@ -66,14 +79,19 @@ def _row(result: Result, columns: Sequence[str], best: Mapping[str, float], wors
         cells += f'<td class="number{kind}" data-value="{value}">{value:.4g}</td>'
     problems = "".join(f'<br><span class="problem">{html.escape(f"{k}: {v}")}</span>' for k, v in result.problems.items())
     name = f"{html.escape(result.target.prompt)}<br><small>{html.escape(result.target.name)}</small>{problems}"
-    return f"<tr><td>{_picture(result)}</td><td>{name}</td>{cells}</tr>"
+    return f"<tr><td>{_picture(result, catalog)}</td><td>{name}</td>{cells}</tr>"
 
 
-def _picture(result: Result) -> str:
+def _picture(result: Result, catalog: Catalog) -> str:
+    """A turntable: the run's, or one that is drawn of the mesh."""
     path = result.target.run and result.target.run / "turntable.webp"
-    if not path or not path.is_file():
+    if path and path.is_file():
+        data = path.read_bytes()
+    elif "asset" in result.problems:
         return ""
-    return f'<img alt="" src="data:image/webp;base64,{base64.b64encode(path.read_bytes()).decode()}">'
+    else:
+        data = pictures.film(Subject(result.target, catalog).draw(orbit(8, size=112))[..., :3], "webp")
+    return f'<img alt="" src="data:image/webp;base64,{base64.b64encode(data).decode()}">'
 
 
 def _interval(value: Interval) -> str:

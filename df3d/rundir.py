@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from df3d.interfaces import Field
 
 KEEP = 2  # checkpoints kept for each stage
+# What a run leaves in its folder, run.json aside.
+FILES = ("asset.*", "asset-normal.png", "turntable.webp", "sheet.png", "events.jsonl", "scores.json", "run.toml", ".*.tmp")
+STAGE_FILES = ("*/step-*.safetensors", "*/preview-*.png", "*/.*.tmp")
 
 
 class RunDir:
@@ -70,10 +73,12 @@ class RunDir:
     def _claim(self, occupied: bool, fresh: bool, prompt: Prompt, recipe: Recipe, seed: int) -> None:
         if not occupied:
             return
-        if not (self.path / "run.json").is_file():
+        begun = (self.path / "run.toml").is_file()
+        if not (self.path / "run.json").is_file() or not (begun or set(self.manifest()) <= {"fit"}):
             raise RunError(f"`{self.path}` holds files that are not a run", "choose another folder with --out")
         if fresh:
             self._clear()
+        if fresh or not begun:
             return
         manifest = self.manifest()
         for what, new in (("prompt", prompt.text), ("negative", prompt.negative), ("seed", seed)):
@@ -90,12 +95,15 @@ class RunDir:
             )
 
     def _clear(self) -> None:
-        for child in self.path.iterdir():
-            if child.is_dir():
-                shutil.rmtree(child)
-            elif child.name not in (".lock", "run.json"):
-                child.unlink()
-        (self.path / "run.json").unlink()  # last: while it is there the folder is known to be a run
+        """Remove what a run leaves. Other files stay."""
+        try:
+            for path in [path for pattern in (*STAGE_FILES, *FILES) for path in self.path.glob(pattern)]:
+                path.unlink()
+                if path.parent != self.path and not any(path.parent.iterdir()):
+                    path.parent.rmdir()
+            (self.path / "run.json").unlink()  # last: while it is there the folder is known to be a run
+        except OSError as error:
+            raise RunError(f"cannot clear `{self.path}`: {error.strerror}", "choose another folder with --out") from None
 
     def close(self) -> None:
         self._lock.release()
@@ -154,7 +162,7 @@ class RunDir:
     # ------------------------------------------------------------------------------------------ checkpoints
     def checkpoints(self, stage: str) -> list[Path]:
         """Checkpoint files of a stage, oldest first."""
-        return sorted((self.path / stage).glob("step-*.safetensors"))
+        return sorted((self.path / stage).glob("step-*.safetensors"), key=lambda path: (len(path.name), path.name))
 
     def save(self, stage: str, step: int, parts: Parts) -> Path:
         """Keep the state after `step` steps; older checkpoints than the last few go."""
@@ -206,6 +214,11 @@ def _under(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def default_path(prompt: str, seed: int) -> Path:
-    """`runs/a-red-car`, and `-seed1` behind it for a seed other than 0."""
-    slug = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:60].strip("-") or "run"
+    """`runs/a-red-car`, and `-seed1` behind it for a seed other than 0.
+
+    A prompt too long for a name, or without a letter of one, is told from others by a few digits of its SHA-256.
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")
+    if not 0 < len(slug) <= 60:
+        slug = f"{slug[:60].strip('-') or 'run'}-{hashlib.sha256(prompt.encode()).hexdigest()[:6]}"
     return Path("runs") / (slug if seed == 0 else f"{slug}-seed{seed}")

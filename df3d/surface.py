@@ -89,22 +89,24 @@ def clean(mesh: Mesh, *, keep: float, faces: int) -> Mesh:
     A closed mesh stays closed: a simplification that tears it is tried again with more faces, and left out at last.
     """
     vertices, triangles = _welded(*_without_floaters(mesh.vertices, mesh.faces, keep))
-    closed, target = is_closed(triangles), faces
+    closed, target = is_closed(triangles), faces and max(faces, 4)
     while target and len(triangles) > target:
         fewer = fast_simplification.simplify(vertices.astype(np.float32), triangles.astype(np.int32), target_count=target)
         simple = _unpinched(*_welded(np.asarray(fewer[0], np.float32), np.asarray(fewer[1], np.int64)))
-        if not closed or is_closed(simple[1]):
+        if len(simple[1]) and (not closed or is_closed(simple[1])):
             vertices, triangles = simple
             break
-        target += target // 2
+        target += target // 2  # at least 2
     return Mesh(vertices, triangles, normals=vertex_normals(vertices, triangles))
 
 
 def is_closed(faces: np.ndarray) -> bool:
     """Whether each edge of the faces (F, 3) has exactly two of them, which run along it in opposite directions."""
+    if not len(faces):
+        return False
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     there, back = (edges[:, k] * (faces.max() + 1) + edges[:, 1 - k] for k in (0, 1))
-    return bool(len(faces)) and len(np.unique(there)) == len(there) and bool(np.array_equal(np.sort(there), np.sort(back)))
+    return len(np.unique(there)) == len(there) and bool(np.array_equal(np.sort(there), np.sort(back)))
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -87,6 +87,7 @@ class SurfaceMesh:
     uvs: Tensor | None = None  # (P, 2) in [0, 1], origin at the bottom left
     texture: Tensor | None = None  # (T, T, 3) albedo, rows from the top
     colors: Tensor | None = None  # (P, 3) albedo; without this and a texture the field is asked
+    two_sided: bool = False  # lit on whichever side is seen
     slopes: Tensor | None = None  # (C, 3) gradients of the signed distance near the surface, differentiable
 
 

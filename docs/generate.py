@@ -31,7 +31,8 @@ def commands(catalog: Catalog) -> str:
     for names, command in pending:
         if isinstance(command, TyperGroup):
             pending += [((*names, name), inner) for name, inner in sorted(command.commands.items())]
-            continue
+            if not command.invoke_without_command:
+                continue
         text += f"\n## df3d {' '.join(names)}\n\n{' '.join((command.help or '').split())}\n\n"
         rows: list[tuple[object, ...]] = []
         for parameter in command.params:

@@ -187,13 +187,17 @@ def test_auto_takes_stable_diffusion_where_there_is_a_gpu_and_its_weights(monkey
 
     catalog = Catalog.discover()
     monkeypatch.setattr(context, "gpu_is_there", lambda: False)
-    chosen, note = context.choose_recipe("auto", [], None, catalog)
+    chosen, note = context.choose_recipe("auto", [], None, catalog, device="auto")
     assert (chosen.name, note) == ("toybox", "recipe `toybox`: the embedded model, since there is no GPU")
     monkeypatch.setattr(context, "gpu_is_there", lambda: True)
     monkeypatch.setattr("df3d_diffusion.models.on_disk", lambda hub: None)
-    chosen, note = context.choose_recipe("auto", [], None, catalog)
+    chosen, note = context.choose_recipe("auto", [], None, catalog, device="auto")
     assert chosen.name == "toybox"
     assert "df3d models pull sd21" in note
     monkeypatch.setattr("df3d_diffusion.models.on_disk", lambda hub: tmp_path)
-    assert context.choose_recipe("auto", [], 7, catalog)[0].stages[0].steps == 7
-    assert context.choose_recipe("auto", [], None, catalog)[0].name == "dreamfusion"
+    assert context.choose_recipe("auto", [], 7, catalog, device="auto")[0].stages[0].steps == 7
+    assert context.choose_recipe("auto", [], None, catalog, device="cpu")[0].name == "toybox"
+    monkeypatch.setattr(context, "check_device", lambda name: "cuda")
+    assert context.choose_recipe("auto", [], None, catalog, device="auto")[0].name == "dreamfusion"
+    monkeypatch.setattr(context, "check_device", lambda name: "cpu")  # a torch without CUDA
+    assert context.choose_recipe("auto", [], None, catalog, device="auto")[0].name == "toybox"

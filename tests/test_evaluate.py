@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -62,6 +63,40 @@ def test_what_cannot_be_scored_is_said_and_stops_nothing(catalog: Catalog, tmp_p
     assert evaluate.summary(again)["width.ratio"].count == 2
 
 
+class Clumsy:
+    def score(self, subject: Subject) -> dict[str, float]:
+        raise ZeroDivisionError("by zero")
+
+
+def test_a_scorer_that_stumbles_and_a_damaged_run_stop_nothing(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text("{")
+    write(tmp_path / "a.glb", catalog)
+    targets = evaluate.find_targets([tmp_path], catalog)
+    first, second = evaluate.evaluate(targets, {"clumsy": Clumsy(), "width": Width()}, catalog)
+    assert first.problems == {"clumsy": "ZeroDivisionError: by zero"}
+    assert first.scores == {"width.ratio": pytest.approx(1.0)}
+    assert "run.json` is damaged" in second.problems["asset"]
+
+
+def test_scores_of_other_scorers_stay_until_the_asset_changes(catalog: Catalog, tmp_path: Path) -> None:
+    class One:
+        def score(self, subject: Subject) -> dict[str, float]:
+            return {"one": 1.0}
+
+    (tmp_path / "run.json").write_text('{"prompt": "a box", "seed": 0, "status": "finished", "asset": "asset.glb"}')
+    asset = write(tmp_path / "asset.glb", catalog)
+
+    def kept(name: str, scorer: object) -> set[str]:
+        list(evaluate.evaluate(evaluate.find_targets([tmp_path], catalog), {name: scorer}, catalog))  # type: ignore[dict-item]
+        return set(json.loads((tmp_path / "scores.json").read_text())["scores"])
+
+    assert kept("width", Width()) == {"width.ratio"}
+    assert kept("other", One()) == {"width.ratio", "other.one"}
+    os.utime(asset, (2**32, 2**32))
+    assert kept("other", One()) == {"other.one"}
+
+
 def test_prompts_are_taken_from_the_option_first(catalog: Catalog, tmp_path: Path) -> None:
     path = write(tmp_path / "a.glb", catalog)
     listed = tmp_path / "list.jsonl"
@@ -112,6 +147,10 @@ def test_a_comparison_pairs_prompts_and_seeds() -> None:
     second = [result("b", 0, 2.5), result("a", 1, 5.5), result("c", 0, 100.0)]
     found = evaluate.compare(first, second)["s.m"]
     assert (found.mean, found.low, found.high, found.count) == (0.5, 0.5, 0.5, 2)
+    with pytest.raises(RunError, match="has the same prompt and seed"):
+        evaluate.compare([*first, first[0]], second)
+    with pytest.raises(RunError, match="prompt is not known"):
+        evaluate.compare(first, [result("", 0, 1.0)])
     with pytest.raises(RunError, match="share no prompt"):
         evaluate.compare(first, [result("z", 0, 1.0)])
 
@@ -130,6 +169,7 @@ def test_the_command_prints_writes_and_counts(cli: Cli, tmp_path: Path, catalog:
     lines = [json.loads(line) for line in cli("eval", ".", "--scorer", "geometry", "--json").stdout.splitlines()]
     assert lines[0]["scores"]["geometry.watertight"] == 1
     assert lines[-1]["summary"]["geometry.triangles"]["count"] == 2
+    assert (tmp_path / "t.html").read_text().count("data:image/webp") == 2
 
 
 @pytest.mark.parametrize(
@@ -166,8 +206,8 @@ def test_any_mesh_can_be_read_back(catalog: Catalog, tmp_path: Path) -> None:
 def test_a_report_escapes_what_a_prompt_holds(tmp_path: Path) -> None:
     from df3d import report
 
-    result = Result(Target(Path("a.glb"), "<script>alert('x')</script>\x07 & co"), {"s.m": 1.0}, {"t": "<b>bad</b>"})
-    report.write(tmp_path / "r.html", [result], evaluate.summary([result]), headline=["s.m"], lower=frozenset())
+    result = Result(Target(Path("a.glb"), "<script>alert('x')</script>\x07 & co"), {"s.m": 1.0}, {"asset": "<b>bad</b>"})
+    report.write(tmp_path / "r.html", [result], evaluate.summary([result]), headline=["s.m"], lower=frozenset(), catalog=Catalog())
     page = (tmp_path / "r.html").read_text()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page

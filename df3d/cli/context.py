@@ -18,7 +18,7 @@ from df3d import recipe as recipes
 from df3d.catalog import Catalog
 from df3d.compose import Chosen, check_ready, compose
 from df3d.config import parse, parse_setting
-from df3d.errors import ConfigError, Df3dError, ModelError, RunError
+from df3d.errors import ConfigError, Df3dError, RunError
 from df3d.plugin import ScorerPlugin, load_target
 from df3d.recipe import Recipe
 from df3d.rundir import RunDir
@@ -51,8 +51,8 @@ def asset_path(target: Path) -> Path:
     return asset
 
 
-def choose_recipe(name: str, settings: list[str], steps: int | None, catalog: Catalog) -> tuple[Recipe, str]:
-    """The recipe with `--set` and `--steps` applied, and a note on what `auto` picked."""
+def choose_recipe(name: str, settings: list[str], steps: int | None, catalog: Catalog, *, device: str) -> tuple[Recipe, str]:
+    """The recipe with `--set` and `--steps` applied, and a note on what `auto` picked for the device."""
     overrides = [parse_setting(text) for text in settings]
     if steps is not None:
         overrides.append(("steps", steps))
@@ -62,13 +62,17 @@ def choose_recipe(name: str, settings: list[str], steps: int | None, catalog: Ca
 
     if name != "auto":
         return read(name), ""
-    if not gpu_is_there():
-        return read("toybox"), "recipe `toybox`: the embedded model, since there is no GPU"
+    if device == "cpu" or not gpu_is_there():
+        return read(
+            "toybox"
+        ), f"recipe `toybox`: the embedded model, since {'it is for a CPU' if device == 'cpu' else 'there is no GPU'}"
     try:
         chosen = read("dreamfusion")
         check_ready(compose(chosen, catalog)[0])
     except Df3dError as error:
         return read("toybox"), f"recipe `toybox`: the embedded model, since {error.message}; {error.hint}"
+    if check_device(device) == "cpu":
+        return read("toybox"), "recipe `toybox`: the embedded model, since torch finds no GPU"
     return chosen, "recipe `dreamfusion`: there is a GPU, and its model is on disk"
 
 
@@ -90,7 +94,7 @@ def choose_scorers(names: Sequence[str], settings: Sequence[str], catalog: Catal
         try:
             if plugin.ready:
                 load_target(plugin.ready, f"scorer `{name}`")(config)
-        except ModelError as error:
+        except Df3dError as error:
             if names or name in tables:
                 raise
             if not quiet:

@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from df3d.cli.context import catalog_of, check_device, choose_scorers, show, table
 from df3d.compose import Chosen
-from df3d.errors import ConfigError
+from df3d.errors import ConfigError, Df3dError
 from df3d.plugin import ScorerPlugin
 
 if TYPE_CHECKING:
@@ -61,7 +61,14 @@ def evaluate(
     from df3d import evaluate as story
 
     sides = [story.find_targets([path], catalog, prompt=prompt, prompts=prompts) for path in targets]
-    scorers: dict[str, Scorer] = {name: chosen.build(device=where) for name, chosen in plugins.items()}
+    scorers: dict[str, Scorer] = {}
+    for name, chosen in plugins.items():
+        try:
+            scorers[name] = chosen.build(device=where)
+        except Df3dError as error:
+            if name in scorer:
+                raise
+            print(f"note: without scorer `{name}`: {error.message}", file=sys.stderr)
     found: list[list[Result]] = []
     with _progress(sum(map(len, sides)), quiet=quiet) as advance:
         for side in sides:
@@ -78,13 +85,13 @@ def evaluate(
     means = story.compare(*found) if compare else story.summary(results)
     headline, lower = headlines(plugins)
     if csv_file is not None:
-        _write_csv(csv_file, results)
+        _write_csv(csv_file, results, story.protocol(views))
     if html_file is not None:
         from df3d.report import write
 
-        write(html_file, results, means, headline=headline, lower=lower)
+        write(html_file, results, means, headline=headline, lower=lower, catalog=catalog, compared=compare)
     if json:
-        line = {"protocol": story.PROTOCOL, "compare" if compare else "summary": {k: vars(v) for k, v in means.items()}}
+        line = {"protocol": story.protocol(views), "compare" if compare else "summary": {k: vars(v) for k, v in means.items()}}
         print(jsonlib.dumps(line, ensure_ascii=False))
     else:
         _print(results, means, headline, compare=compare)
@@ -136,9 +143,8 @@ def _print(results: Sequence[Result], means: dict[str, Interval], headline: Sequ
     show(rows)
 
 
-def _write_csv(path: Path, results: Sequence[Result]) -> None:
+def _write_csv(path: Path, results: Sequence[Result], protocol: str) -> None:
     from df3d.checkpoint import replace_atomically
-    from df3d.evaluate import PROTOCOL
 
     measures = list(dict.fromkeys(measure for result in results for measure in result.scores))
 
@@ -149,7 +155,7 @@ def _write_csv(path: Path, results: Sequence[Result]) -> None:
             for result in results:
                 seed = "" if result.target.seed is None else result.target.seed
                 rows.writerow(
-                    [PROTOCOL, result.target.name, result.target.prompt, seed, *(result.scores.get(m, "") for m in measures)]
+                    [protocol, result.target.name, result.target.prompt, seed, *(result.scores.get(m, "") for m in measures)]
                 )
 
     replace_atomically(path, write)

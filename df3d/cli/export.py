@@ -67,7 +67,10 @@ def export(
         "origin": at_origin and at_origin.value,
         "up": up and up.value,
     }
-    config = dataclasses.replace(recipe.export, **{key: value for key, value in given.items() if value is not None})
+    try:
+        config = dataclasses.replace(recipe.export, **{key: value for key, value in given.items() if value is not None})
+    except ValueError as error:
+        raise ConfigError(str(error), "see `df3d export --help`") from None
     if out is not None and out.suffix:
         from df3d.export import format_of
 

@@ -16,7 +16,7 @@ import typer
 
 from df3d.cli.context import catalog_of, check_device, choose_recipe, choose_scorers, memory_budget
 from df3d.compose import Chosen, check_prompt, check_ready, compose, fit_into
-from df3d.errors import ConfigError, PromptError, RunError, Stopped, did_you_mean
+from df3d.errors import ConfigError, Df3dError, PromptError, RunError, Stopped, did_you_mean
 from df3d.plugin import ScorerPlugin
 from df3d.prompt import Prompt
 from df3d.recipe import override
@@ -65,10 +65,10 @@ def generate(
         os.environ["HF_HUB_OFFLINE"] = "1"
     catalog = catalog_of(context)
     wanted = Prompt(" ".join(_text(prompt).split()), negative)
-    if not wanted.text.isprintable():
+    if not (wanted.text + wanted.negative).isprintable():
         raise PromptError("the prompt has control characters", "type it as plain text")
     changes = [*([f"guidance.use={guidance}"] if guidance else []), *set_]
-    chosen, note = choose_recipe(recipe, changes, steps, catalog)
+    chosen, note = choose_recipe(recipe, changes, steps, catalog, device=device)
     plans, full = compose(chosen, catalog)
     if until is not None and until not in (names := [plan.name for plan in plans]):
         raise ConfigError(f"recipe `{chosen.name}` has no stage `{until}`", did_you_mean(until, names))
@@ -78,10 +78,9 @@ def generate(
     if scorers and (seeds == 1 or until is not None):
         raise ConfigError("--best-by chooses among several finished runs", "add --seeds 4, and leave out --until")
     where = check_device(device)
-    fit, given_up = fit_into(plans, memory_budget(vram, where))
-    for text in (note, *given_up):
-        if text and not quiet:
-            print(f"note: {text}", file=sys.stderr)
+    say = (lambda text: None) if quiet else (lambda text: print(text, file=sys.stderr))
+    if note:
+        say(f"note: {note}")
 
     live = _live_view(quiet) if view else None
 
@@ -93,8 +92,12 @@ def generate(
         if resume and not (path / "run.json").exists():
             raise RunError(f"there is no run to resume in `{path}`", "leave out --resume to start one")
         # what was free when the run began is no reason to refuse to go on with it
-        begun = vram is None and resume is not False and (path / "run.json").exists()
-        settings = RunDir.existing(path).manifest().get("fit", []) if begun else fit
+        if vram is None and resume is not False and (path / "run.toml").exists():
+            settings = RunDir.existing(path).manifest().get("fit", [])
+        else:
+            settings, given_up = fit_into(plans, memory_budget(vram, where))
+            for text in given_up:
+                say(f"note: {text}")
         fitting = compose(override(full, settings, catalog), catalog)[1]
         run = RunDir.open(path, prompt=wanted, recipe=fitting, seed=number, fresh=resume is False)
         talk = not (json or quiet)
@@ -111,12 +114,22 @@ def generate(
             run.close()
 
     with closing(live) if live else nullcontext():
-        made = [run_with(number) for number in range(seed, seed + seeds)]
+        made, failed = [], 0
+        for number in range(seed, seed + seeds):
+            try:
+                made.append(run_with(number))
+            except Df3dError as error:
+                if seeds == 1 or (number == seed + seeds - 1 and not made):
+                    raise
+                failed += 1
+                print(f"error: seed {number}: {error.message}", file=sys.stderr)
     if scorers:
         made = _ranked(made, str(best_by), scorers, catalog, device=where, json=json, quiet=quiet)[:1]
     if not json:
         for _, asset in made:
             print(asset)
+    if failed and not scorers:
+        raise typer.Exit(1)
 
 
 def _ranked(
@@ -166,14 +179,13 @@ def _live_view(quiet: bool) -> LiveView:
 
 
 def _text(prompt: str) -> str:
-    if prompt == "-":
-        return sys.stdin.read()
-    if not prompt.startswith("@"):
+    if prompt != "-" and not prompt.startswith("@"):
         return prompt
+    source = "standard input" if prompt == "-" else f"`{prompt[1:]}`"
     try:
-        return Path(prompt[1:]).read_text(encoding="utf-8")
+        return sys.stdin.read() if prompt == "-" else Path(prompt[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise PromptError(f"the prompt cannot be read from `{prompt[1:]}`: {error}", "give a text file after the @") from None
+        raise PromptError(f"the prompt cannot be read from {source}: {error}", "give text in UTF-8") from None
 
 
 def _follow(

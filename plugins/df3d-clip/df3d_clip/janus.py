@@ -21,7 +21,7 @@ class JanusScorer:
       smoothed, at least half as high as the highest; 1 is right.
     - `leakage`: mean probability of "front" in the back half over that in the front half.
     - `repetition`: how much more alike views 120 and 180 degrees apart are than views 60 and 90 degrees apart (cosines of
-      CLIP's vectors), less the same of mirror images, which is what a symmetric object has; above 0 hints at copies.
+      CLIP's vectors); above 0 hints at copies, or at an object that is alike from several sides.
 
     The thresholds are not those of any one CLIP: calibrate `leakage` and `repetition` on objects that you know.
     """
@@ -37,14 +37,14 @@ class JanusScorer:
         count = self.config.views
         ring = orbit(count, elevation=ELEVATION, distance=DISTANCE, fov_y=FOV_Y, size=SIZE)
         pictures = subject.draw(ring)[..., :3]
-        vectors, mirrored = self._clip.images(pictures), self._clip.images(pictures.flip(2))
+        vectors = self._clip.images(pictures)
         texts = self._clip.texts([f"{subject.prompt}, {side} view" for side in SIDES])
         front = (vectors @ texts.T / self.config.temperature).softmax(-1)[:, 0]
         away = (ring.azimuth.abs() - 90).to(front.device)
         return {
             "faces": float(count_peaks(smooth(front, self.config.smoothing))),
             "leakage": float(front[away > 0].mean() / front[away < 0].mean().clamp_min(1e-6)),
-            "repetition": float(repetition(vectors, vectors) - repetition(vectors, mirrored).clamp_min(0)),
+            "repetition": float(repetition(vectors)),
         }
 
 
@@ -60,10 +60,10 @@ def count_peaks(values: Tensor) -> int:
     return max(1, int((high & ~high.roll(1)).sum()))
 
 
-def repetition(vectors: Tensor, others: Tensor) -> Tensor:
-    """Mean cosine at 120 and 180 degrees less that at 60 and 90."""
+def repetition(vectors: Tensor) -> Tensor:
+    """Mean cosine of unit vectors (N, D) around a circle at 120 and 180 degrees less that at 60 and 90."""
 
     def alike(share: float) -> Tensor:
-        return (vectors * others.roll(round(share * len(vectors)), 0)).sum(-1).mean()
+        return (vectors * vectors.roll(round(share * len(vectors)), 0)).sum(-1).mean()
 
     return (alike(1 / 3) + alike(1 / 2) - alike(1 / 6) - alike(1 / 4)) / 2

@@ -38,7 +38,7 @@ class ClipScorer:
         if not subject.prompt:
             raise PromptError("there is no prompt to score against", "give one with --prompt or --prompts")
         wanted = self._read([subject.prompt])
-        others = self._vectors[[caption != subject.prompt for caption in self._pool]]
+        others = self._vectors[[same(caption) != same(subject.prompt) for caption in self._pool]]
         found: dict[str, float] = {}
         for end, images in (("", subject.color), ("_geo", subject.geometry)):
             views = self._clip.images(images)
@@ -77,4 +77,12 @@ def read_pool(path: Path | None) -> list[str]:
     captions = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not captions:
         raise ConfigError(f"the pool of captions `{path}` is empty", "give a text file, a caption a line")
-    return list(dict.fromkeys(captions))
+    kept: dict[str, str] = {}
+    for caption in captions:
+        kept.setdefault(same(caption), caption)
+    return list(kept.values())
+
+
+def same(caption: str) -> str:
+    """What a caption is to a tokenizer that minds neither case nor spaces."""
+    return " ".join(caption.split()).casefold()

@@ -19,7 +19,7 @@ from trimesh.visual.material import PBRMaterial
 from df3d.checkpoint import replace_atomically
 from df3d.plugin import NoConfig
 from df3d.types import Asset
-from df3d_mesh.trimeshes import shape, texture_image
+from df3d_mesh.trimeshes import shape, texture_image, to_linear
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem; color: #222 }
@@ -45,7 +45,7 @@ def page(asset: Asset, turntable: bytes | None) -> str:
         material = PBRMaterial(baseColorTexture=texture_image(asset), metallicFactor=0.0, roughnessFactor=0.9, doubleSided=True)
         mesh.visual = TextureVisuals(uv=asset.mesh.uvs, material=material)
     elif asset.mesh.colors is not None:
-        mesh.visual.vertex_colors = (asset.mesh.colors * 255).round()
+        mesh.visual.vertex_colors = (to_linear(asset.mesh.colors) * 255).round()  # as glTF has them
     viewer = html.escape(scene_to_html(trimesh.Scene(mesh)), quote=True)
     facts = {"triangles": len(asset.mesh.faces), "vertices": len(asset.mesh.vertices), "texture": _texture(asset)}
     rows = "".join(

@@ -6,9 +6,13 @@ import numpy as np
 
 from df3d.cpu import kernel
 
+PAIRS = 4e9  # of faces in one cell, at most
 
-def intersecting(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+
+def intersecting(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray | None:
     """(F,) whether an edge of the face passes through another face, or another's edge through it, with no common vertex.
+
+    None where it would take minutes to tell: many small faces beside a few that are far larger.
 
     vertices (P, 3), faces (F, 3) with shared vertices merged. Faces that only touch, or lie in one plane, do not count.
     Candidates come from a uniform grid with cells about twice as large as a face; segments meet triangles as in Moeller and
@@ -27,6 +31,8 @@ def intersecting(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     keys, owners = _cells(first, last, last.max(0) + 1, entries)
     order = np.argsort(keys, kind="stable")
     bounds = np.flatnonzero(np.diff(keys[order], prepend=-1, append=-1))
+    if (np.diff(bounds).astype(np.float64) ** 2).sum() > PAIRS:
+        return None
     hit = np.zeros(len(faces), np.bool_)
     _mark(corners, np.asarray(faces, np.int64), low, high, owners[order], bounds, hit)
     return hit

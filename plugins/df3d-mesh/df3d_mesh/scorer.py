@@ -45,13 +45,15 @@ class GeometryScorer:
             "flipped": flipped,
             "boundary": float((count == 1).mean()),
             "nonmanifold": float((count > 2).mean()),
-            "self_intersections": float(intersecting(mesh.vertices, mesh.faces).mean()),
             "bytes": float(subject.target.path.stat().st_size),
         }
+        crossing = intersecting(mesh.vertices, mesh.faces)
+        if crossing is not None:
+            found["self_intersections"] = float(crossing.mean())
         if found["watertight"]:
             found["genus"] = found["components"] - mesh.euler_number / 2
         if asset.mesh.uvs is not None:
-            found |= _texture(asset.mesh, mesh, asset.material.base_color.shape[0])
+            found |= _texture(asset.mesh, mesh, asset.material.base_color.shape[:2])
         return found
 
 
@@ -64,7 +66,7 @@ def edges(ends: np.ndarray) -> tuple[np.ndarray, float]:
     return count, float((forward[pairs] != 1).mean()) if pairs.any() else 0.0
 
 
-def _texture(mesh: Mesh, closed: trimesh.Trimesh, size: int) -> dict[str, float]:
+def _texture(mesh: Mesh, closed: trimesh.Trimesh, size: tuple[int, ...]) -> dict[str, float]:
     assert mesh.uvs is not None
     corners = mesh.uvs[mesh.faces].astype(np.float64)
     claims = np.zeros((TEXELS, TEXELS), np.int32)
@@ -76,7 +78,7 @@ def _texture(mesh: Mesh, closed: trimesh.Trimesh, size: int) -> dict[str, float]
     return {
         "uv_coverage": float(covered.mean()),
         "uv_overlap": float((claims > 1).sum() / max(covered.sum(), 1)),
-        "texel_density": float(np.sqrt(area * size**2 / max(surface, 1e-12))),
+        "texel_density": float(np.sqrt(area * size[0] * size[1] / max(surface, 1e-12))),
     }
 
 

@@ -10,11 +10,16 @@ from typing import Any
 import numpy as np
 import trimesh
 from PIL import Image
+from trimesh.visual import ColorVisuals, TextureVisuals
+from trimesh.visual.material import PBRMaterial, SimpleMaterial
 
 from df3d.errors import ExportError
 from df3d.types import Asset, Material, Mesh
 
 WHITE = np.ones((1, 1, 3), np.float32)
+LARGEST = 4096  # pixels along a side of a texture that is kept as it is
+MOST = 20_000_000  # numbers of vertices or corners that a glTF may speak of
+READABLE = ("KHR_materials_", "KHR_lights_punctual", "KHR_node_visibility", "KHR_xmp", "EXT_texture_webp")  # or without effect here
 
 
 def read(path: Path) -> Asset:
@@ -23,62 +28,130 @@ def read(path: Path) -> Asset:
     Raises ExportError when the file is not such a mesh.
     """
     try:
-        mesh = trimesh.load_scene(path).to_mesh()
+        tree = _tree(path)
+        _check(tree, path)
+        scene = trimesh.load_scene(path)
+        for geometry in scene.geometry.values():
+            if isinstance(geometry, trimesh.Trimesh):
+                _simplify_colors(geometry, linear=bool(tree))
+        mesh = scene.to_mesh()
+        if not len(mesh.faces):
+            raise ExportError(f"`{path}` holds no triangles", "give a file with a mesh, not with points or curves alone")
+        vertices, faces = np.array(mesh.vertices, np.float64), np.array(mesh.faces, np.int64)
+        uvs = getattr(mesh.visual, "uv", None)
+        if faces.min() < 0 or faces.max() >= len(vertices) or (uvs is not None and len(uvs) != len(vertices)):
+            raise ValueError("its faces name vertices that it does not have")
+        if not np.isfinite(vertices).all() or not mesh.area > 0:
+            raise ValueError("its vertices are not numbers, or all in one line")
+        normals = np.array(mesh.vertex_normals, np.float32)
+    except ExportError:
+        raise
     except Exception as error:  # trimesh lets through whatever its parsers stumble over
         lines = str(error).strip().splitlines()
         reason = lines[0] if lines and isinstance(error, (ValueError, OSError)) else "what it says of itself does not fit"
         raise ExportError(f"`{path}` cannot be read: {reason}", "give a GLB, glTF, OBJ, PLY or STL file that is whole") from None
-    if not len(mesh.faces):
-        raise ExportError(f"`{path}` holds no triangles", "give a file with a mesh, not with points or curves alone")
-    image, factor = _material(mesh.visual)
-    uvs = getattr(mesh.visual, "uv", None)
-    colors = None
-    if image is None or uvs is None:
-        image, uvs, colors = None, None, _colors(mesh)
-    return Asset(
-        Mesh(
-            np.asarray(mesh.vertices, np.float32),
-            np.asarray(mesh.faces, np.int64),
-            np.asarray(mesh.vertex_normals, np.float32),
-            uvs=None if uvs is None else np.asarray(uvs, np.float32),
-            colors=colors,
-        ),
-        Material(WHITE if image is None else image * factor),
-        provenance(path),
-    )
+    extras = tree.get("asset", {}).get("extras", {})
+    provenance = extras if isinstance(extras, dict) else {}
+    picture = getattr(getattr(mesh.visual, "material", None), "image", None)
+    if picture is not None and uvs is not None:
+        material = Material(np.asarray(picture.convert("RGB"), np.float32) / 255)
+        return Asset(Mesh(vertices, faces, normals, uvs=np.asarray(uvs, np.float32)), material, provenance)
+    colors = np.asarray(mesh.visual.vertex_colors[:, :3], np.float32) / 255
+    return Asset(Mesh(vertices, faces, normals, colors=colors), Material(WHITE), provenance)
 
 
-def provenance(path: Path) -> dict[str, Any]:
-    """What `asset.extras` of a GLB or glTF holds; nothing of any other file."""
+def _tree(path: Path) -> dict[str, Any]:
+    """The JSON of a GLB or glTF; of any other file {}."""
+    if path.suffix.lower() not in (".glb", ".gltf"):
+        return {}
     data = path.read_bytes()
     if data[:4] == b"glTF":
         (length,) = struct.unpack_from("<I", data, 12)
         data = data[20 : 20 + length]
-    elif path.suffix.lower() != ".gltf":
-        return {}
-    extras = json.loads(data).get("asset", {}).get("extras", {})
-    return extras if isinstance(extras, dict) else {}
+    tree = json.loads(data)
+    if not isinstance(tree, dict) or not isinstance(tree.get("asset"), dict):
+        raise ValueError("it is no glTF")
+    return tree
 
 
-def _material(visual: Any) -> tuple[np.ndarray | None, np.ndarray]:
-    """The base colour texture (T, T, 3), if there is one, and the factor (3,) on it."""
-    material = getattr(visual, "material", None)
+def _check(tree: dict[str, Any], path: Path) -> None:
+    """Refuse what trimesh would pass over in silence, or make far larger than the file.
+
+    Raises ExportError.
+    """
+
+    def refuse(what: str) -> None:
+        raise ExportError(f"`{path}` cannot be read: it {what}", "save it again in Blender, say, without that")
+
+    for extension in tree.get("extensionsRequired", []):
+        if not extension.startswith(READABLE):
+            refuse(f"needs the extension {extension}")
+    accessors = tree.get("accessors", [])
+    if any("sparse" in accessor for accessor in accessors):
+        refuse("has sparse accessors")
+    parts = [mesh.get("primitives", []) for mesh in tree.get("meshes", [])]
+    for part in (part for primitives in parts for part in primitives):
+        if part.get("mode", 4) == 6:
+            refuse("has triangle fans")
+        place = part.get("attributes", {}).get("TEXCOORD_0")
+        if place is not None and accessors[place].get("componentType") != 5126:
+            refuse("has texture coordinates that are integers")
+    drawn = [part for node in tree.get("nodes", []) if "mesh" in node for part in parts[node["mesh"]]]
+    corners = sum(accessors[part.get("indices", part["attributes"]["POSITION"])]["count"] for part in drawn)
+    if max(corners, sum(accessor.get("count", 0) for accessor in accessors)) > MOST:
+        refuse(f"speaks of more than {MOST:,} vertices or corners")
+
+
+def _simplify_colors(mesh: trimesh.Trimesh, *, linear: bool) -> None:
+    """Leave the mesh with a texture alone or colours of its vertices alone, in sRGB.
+
+    In glTF factors and vertex colours are linear (glTF 2.0, section 3.9.2), textures are sRGB.
+    """
+    material, uvs = getattr(mesh.visual, "material", None), getattr(mesh.visual, "uv", None)
+    attributes = getattr(mesh.visual, "vertex_attributes", {})
     picture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
-    if picture is None:
-        return None, np.ones(3, np.float32)
-    factor = getattr(material, "baseColorFactor", None)
-    color = np.ones(3) if factor is None else np.asarray(factor, float)[:3] / (255 if np.max(factor) > 1 else 1)
-    return np.asarray(picture.convert("RGB"), np.float32) / 255, color.astype(np.float32)
-
-
-def _colors(mesh: trimesh.Trimesh) -> np.ndarray:
-    """(P, 3) colours of a mesh without a texture: its vertices', its faces', its material's, or white."""
-    visual = mesh.visual
-    if visual.kind in ("vertex", "face"):
-        found = np.asarray(visual.vertex_colors)
+    factor = np.ones(3)
+    if isinstance(material, PBRMaterial):
+        if material.baseColorFactor is not None:
+            given = np.asarray(material.baseColorFactor)
+            factor = given[:3] / (255.0 if given.dtype.kind == "u" else 1.0)
+    elif material is not None and picture is None:
+        factor = np.asarray(material.main_color)[:3] / 255.0
+    if picture is not None and uvs is not None and not _is_filler(material):
+        if max(picture.size) > LARGEST:
+            picture.thumbnail((LARGEST, LARGEST))
+        if (factor != 1).any():
+            pixels = np.asarray(picture.convert("RGB"), np.float32) / 255
+            scaled = to_srgb(to_linear(pixels) * factor) if linear else pixels * factor
+            picture = Image.fromarray((np.clip(scaled, 0, 1) * 255).round().astype(np.uint8))
+        mesh.visual = TextureVisuals(uv=uvs, material=SimpleMaterial(image=picture.convert("RGB")))
+        return
+    if mesh.visual.kind in ("vertex", "face"):
+        colors = np.asarray(mesh.visual.vertex_colors)[:, :3] / 255.0
+    elif "color" in attributes:
+        given = np.asarray(attributes["color"])
+        colors = given[:, :3] / (np.iinfo(given.dtype).max if given.dtype.kind == "u" else 1.0)
     else:
-        found = np.asarray(getattr(getattr(visual, "material", None), "main_color", (255, 255, 255)))
-    return np.broadcast_to(found[..., :3].astype(np.float32) / 255, mesh.vertices.shape).copy()
+        colors = np.ones((1, 3))
+    colors = np.broadcast_to(colors * factor, (len(mesh.vertices), 3))
+    mesh.visual = ColorVisuals(
+        mesh, vertex_colors=((to_srgb(colors) if linear else colors).clip(0, 1) * 255).round().astype(np.uint8)
+    )
+
+
+def _is_filler(material: Any) -> bool:
+    """Whether this is the grey that trimesh makes up for an OBJ without its MTL."""
+    picture = getattr(material, "image", None)
+    return picture is not None and picture.size == (2, 2) and np.ptp(np.asarray(picture.convert("RGB")), axis=(0, 1)).max() == 0
+
+
+def to_linear(colors: np.ndarray) -> np.ndarray:
+    """Of sRGB (IEC 61966-2-1)."""
+    return np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+
+
+def to_srgb(colors: np.ndarray) -> np.ndarray:
+    return np.where(colors <= 0.0031308, colors * 12.92, 1.055 * np.maximum(colors, 0.0031308) ** (1 / 2.4) - 0.055)
 
 
 def texture_image(asset: Asset) -> Image.Image:

@@ -57,6 +57,10 @@ class RasterRenderer(nn.Module):
         attributes = [mesh.vertices, vertex_normals(mesh), *([] if painted is None else [painted])]
         values = self.rasterizer.interpolate(torch.cat(attributes, dim=1)[None], seen, mesh.faces)
         points, normals = values[covered][:, :3], functional.normalize(values[covered][:, 3:6], dim=-1, eps=1e-6)
+        origins, directions = rays(fine)
+        if mesh.two_sided:
+            away = (normals * directions[covered]).sum(-1, keepdim=True) > 0
+            normals = torch.where(away, -normals, normals)
         if mesh.texture is not None:
             albedo = sample(mesh.texture, values[covered][:, 6:], _uv_slopes(mesh, seen, covered))
         elif mesh.colors is not None:
@@ -65,7 +69,6 @@ class RasterRenderer(nn.Module):
             albedo = field.albedo(points.detach())
         view = covered.nonzero()[:, 0]
         color = lighting(config.shading, cameras, step).shade(albedo, normals, points, view)
-        origins, directions = rays(fine)
         behind = self.background(directions.reshape(-1, 3), step).reshape(directions.shape)
         image = torch.cat([_put(behind, covered, color), covered[..., None].float()], dim=-1)
         image = _shrink(self.rasterizer.antialias(image, seen, clip, mesh.faces), self.supersample)

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def sample(texture: Tensor, uv: Tensor, slopes: Tensor | None = None) -> Tensor:
-    """(N, C) of a texture (T, T, C), rows from the top, at uv (N, 2), origin at the bottom left; clamped at the borders.
+    """(N, C) of a texture (T, T, C), rows from the top, at uv (N, 2), origin at the bottom left; it repeats outside [0, 1].
 
     `slopes` (N, 2, 2) say how far uv moves per pixel, along x and along y; the level is the logarithm of the longer of the
     two in texels (OpenGL 4.6, section 8.14). Without them the finest level is used. Differentiable in texture and uv.
@@ -20,6 +20,7 @@ def sample(texture: Tensor, uv: Tensor, slopes: Tensor | None = None) -> Tensor:
     if slopes is not None:
         texels = slopes * uv.new_tensor([texture.shape[1], texture.shape[0]])
         at = texels.square().sum(-1).amax(1).clamp_min(1e-20).log2().mul(0.5).clamp(0, len(levels) - 1).detach()
+    uv = torch.where((uv < 0) | (uv > 1), uv - uv.floor(), uv)
     place = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], dim=-1)
     out = uv.new_zeros(len(uv), texture.shape[2])
     for number, level in enumerate(levels):

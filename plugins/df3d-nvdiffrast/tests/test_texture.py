@@ -6,8 +6,8 @@ from df3d_nvdiffrast.texture import sample
 
 def test_the_origin_is_at_the_bottom_left() -> None:
     texture = torch.tensor([[[1.0], [2.0]], [[3.0], [4.0]]])  # rows from the top
-    uv = torch.tensor([[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75], [0.5, 0.5], [-3.0, 9.0]])
-    assert sample(texture, uv)[:, 0].tolist() == [3.0, 4.0, 1.0, 2.0, 2.5, 1.0]
+    uv = torch.tensor([[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75], [0.5, 0.5], [-3.25, 9.75]])
+    assert sample(texture, uv)[:, 0].tolist() == [3.0, 4.0, 1.0, 2.0, 2.5, 2.0]
 
 
 def test_far_away_the_mean_is_seen_and_near_by_the_texel() -> None:

@@ -5,6 +5,8 @@ nvdiffrast's rows start at the bottom: y is turned before it, so that its pictur
 
 from __future__ import annotations
 
+import dataclasses
+
 import nvdiffrast.torch as dr
 import torch
 from torch import Tensor
@@ -19,7 +21,21 @@ class NvdiffrastRasterizer:
         self._context = dr.RasterizeCudaContext(device=device)
 
     def rasterize(self, clip: Tensor, faces: Tensor, height: int, width: int, *, cull: bool = False) -> Fragments:
-        kept = _counter_clockwise(clip, faces) if cull else torch.arange(len(faces), device=faces.device)
+        if cull:
+            return self._culled(clip, faces, height, width)
+        kept = torch.arange(len(faces), device=faces.device)
+        return self._drawn(clip, faces, kept, height, width)
+
+    def _culled(self, clip: Tensor, faces: Tensor, height: int, width: int) -> Fragments:
+        """View by view, for each has front faces of its own."""
+        parts = [self._drawn(view, faces, _counter_clockwise(view, faces), height, width) for view in clip.split(1)]
+        return Fragments(*(torch.cat([getattr(part, field.name) for part in parts]) for field in dataclasses.fields(Fragments)))
+
+    def _drawn(self, clip: Tensor, faces: Tensor, kept: Tensor, height: int, width: int) -> Fragments:
+        if not len(kept):
+            empty = clip.new_zeros(len(clip), height, width)
+            weights, slopes = empty[..., None].expand(-1, -1, -1, 2), empty[..., None].expand(-1, -1, -1, 4)
+            return Fragments(empty.long() - 1, weights, slopes, empty + 1)
         raster, slopes = dr.rasterize(self._context, _turned(clip), faces[kept].int(), (height, width))
         index = raster[..., 3].long() - 1
         face = torch.where(index >= 0, kept[index.clamp(min=0)], index)
@@ -45,6 +61,6 @@ def _packed(fragments: Fragments) -> Tensor:
 
 
 def _counter_clockwise(clip: Tensor, faces: Tensor) -> Tensor:
-    """Indices of the faces that are counter-clockwise in at least one view."""
-    corners = clip[..., [0, 1, 3]][:, faces]
-    return (torch.linalg.det(corners.double()) > 0).any(0).nonzero()[:, 0]
+    """Indices of the faces that are counter-clockwise in the only view of `clip` (1, P, 4)."""
+    corners = clip[0, :, [0, 1, 3]][faces]
+    return (torch.linalg.det(corners.double()) > 0).nonzero()[:, 0]
