@@ -37,7 +37,7 @@ def rays(cameras: Cameras) -> tuple[Tensor, Tensor]:
     half = torch.tan(0.5 * torch.deg2rad(cameras.fov_y))[:, None, None]
     y = (1.0 - (torch.arange(height, device=pose.device) + 0.5) * (2.0 / height))[None, :, None] * half
     x = ((torch.arange(width, device=pose.device) + 0.5) * (2.0 / width) - 1.0)[None, None, :] * half * (width / height)
-    local = torch.stack(torch.broadcast_tensors(x, y, torch.tensor(-1.0, device=pose.device)), dim=-1)
+    local = torch.stack(torch.broadcast_tensors(x, y, x.new_full((), -1.0)), dim=-1)
     directions = torch.nn.functional.normalize(torch.einsum("vij,vhwj->vhwi", pose[:, :3, :3], local), dim=-1)
     return pose[:, None, None, :3, 3].expand_as(directions), directions
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -101,8 +102,8 @@ def generate(
     )
     if recipe.export.turntable:
         yield Exporting("turntable")
-        for path in pictures.turntable(field, renderer, run.path, device=device, size=recipe.export.turntable):
-            yield Previewed(path)
+        size = recipe.export.turntable
+        yield from _previewed(partial(pictures.turntable, field, renderer, run.path, device=device, size=size))
     seconds = time.perf_counter() - started
     run.update_manifest(
         {
@@ -175,7 +176,8 @@ def optimise(
         if (index % stage.save_every == 0 and not streak) or index == steps:
             yield Saved(run.save(plan.name, index, parts), index)
         if stage.preview_every and (index % stage.preview_every == 0 or index == steps):
-            yield Previewed(preview(parts, run.path / plan.name / f"preview-{index:06d}.png", device))
+            path = run.path / plan.name / f"preview-{index:06d}.png"
+            yield from _previewed(partial(preview, parts, path, device))
     yield StageFinished(plan.name, time.perf_counter() - started)
     return parts.field, parts.renderer
 
@@ -198,9 +200,19 @@ def advance(plan: StagePlan, parts: Parts, encoded: object, step: Step, device: 
     return {"opacity": view.opacity.detach().mean(), "skipped": skipped, **guided.stats}
 
 
-def preview(parts: Parts, path: Path, device: str) -> Path:
+def _previewed(draw: Callable[[], list[Path]]) -> list[Event]:
+    """Draw pictures; where memory does not suffice for them, the run does without."""
+    try:
+        return [Previewed(path) for path in draw()]
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        return [Notice("out of memory: a picture is left out")]
+
+
+def preview(parts: Parts, path: Path, device: str) -> list[Path]:
     """Four sides of the field as it is, side by side."""
     with torch.no_grad():
         view = parts.renderer.render(parts.field, cameras.orbit(4, size=128).to(device))
     checkpoint.replace_atomically(path, lambda temporary: pictures.sheet(view.rgb, columns=4).save(temporary, "PNG"))
-    return path
+    return [path]

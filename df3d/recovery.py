@@ -19,6 +19,7 @@ from df3d.interfaces import Frugal
 
 SKIPS = 10  # bad steps in a row that are too many
 ROLLBACKS = 3  # tries with smaller steps before giving up
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED")  # of torch, the system, cuBLAS and cuDNN
 SHRINK = 0.5  # factor on the learning rates at each of them
 
 
@@ -46,6 +47,9 @@ class Recovery:
         Raises RunError when nothing is left to try.
         """
         parts.optimizer.zero_grad(set_to_none=True)
+        for parameter, state in list(parts.optimizer.state.items()):
+            if state and "exp_avg_sq" not in state:  # memory ran out while its moments were made
+                del parts.optimizer.state[parameter]
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -87,7 +91,7 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether an error is a device or the system running out of memory."""
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(s in str(error) for s in ("out of memory", "can't allocate memory"))
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def step_unless_bad(optimizer: torch.optim.Optimizer) -> torch.Tensor:

@@ -52,7 +52,7 @@ def lighting(config: ShadingConfig, cameras: Cameras, step: Step | None) -> Ligh
         return Lighting(mode, positions, config.ambient, config.diffuse)
     generator = step.generator("light")
     lit, white, distance = torch.rand(3, generator=generator).tolist()
-    noise = torch.randn(positions.shape, generator=generator).to(positions.device)
+    noise = torch.randn(positions.shape, generator=generator).to(positions.device, non_blocking=True)
     mode = "albedo"
     if step.progress >= config.albedo_until and lit < config.lambertian:
         mode = "textureless" if white < config.textureless else "lambertian"

@@ -41,7 +41,7 @@ class Cameras:
         return self.pose.shape[0]
 
     def to(self, device: str) -> Cameras:
-        return replace(self, pose=self.pose.to(device), fov_y=self.fov_y.to(device))
+        return replace(self, pose=self.pose.to(device, non_blocking=True), fov_y=self.fov_y.to(device, non_blocking=True))
 
     def resized(self, height: int, width: int) -> Cameras:
         """The same views in another number of pixels."""

@@ -46,7 +46,7 @@ def follow(stage: StagePlan, folder: Path) -> tuple[Field, list[Event], RunDir]:
         while True:
             events.append(next(story))
     except StopIteration as end:
-        return end.value, events, run
+        return end.value[0], events, run
     finally:
         run.close()
 

@@ -127,7 +127,7 @@ def memory_budget(size: str | None, device: str) -> float | None:
 
 
 def check_device(name: str) -> str:
-    """`auto`, `cpu`, or `cuda[:N]` as torch calls it; torch is imported only when a GPU may be meant.
+    """`auto`, `cpu`, or `cuda[:N]` as torch calls it, which becomes the current one; torch is imported only for a GPU.
 
     Raises ConfigError when there is no such device.
     """
@@ -142,6 +142,7 @@ def check_device(name: str) -> str:
     number = name.removeprefix("cuda:") if ":" in name else "0"
     if not torch.cuda.is_available() or int(number) >= torch.cuda.device_count():
         raise ConfigError(f"there is no device `{name}` on this machine", "use --device cpu; `df3d doctor` shows what is there")
+    torch.cuda.set_device(int(number))  # kernels of Triton and tinycudann run on the current one
     return name
 
 

@@ -66,10 +66,15 @@ def _gpu() -> Finding:
 
 
 def _compilers() -> list[Finding]:
-    """Only to build tinycudann or nvdiffrast, or to compile models; df3d itself needs neither."""
+    """To build tinycudann or nvdiffrast, to compile models, and for Triton's launcher on a GPU."""
     found = []
     for name, command, without, mend in (
-        ("C++ compiler", "c++", "no `compile = true` on a CPU, no building of extensions", "install g++ or clang"),
+        (
+            "C++ compiler",
+            "c++",
+            "no `compile = true`, no building of extensions; on a GPU the hash grid runs in plain torch",
+            "install g++ or clang",
+        ),
         ("CUDA compiler", "nvcc", "tinycudann and nvdiffrast cannot be built", "install the CUDA toolkit"),
     ):
         path = shutil.which(command)

@@ -29,6 +29,7 @@ class LatentDenoiser:
         self._size = unet.config.sample_size * 2 ** (
             len(vae.config.get("block_out_channels", vae.config.get("encoder_block_out_channels"))) - 1
         )
+        self._sizes = torch.tensor([self._size, self._size, 0, 0, self._size, self._size], device=unet.device)  # uncropped
         self._extra = unet.config.addition_embed_type == "text_time"
         if unet.config.in_channels != vae.config.latent_channels:
             raise ModelError(
@@ -53,8 +54,7 @@ class LatentDenoiser:
         if self._extra:
             tokens, pooled = tokens[:, :-1], tokens[:, -1]
             width = self.unet.config.projection_class_embeddings_input_dim - 6 * self.unet.config.addition_time_embed_dim
-            sizes = torch.tensor([self._size, self._size, 0, 0, self._size, self._size], device=noisy.device)  # uncropped
-            extra = {"text_embeds": pooled[:, :width], "time_ids": sizes.to(tokens).expand(len(noisy), -1)}
+            extra = {"text_embeds": pooled[:, :width], "time_ids": self._sizes.to(tokens).expand(len(noisy), -1)}
         latents = noisy.to(self.unet.dtype, memory_format=torch.channels_last)
         raw = self.unet(latents, timestep, tokens, added_cond_kwargs=extra).sample.float()
         return to_noise(raw, noisy, self.alphas[timestep], self._prediction)

@@ -53,8 +53,19 @@ def load(
 
     encoder = _frozen(without_decoder(other), device)
     if checkpoint_vae:
-        encoder.enable_gradient_checkpointing()
+        save_activations(encoder)
     return LatentDenoiser(unet=_frozen(unet, device), vae=encoder, scheduler=scheduler, text=text)
+
+
+def save_activations(encoder: Any) -> bool:
+    """Let a VAE's encoder keep block boundaries alone for its gradient; False where that cannot be, or is so already.
+
+    diffusers' tiny encoder forgets, when it does so, to bring pixels from [-1, 1] to [0, 1].
+    """
+    if isinstance(encoder, diffusers.AutoencoderTiny) or encoder.is_gradient_checkpointing:
+        return False
+    encoder.enable_gradient_checkpointing()
+    return True
 
 
 def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> tuple[Any, Any, Any, CachedText]:
@@ -64,13 +75,18 @@ def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> t
     kind, extra = (
         (diffusers.StableDiffusionXLPipeline, {}) if pair else (diffusers.StableDiffusionPipeline, {"safety_checker": None})
     )
+    extra = {**extra, "feature_extractor": None, "image_encoder": None}  # nobody asks for them
     pipeline = _guarded(path, kind.from_single_file, config=str(family), torch_dtype=dtype, **extra)
-    parts = [
-        (getattr(pipeline, f"tokenizer{end}"), _frozen(getattr(pipeline, f"text_encoder{end}"), device))
-        for end in ("", *(["_2"] if pair else []))
-    ]
-    text = CachedText(lambda: _reader(parts), key=f"{fingerprint(path)}\n{dtype}", device=device)
-    return pipeline.unet, pipeline.vae, _scheduler(family / "scheduler"), text
+    names = ["", *(["_2"] if pair else [])]
+    words = [getattr(pipeline, f"tokenizer{end}") for end in names]
+    encoders = [getattr(pipeline, f"text_encoder{end}") for end in names]
+
+    def load() -> Encoder:
+        return _reader(list(zip(words, (_frozen(encoder, device) for encoder in encoders), strict=True)), index)
+
+    vae = pipeline.vae.float() if _overflows(pipeline.vae.config, dtype) else pipeline.vae
+    text = CachedText(load, key=_text_key(fingerprint(path), dtype, index), device=device)
+    return pipeline.unet, vae, _scheduler(family / "scheduler"), text
 
 
 def fastest_dtype(device: str) -> torch.dtype:
@@ -136,9 +152,13 @@ def _vae(path: Path, dtype: torch.dtype) -> Any:
     """Full (AutoencoderKL) or tiny (TAESD). SDXL's overflows in half precision and says so."""
     config = _config(path)
     kind = diffusers.AutoencoderTiny if config.get("_class_name") == "AutoencoderTiny" else diffusers.AutoencoderKL
-    if config.get("force_upcast") and dtype == torch.float16:
+    if _overflows(config, dtype):
         dtype = torch.float32
     return _guarded(path, kind.from_pretrained, torch_dtype=dtype, **_variant(path))
+
+
+def _overflows(config: Any, dtype: torch.dtype) -> bool:
+    return dtype == torch.float16 and bool(config.get("force_upcast"))
 
 
 def _scheduler(path: Path) -> Any:
@@ -161,14 +181,25 @@ def _text(folder: Path, index: dict[str, Any], dtype: torch.dtype, device: str) 
                 trust_remote_code=False,
             )
             parts.append((words, _frozen(network, device)))
-        return _reader(parts)
+        return _reader(parts, index)
 
-    return CachedText(load, key=f"{fingerprint(*(folder / name for name in names))}\n{dtype}", device=device)
+    return CachedText(load, key=_text_key(fingerprint(*(folder / name for name in names)), dtype, index), device=device)
 
 
-def _reader(parts: list[tuple[Any, Any]]) -> Encoder:
+def _reader(parts: list[tuple[Any, Any]], index: dict[str, Any]) -> Encoder:
     """Texts by one tokenizer and encoder, or by SDXL's two."""
-    return (lambda texts: _pair(parts, texts)) if len(parts) == 2 else (lambda texts: _single(*parts[0], texts))
+    if len(parts) == 1:
+        return lambda texts: _single(*parts[0], texts)
+    return lambda texts: _pair(parts, texts, empty_is_zero=_empty_is_zero(index))
+
+
+def _empty_is_zero(index: dict[str, Any]) -> bool:
+    """SDXL was trained with zeros in place of the encodings of no text."""
+    return bool(index.get("force_zeros_for_empty_prompt", True))
+
+
+def _text_key(weights: str, dtype: torch.dtype, index: dict[str, Any]) -> str:
+    return "\n".join((weights, str(dtype), *(["zeros"] if "text_encoder_2" in _optional(index) and _empty_is_zero(index) else [])))
 
 
 def _kind(path: Path) -> str:
@@ -194,7 +225,7 @@ def _single(tokenizer: Any, network: Any, texts: list[str]) -> Tensor:
     return network(_tokens(tokenizer, network, texts).input_ids).last_hidden_state
 
 
-def _pair(parts: list[tuple[Any, Any]], texts: list[str]) -> Tensor:
+def _pair(parts: list[tuple[Any, Any]], texts: list[str], *, empty_is_zero: bool) -> Tensor:
     """(n, L + 1, D): SDXL's two encoders side by side, their states before the last layer (arXiv 2307.01952, section 2.1).
 
     The last row is the second encoder's pooled state, filled up with zeros.
@@ -203,4 +234,7 @@ def _pair(parts: list[tuple[Any, Any]], texts: list[str]) -> Tensor:
     states = torch.cat([output.hidden_states[-2] for output in found], dim=-1)
     pooled = found[1].text_embeds
     row = torch.nn.functional.pad(pooled, (0, states.shape[-1] - pooled.shape[-1]))
-    return torch.cat([states, row[:, None]], dim=1)
+    encoded = torch.cat([states, row[:, None]], dim=1)
+    if empty_is_zero:
+        encoded[[text == "" for text in texts]] = 0.0
+    return encoded

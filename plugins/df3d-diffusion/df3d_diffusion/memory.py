@@ -2,8 +2,9 @@
 
 Weights are counted exactly, from the headers of the files on disk. What steps need beside them is estimated from
 Stable Diffusion 1.5 at 512 x 512 in half precision, and scaled by the size of the latents and the width of the network:
-0.25 GB for an image in the UNet without gradients, 1.25 GB for one in the VAE's encoder with them, 0.45 GB when that
-keeps block boundaries alone, 0.4 GB in TAESD's; 0.7 KB for a sample on a ray, and half a GB for CUDA itself.
+0.25 GB for an image in the UNet without gradients, 2 GB for one in VSD's student with them, 1.25 GB for one in the VAE's
+encoder, 0.45 GB when that keeps block boundaries alone, 0.4 GB in TAESD's; twice that in single precision; 0.7 KB for a
+sample on a ray, and half a GB for CUDA itself.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from df3d_diffusion.models import ALIASES, is_single_file, on_disk, resolve
 GB = 1e9
 CONTEXT, SAMPLE = 0.5 * GB, 700.0
 UNET, ENCODER, ENCODER_SAVING, TAESD = 0.25 * GB, 1.25 * GB, 0.45 * GB, 0.4 * GB
+STUDENT = 2.0 * GB  # an image in the UNet with gradients, for VSD
 TILES = (16384, 4096, 1024)
 
 
@@ -46,6 +48,16 @@ def plan(config: SdsConfig, stage: Mapping[str, Any], budget: float) -> tuple[di
 
     `stage` is the stage's table, every default written out. Raises ModelError when nothing makes it fit.
     """
+    try:
+        return _plan(config, stage, budget)
+    except (OSError, ValueError, KeyError, AssertionError, struct.error) as error:
+        raise ModelError(
+            f"`{config.model}` cannot be read as a model: {error or type(error).__name__}",
+            "`df3d models` lists models by name, `df3d models pull NAME` fetches one again",
+        ) from error
+
+
+def _plan(config: SdsConfig, stage: Mapping[str, Any], budget: float) -> tuple[dict[str, Any], list[str]]:
     chosen: dict[str, Any] = {}
     given_up: list[str] = []
     for path, value, words in (None, None, ""), *_rungs(config, stage):
@@ -68,7 +80,7 @@ def _rungs(config: SdsConfig, stage: Mapping[str, Any]) -> Iterator[tuple[str, A
     for size in TILES if tile is not None else ():
         if size < (tile or rays) and size < rays:
             yield "renderer.tile", size, f"rays: drawn {size} at a time, and again for their gradient"
-    if not config.checkpoint_vae:
+    if not config.checkpoint_vae and config.vae != "taesd":
         yield "guidance.checkpoint_vae", True, "VAE: its encoder keeps less and computes it again"
     views = int(stage["cameras"]["views"])
     if config.at_once != 1 and views > 1:
@@ -93,14 +105,19 @@ def estimate(config: SdsConfig, stage: Mapping[str, Any], changed: Mapping[str, 
     width = unet_config.get("block_out_channels", [320])[0] / 320
     area = (size / 64) ** 2
 
-    weights = 2.0 * parameters(folder / "unet")
-    model = UNET * area * width * min(at_once or 2 * views, 2 * views)
+    whole = 2.0 if config.dtype == "float32" else 1.0
+    rows = (4 if config.view_texts.startswith("perp-neg") else 2) * views
+    weights = 2.0 * whole * parameters(folder / "unet")
+    model = UNET * whole * area * width * min(at_once or rows, rows)
+    if config.objective == "vsd":
+        model += STUDENT * whole * area * width * views
     if vae.is_dir():
         vae_config = _json(vae / "config.json")
         tiny = vae_config.get("_class_name") == "AutoencoderTiny"
         base = vae_config.get("block_out_channels", vae_config.get("encoder_block_out_channels", [128]))[0] / (64 if tiny else 128)
-        weights += 2.0 * 0.5 * parameters(vae)  # the encoder is about half of it
-        model += (TAESD if tiny else ENCODER_SAVING if saving else ENCODER) * area * base * (1 if at_once else views)
+        full = 2.0 if vae_config.get("force_upcast") else whole  # SDXL's is kept in float32
+        weights += 2.0 * full * 0.5 * parameters(vae)  # the encoder is about half of it
+        model += (TAESD if tiny else ENCODER_SAVING if saving else ENCODER) * full * area * base * (1 if at_once else views)
     return Need(weights, model, _field(stage, int(changed.get("renderer.tile", stage["renderer"].get("tile", 0)))))
 
 

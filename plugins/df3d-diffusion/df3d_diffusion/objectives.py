@@ -137,7 +137,6 @@ def clip_gradient(gradient: Tensor, *, value: float, norm: float) -> Tensor:
 
     Clipping values is the score clipping of D-SDS (arXiv 2303.15413, section 4.2).
     """
-    gradient = torch.nan_to_num(gradient)
     if value:
         gradient = gradient.clamp(-value, value)
     if norm:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from df3d.schedule import Step
 from df3d.types import Cameras, GuidanceStep, RenderOutput
 from df3d_diffusion.config import DistillationConfig, SdsConfig
 from df3d_diffusion.denoiser import Denoiser
+from df3d_diffusion.loading import load, save_activations
 from df3d_diffusion.objectives import OBJECTIVES, Prediction, Query, clip_gradient
 from df3d_diffusion.views import EncodedPrompt, Texts, perpendicular, texts_for
 
@@ -29,7 +31,7 @@ class Distillation:
         self.config = config
         self.denoiser = denoiser
         self.wording = wording or self._wording
-        self._most = config.at_once
+        self._most, self._rows = config.at_once, 2
         self._latent_until = config.latent_until if isinstance(config, SdsConfig) else 0.0
         self._student = None
         if config.compile:
@@ -53,10 +55,13 @@ class Distillation:
             self._student.load_state_dict(state)
 
     def save_memory(self) -> str:
-        """Give the model fewer images at once, and encode them anew for the gradient instead of keeping what it needs."""
+        """Let the VAE keep less, then give the model fewer images at once."""
+        vae = getattr(self.denoiser, "vae", None)
+        if vae is not None and save_activations(vae):
+            return "the VAE's encoder keeps less and computes it again"
         if self._most == 1:
             return ""
-        self._most = self._most // 2 or 4
+        self._most = max(1, (self._most or self._rows) // 2)
         return f"asking the model about {self._most} image{'s' * (self._most > 1)} at a time"
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
@@ -64,7 +69,8 @@ class Distillation:
         views: list[View | None] = [None, *VIEWS]
         texts = [self.wording(prompt.text, view) for view in views]
         negative = self.wording(prompt.negative, None) if prompt.negative else self.wording("", None)
-        encoded = self.denoiser.encode_text([*texts, negative])
+        with aside(getattr(self.denoiser, "unet", None)):
+            encoded = self.denoiser.encode_text([*texts, negative])
         return EncodedPrompt({view: encoded[i : i + 1] for i, view in enumerate(views)}, encoded[-1:])
 
     def step(self, render: RenderOutput, cameras: Cameras, encoded: EncodedPrompt, step: Step) -> GuidanceStep:
@@ -80,11 +86,11 @@ class Distillation:
         generator, alphas = step.generator("guidance"), self.denoiser.alphas
         low, high = (int(share.at(step) * len(alphas)) for share in (config.t_min, config.t_max))
         low = min(low, len(alphas) - 1)
-        timestep = torch.randint(low, max(high, low + 1), (count,), generator=generator).to(latents.device)
+        timestep = torch.randint(low, max(high, low + 1), (count,), generator=generator).to(latents.device, non_blocking=True)
         with torch.no_grad():
             query = Query(
                 latents=latents.detach(),
-                noise=torch.randn(latents.shape, generator=generator).to(latents),
+                noise=torch.randn(latents.shape, generator=generator).to(latents, non_blocking=True),
                 timestep=timestep,
                 alphas=alphas,
                 clip=self.denoiser.clip,
@@ -127,6 +133,7 @@ class Distillation:
         every = torch.cat([texts.text, negative.expand(count, -1, -1), *texts.avoid])
         cameras = told and told.times(copies)
         rows = noisy.repeat(copies, 1, 1, 1), timestep.repeat(copies), every
+        self._rows = len(every)
         most = self._most or len(every)
         parts = [slice(start, start + most) for start in range(0, len(every), most)]
         noise = [self.denoiser.predict(*(row[part] for row in rows), cameras and cameras[part]) for part in parts]
@@ -138,10 +145,22 @@ class Distillation:
         return Prediction(text, uncond, uncond + self.config.scale * direction)
 
 
+@contextmanager
+def aside(network: Any) -> Iterator[None]:
+    """A network on a GPU makes room there: DeepFloyd IF's text encoder is larger than its UNet."""
+    place = next(network.parameters()).device if isinstance(network, torch.nn.Module) else torch.device("cpu")
+    if place.type == "cpu":
+        yield
+        return
+    network.to("cpu")
+    try:
+        yield
+    finally:
+        network.to(place)
+
+
 def from_config(config: SdsConfig, *, device: str = "cpu") -> Distillation:
     """SDS on the pipeline folder `config.model`."""
-    from df3d_diffusion.loading import load
-
     denoiser = load(
         config.model,
         device=device,

@@ -72,8 +72,8 @@ class RayMarchRenderer(nn.Module):
         if step is None:
             jitter = torch.full_like(origins[:, 0], 0.5)
         else:
-            jitter = torch.rand(len(origins), generator=step.generator("jitter")).to(origins.device)
-        size = self.config.chunk if step is None else self.tile or len(origins)
+            jitter = torch.rand(len(origins), generator=step.generator("jitter")).to(origins.device, non_blocking=True)
+        size = min(self.config.chunk, self.tile or self.config.chunk) if step is None else self.tile or len(origins)
         parts = zip(*(t.split(size) for t in (origins, directions, view, jitter)), strict=True)
         if step is not None and self.tile:
             drawn = [

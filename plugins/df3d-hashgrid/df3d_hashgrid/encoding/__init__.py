@@ -7,6 +7,8 @@ in [0, 1]. `torch` is the plain one that the others are tested against.
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
+from shutil import which
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -35,9 +37,13 @@ def choose(backend: Backend, device: str) -> str:
         return backend
     if not device.startswith("cuda"):
         return "numba"
-    from importlib.util import find_spec
+    if find_spec("tinycudann"):
+        from df3d_hashgrid.encoding import tcnn
 
-    return next((name for name, module in (("tcnn", "tinycudann"), ("triton", "triton")) if find_spec(module)), "torch")
+        if tcnn.tinycudann is not None:  # else its build does not fit, and the others serve
+            return "tcnn"
+    # Triton builds its launcher, once, with the machine's C compiler
+    return "triton" if find_spec("triton") and (os.environ.get("CC") or any(map(which, ("cc", "gcc", "clang")))) else "torch"
 
 
 def make(config: GridConfig, device: str) -> Encoding:

@@ -20,7 +20,7 @@ class TcnnEncoding(nn.Module):
     def __init__(self, config: GridConfig) -> None:
         super().__init__()
         if tinycudann is None:
-            raise PluginError(f"hash-grid backend `tcnn` needs tinycudann: {REASON}", "set field.backend to auto or torch")
+            raise PluginError(f"hash-grid backend `tcnn` needs tinycudann: {REASON}", "set field.backend to triton or torch")
         self.levels, self.features = config.levels, config.features
         growth = (config.finest / config.base) ** (1 / max(config.levels - 1, 1))
         options = {
