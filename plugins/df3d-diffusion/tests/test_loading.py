@@ -73,6 +73,11 @@ def test_the_texts_are_the_pipelines_own(stable_diffusion_xl: Path, deepfloyd: P
     found = load(str(stable_diffusion_xl), device="cpu", dtype="float32").encode_text(["a red car"])
     torch.testing.assert_close(found[:, :-1], states)
     torch.testing.assert_close(found[:, -1, :16], pooled)
+    # without a negative prompt the pipeline takes zeros for it
+    _, nothing, _, pooled_nothing = xl.encode_prompt("a red car", do_classifier_free_guidance=True)
+    empty = load(str(stable_diffusion_xl), device="cpu", dtype="float32").encode_text([""])
+    torch.testing.assert_close(empty[:, :-1], nothing)
+    torch.testing.assert_close(empty[:, -1, :16], pooled_nothing)
     tokenizer, encoder = (
         AutoTokenizer.from_pretrained(deepfloyd / "tokenizer"),
         T5EncoderModel.from_pretrained(deepfloyd / "text_encoder"),
@@ -94,10 +99,11 @@ def test_xl_is_told_its_size_and_the_pooled_text(stable_diffusion_xl: Path) -> N
 
 def test_another_vae_can_take_the_place_of_the_pipelines(stable_diffusion: Path, tmp_path: Path) -> None:
     tiny = write_taesd(tmp_path / "taesd")
-    denoiser = load(str(stable_diffusion), device="cpu", dtype="float32", vae=str(tiny))
+    denoiser = load(str(stable_diffusion), device="cpu", dtype="float32", vae=str(tiny), checkpoint_vae=True)
     images = torch.rand(2, 16, 16, 3)
     expected = AutoencoderTiny.from_pretrained(tiny).encode(images.permute(0, 3, 1, 2) * 2 - 1).latents
-    torch.testing.assert_close(denoiser.encode_images(images), expected, atol=1e-5, rtol=1e-5)
+    found = denoiser.encode_images(images.requires_grad_())  # with a gradient, for which it is asked to keep less, and must not
+    torch.testing.assert_close(found.detach(), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_half_precision_files_serve_where_there_are_no_others(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from command import TINY, df3d
 from df3d_diffusion import memory
 from df3d_diffusion.config import SdsConfig
 from df3d_diffusion.loading import load
+from df3d_diffusion.sds import from_config
 
 from df3d import recipe
 from df3d.catalog import Catalog
@@ -100,6 +102,23 @@ def test_what_cannot_fit_is_one_line_and_a_hint(stable_diffusion: Path, tmp_path
     assert message in error
     assert hint.startswith("hint: ")
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("damage", ["unet/config.json", "unet/diffusion_pytorch_model.safetensors"])
+def test_a_damaged_folder_is_one_clear_error_before_anything_is_loaded(stable_diffusion: Path, tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(stable_diffusion, folder)
+    (folder / damage).write_bytes(b"no")
+    with pytest.raises(ModelError, match="cannot be read as a model"):
+        memory.plan(*stage(folder), 80e9)
+
+
+def test_when_memory_runs_out_the_encoder_keeps_less_first(stable_diffusion: Path) -> None:
+    guidance = from_config(SdsConfig(model=str(stable_diffusion), dtype="float32"))
+    assert "encoder keeps less" in guidance.save_memory()
+    assert guidance.denoiser.vae.is_gradient_checkpointing  # type: ignore[attr-defined]
+    assert guidance.save_memory() == "asking the model about 1 image at a time"
+    assert guidance.save_memory() == ""
 
 
 def test_a_checkpointed_encoder_gives_the_same_gradient(stable_diffusion: Path) -> None:
