@@ -26,7 +26,7 @@ def df3d_exporters() -> Iterable[ExporterPlugin]:
             config=NoConfig,
             target=f"df3d_mesh.{name}:{kind}",
             suffixes=(f".{name}",),
-            read=None if name in ("html", "usdz") else "df3d_mesh.trimeshes:read",
+            read=None if name in ("html", "usdz") else "df3d_mesh.reader:read",
         )
 
 

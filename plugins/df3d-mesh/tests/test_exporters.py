@@ -15,8 +15,8 @@ from df3d_mesh.glb import GlbExporter
 from df3d_mesh.gltf import GltfExporter
 from df3d_mesh.obj import ObjExporter
 from df3d_mesh.ply import PlyExporter
+from df3d_mesh.reader import read
 from df3d_mesh.stl import StlExporter
-from df3d_mesh.trimeshes import read
 from PIL import Image
 
 from df3d import texture
