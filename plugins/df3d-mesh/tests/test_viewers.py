@@ -116,7 +116,7 @@ def show(packages: Path, tmp_path: Path) -> Iterator[Callable[..., np.ndarray]]:
         drawn.clear()
         assert BROWSER
         subprocess.run(
-            [BROWSER, "--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--hide-scrollbars",
+            [BROWSER, "--headless", "--no-sandbox", "--disable-dev-shm-usage", "--enable-unsafe-swiftshader", "--hide-scrollbars",
              f"--user-data-dir={tmp_path / 'browser'}", f"--window-size={SIZE},{SIZE + 200}", "--virtual-time-budget=20000",
              f"--screenshot={tmp_path / 'shot.png'}", f"http://127.0.0.1:{server.server_address[1]}/page.html"],
             check=True, capture_output=True, timeout=300,
