@@ -63,9 +63,8 @@ def choose_recipe(name: str, settings: list[str], steps: int | None, catalog: Ca
     if name != "auto":
         return read(name), ""
     if device == "cpu" or not gpu_is_there():
-        return read(
-            "toybox"
-        ), f"recipe `toybox`: the embedded model, since {'it is for a CPU' if device == 'cpu' else 'there is no GPU'}"
+        why = "it is for a CPU" if device == "cpu" else "there is no GPU"
+        return read("toybox"), f"recipe `toybox`: the embedded model, since {why}"
     try:
         chosen = read("dreamfusion")
         check_ready(compose(chosen, catalog)[0])

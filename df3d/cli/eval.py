@@ -68,7 +68,8 @@ def evaluate(
         except Df3dError as error:
             if name in scorer:
                 raise
-            print(f"note: without scorer `{name}`: {error.message}", file=sys.stderr)
+            if not quiet:
+                print(f"note: without scorer `{name}`: {error.message}", file=sys.stderr)
     found: list[list[Result]] = []
     with _progress(sum(map(len, sides)), quiet=quiet) as advance:
         for side in sides:
@@ -85,7 +86,7 @@ def evaluate(
     means = story.compare(*found) if compare else story.summary(results)
     headline, lower = headlines(plugins)
     if csv_file is not None:
-        _write_csv(csv_file, results, story.protocol(views))
+        _write_csv(csv_file, results)
     if html_file is not None:
         from df3d.report import write
 
@@ -143,7 +144,7 @@ def _print(results: Sequence[Result], means: dict[str, Interval], headline: Sequ
     show(rows)
 
 
-def _write_csv(path: Path, results: Sequence[Result], protocol: str) -> None:
+def _write_csv(path: Path, results: Sequence[Result]) -> None:
     from df3d.checkpoint import replace_atomically
 
     measures = list(dict.fromkeys(measure for result in results for measure in result.scores))
@@ -155,7 +156,7 @@ def _write_csv(path: Path, results: Sequence[Result], protocol: str) -> None:
             for result in results:
                 seed = "" if result.target.seed is None else result.target.seed
                 rows.writerow(
-                    [protocol, result.target.name, result.target.prompt, seed, *(result.scores.get(m, "") for m in measures)]
+                    [result.protocol, result.target.name, result.target.prompt, seed, *(result.scores.get(m, "") for m in measures)]
                 )
 
     replace_atomically(path, write)
