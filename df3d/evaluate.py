@@ -175,8 +175,8 @@ def protocol(views: int) -> str:
 def _keep(result: Result, run: Path) -> None:
     """Leave scores.json beside the run; what other scorers said there of the same asset stays."""
     path, table = run / "scores.json", result.json()
-    if path.is_file() and path.stat().st_mtime >= result.target.path.stat().st_mtime:
-        with suppress(OSError, ValueError, AttributeError, TypeError):
+    with suppress(OSError, ValueError, LookupError, AttributeError, TypeError):  # not there, damaged, or without its asset
+        if path.stat().st_mtime >= result.target.path.stat().st_mtime:
             old = json.loads(path.read_text(encoding="utf-8"))
             if all(old[key] == table[key] for key in ("protocol", "asset", "prompt")):
                 table["scores"] = {**old["scores"], **table["scores"]}
