@@ -147,7 +147,8 @@ def evaluate(
         try:
             if target.problem:
                 raise RunError(target.problem)
-            seed = subject.asset.provenance.get("seed") if target.seed is None else target.seed
+            told = subject.asset.provenance
+            seed = told.get("seed") if target.seed is None else target.seed
             target = dataclasses.replace(target, prompt=subject.prompt, seed=seed)
         except Df3dError as error:
             problems["asset"] = error.message
