@@ -21,7 +21,7 @@ def train(
     seed: int = typer.Option(0, min=0, help="Seed of every random draw."),
     start_from: Path | None = typer.Option(None, exists=True, file_okay=False, help="A model folder whose weights to begin with."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, or `auto`."),
-    compiled: bool = typer.Option(True, "--compile/--no-compile", help="Compile the network: a minute or two once, then faster."),
+    compiled: bool = typer.Option(True, "--compile/--no-compile", help="Compile the network, where it computes in half precision."),
 ) -> None:
     """Train the embedded model; prints the folder of the finished one, for `--set guidance.model=FOLDER`."""
     from rich.console import Console

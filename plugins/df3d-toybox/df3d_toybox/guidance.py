@@ -9,10 +9,14 @@ from df3d.prompt import View
 from df3d_toybox.captions import BLANK, SLOTS, read
 from df3d_toybox.config import ToyboxConfig
 from df3d_toybox.model import FOLDER
+from df3d_toybox.winograd import use_winograd
 
 
 def from_config(config: ToyboxConfig, *, device: str = "cpu") -> Distillation:
-    return Distillation(config, load(config.model or str(FOLDER), device=device, dtype=config.dtype), wording=wording)
+    denoiser = load(config.model or str(FOLDER), device=device, dtype=config.dtype)
+    if not config.compile:  # torch.compile knows nothing of it
+        use_winograd(denoiser.unet)
+    return Distillation(config, denoiser, wording=wording)
 
 
 def wording(text: str, view: View | None) -> str:

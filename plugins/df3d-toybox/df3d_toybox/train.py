@@ -25,6 +25,7 @@ from df3d.types import Cameras
 from df3d_toybox.captions import BLANK, SLOTS
 from df3d_toybox.model import SIZE, UNSHUFFLE, ToyboxModel, create, read
 from df3d_toybox.muon import Muon
+from df3d_toybox.winograd import use_winograd
 from df3d_toybox.world import render, scene
 
 ELEVATION = (-15.0, 75.0)
@@ -138,9 +139,11 @@ def train(
     optimizers = make_optimizers(networks, config.learning_rate)
     state = folder / "checkpoint.safetensors"
     first, seconds = _restore(state, networks, average, optimizers) if state.exists() else (0, 0.0)
-    unet = torch.compile(model.unet) if compiled else model.unet
-    alphas = model.scheduler.alphas_cumprod.to(device)
     half = fastest_dtype(device) != torch.float32
+    if not half:
+        use_winograd(model.unet)
+    unet = torch.compile(model.unet) if half and compiled else model.unet
+    alphas = model.scheduler.alphas_cumprod.to(device)
 
     losses: list[Tensor] = []
     since = time.perf_counter()
