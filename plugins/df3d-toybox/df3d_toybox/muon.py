@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from df3d_diffusion.loading import fastest_dtype
 from torch import Tensor
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -46,7 +45,7 @@ class Muon(torch.optim.Optimizer):
         matrices = torch.stack([direction.flatten(1) for direction in ahead])
         rows, columns = matrices.shape[1:]
         blocks = matrices.view(-1, BLOCK, columns) if rows % BLOCK == 0 else matrices
-        directions = orthogonalize(blocks).view_as(matrices)
+        directions = orthogonalize(blocks).reshape(matrices.shape)
         scale = 0.2 * max(min(rows, BLOCK), columns) ** 0.5
         torch._foreach_mul_(parameters, 1 - lr * weight_decay)
         for parameter, direction in zip(parameters, directions, strict=True):
@@ -54,13 +53,19 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
-    """(N, R, C) to matrices with the same singular vectors and singular values near 1: Newton-Schulz, quintic."""
+    """(N, R, C) to matrices with the same singular vectors and singular values near 1: Newton-Schulz, quintic.
+
+    Each iterate is a polynomial of the first one's Gram matrix times the first: the iteration is over the small square alone.
+    """
     a, b, c = COEFFICIENTS
     tall = matrices.shape[1] > matrices.shape[2]
-    full = fastest_dtype(matrices.device.type) == torch.float32
-    x = (matrices.mT if tall else matrices).to(torch.float32 if full else torch.bfloat16)
+    x = (matrices.mT if tall else matrices).float()
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    first = x @ x.mT
+    identity = torch.eye(len(first[0]), device=x.device).expand_as(first)
+    polynomial = identity
     for _ in range(steps):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
+        gram = polynomial @ first @ polynomial
+        polynomial = (a * identity + b * gram + c * (gram @ gram)) @ polynomial
+    x = polynomial @ x
     return (x.mT if tall else x).to(matrices.dtype)
