@@ -14,9 +14,9 @@ def _install(session: nox.Session, *extra: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The whole suite; arguments after -- go to pytest."""
-    _install(session, "pytest", "rtree", "usd-core", "viser")
-    session.run("python", "-m", "pytest", *session.posargs)
+    """The whole suite, by two processes of one thread each; arguments after -- go to pytest."""
+    _install(session, "pytest", "pytest-xdist", "rtree", "usd-core", "viser")
+    session.run("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session
