@@ -32,10 +32,8 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=200_000)
     parser.add_argument("--levels", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--keep-memory", action="store_true", help="with the allocator settings of a df3d run")
     options = parser.parse_args()
-    if options.keep_memory:
-        cpu.keep_freed_memory()
+    cpu.keep_freed_memory()  # as every run does
     torch.manual_seed(0)
     config = GridConfig(levels=options.levels, log2_table=14, finest=128)
     encodings = {"torch": TorchEncoding(config), "numba": NumbaEncoding(config)}
