@@ -85,12 +85,12 @@ def transform_weight(weight: Tensor) -> Tensor:
 
 def convolve(image: Tensor, transformed: Tensor, bias: Tensor | None) -> Tensor:
     """(B, out, H, W), channels last, from images (B, in, H, W) and a weight as `transform_weight` makes it."""
-    count, _, height, width = image.shape
-    rows, columns = -(-height // STEP), -(-width // STEP)
+    count, inputs, height, width = image.shape
+    rows, columns = _grid(image)
     outputs = transformed.shape[2]
     added = np.zeros(outputs, np.float32) if bias is None else bias.detach().numpy()
     result = image.new_empty((count, STEP * rows, STEP * columns, outputs))
-    for part in _parts(count, rows * columns * max(transformed.shape[1:])):
+    for part in _parts(image, max(inputs, outputs)):
         tiles = torch.bmm(to_tiles(image[part], INPUT, border=1), transformed).numpy()
         target = result[part].numpy()
         cpu.split(len(target) * rows, partial(_from_tiles, tiles, OUTPUT, added, target))
@@ -99,10 +99,9 @@ def convolve(image: Tensor, transformed: Tensor, bias: Tensor | None) -> Tensor:
 
 def weight_gradient(image: Tensor, gradient: Tensor) -> Tensor:
     """(out, in, 3, 3): the gradient of the weight, from images (B, in, H, W) and the gradient of their convolution."""
-    count, inputs, height, width = image.shape
-    outputs = gradient.shape[1]
+    inputs, outputs = image.shape[1], gradient.shape[1]
     total = image.new_zeros((TILE * TILE, inputs, outputs))
-    for part in _parts(count, -(-height // STEP) * -(-width // STEP) * max(inputs, outputs)):
+    for part in _parts(image, max(inputs, outputs)):
         seen = to_tiles(image[part], INPUT, border=1)
         total.baddbmm_(seen.transpose(1, 2), to_tiles(gradient[part], OUTPUT.T, border=0))
     return (WEIGHT.T @ total.view(TILE * TILE, inputs * outputs)).view(3, 3, inputs, outputs).permute(3, 2, 0, 1)
@@ -111,18 +110,24 @@ def weight_gradient(image: Tensor, gradient: Tensor) -> Tensor:
 def to_tiles(image: Tensor, matrix: np.ndarray, *, border: int) -> Tensor:
     """(36, tiles, C) from images (B, C, H, W): each tile T becomes `matrix` T `matrix` transposed; `matrix` is 6 x n."""
     pixels = image.detach().permute(0, 2, 3, 1).contiguous()
-    count, height, width, channels = pixels.shape
-    rows, columns = -(-height // STEP), -(-width // STEP)
+    count, channels = len(image), image.shape[1]
+    rows, columns = _grid(image)
     tiles = image.new_empty((TILE * TILE, count * rows * columns, channels))
     target = tiles.view(TILE * TILE, count * rows, columns, channels).numpy()
     cpu.split(count * rows, partial(_to_tiles, pixels.numpy(), np.ascontiguousarray(matrix), border, target))
     return tiles
 
 
-def _parts(count: int, numbers: int) -> list[slice]:
-    """A batch in parts; `numbers` is how many of an image there are at each of a tile's places."""
-    size = max(1, CHUNK // (TILE * TILE * numbers))
-    return [slice(start, start + size) for start in range(0, count, size)]
+def _grid(image: Tensor) -> tuple[int, int]:
+    """Rows and columns of tiles in images (B, C, H, W)."""
+    return -(-image.shape[2] // STEP), -(-image.shape[3] // STEP)
+
+
+def _parts(image: Tensor, channels: int) -> list[slice]:
+    """A batch in parts whose tiles, with so many channels, are at most `CHUNK` numbers, or one image."""
+    rows, columns = _grid(image)
+    size = max(1, CHUNK // (TILE * TILE * rows * columns * channels))
+    return [slice(start, start + size) for start in range(0, len(image), size)]
 
 
 @cpu.kernel
@@ -130,7 +135,8 @@ def _to_tiles(images, matrix, border, tiles, start, stop):  # type: ignore[no-un
     """Rows of tiles from `start` to `stop`, counted through the batch: first down each tile, then across."""
     count, height, width, channels = images.shape
     rows, columns = tiles.shape[1] // count, tiles.shape[2]
-    size = matrix.shape[1]
+    factors = np.zeros((6, 6), np.float32)  # a matrix for smaller tiles gives what is beyond them no weight
+    factors[:, : matrix.shape[1]] = matrix
     pixels = images.reshape(count * height, width * channels)
     mixed = np.zeros((6, 4 * columns + 2, channels), np.float32)
     lines = mixed.reshape(6, -1)[:, border * channels : (border + width) * channels]
@@ -139,16 +145,14 @@ def _to_tiles(images, matrix, border, tiles, start, stop):  # type: ignore[no-un
     for row in range(start, stop):
         picture, top = row // rows, (row % rows) * 4 - border
         for i in range(6):
-            for q in range(size):
+            for q in range(6):
                 inside = 0 <= top + q < height
-                k[q] = matrix[i, q] if inside else 0.0
+                k[q] = factors[i, q] if inside else 0.0
                 p[q] = picture * height + (top + q if inside else 0)
             _mix_rows(lines[i], pixels, p, k)
-        k[size:] = 0.0
         for i in range(6):
             for j in range(6):
-                k[:size] = matrix[j]
-                _mix_across(tiles[i * 6 + j, row], mixed[i], k, size)
+                _mix_across(tiles[i * 6 + j, row], mixed[i], factors[j])
 
 
 @cpu.kernel
@@ -160,15 +164,14 @@ def _mix_rows(line, rows, p, k):  # type: ignore[no-untyped-def]
 
 
 @cpu.kernel
-def _mix_across(tiles, pixels, k, size):  # type: ignore[no-untyped-def]
+def _mix_across(tiles, pixels, k):  # type: ignore[no-untyped-def]
     ka, kb, kc, kd, ke, kf = k[0], k[1], k[2], k[3], k[4], k[5]
     for column in range(tiles.shape[0]):
         x = 4 * column
-        y, z = x + min(4, size - 1), x + min(5, size - 1)
         for i in range(tiles.shape[1]):
             tiles[column, i] = (
                 ka * pixels[x, i] + kb * pixels[x + 1, i] + kc * pixels[x + 2, i]
-                + kd * pixels[x + 3, i] + ke * pixels[y, i] + kf * pixels[z, i]
+                + kd * pixels[x + 3, i] + ke * pixels[x + 4, i] + kf * pixels[x + 5, i]
             )  # fmt: skip
 
 
