@@ -15,6 +15,7 @@ from torch import Tensor
 from df3d_toybox.captions import NOUN_NAMES, Caption, Thing
 from df3d_toybox.guidance import wording
 from df3d_toybox.train import draw, views_of
+from df3d_toybox.winograd import use_winograd
 from df3d_toybox.world import render, scene
 
 AZIMUTHS = (0.0, 90.0, 180.0, -90.0)
@@ -33,7 +34,9 @@ def figures(model: Path, *, picture: Path | None = None, seed: int = 0) -> dict[
     elevation = torch.full_like(azimuth, ELEVATION)
     captions = [Caption(Thing(noun)) for noun in NOUN_NAMES]
     truth = draw([render.pack(scene.build(c)) for c in captions for _ in AZIMUTHS], azimuth, elevation)
-    samples = sample(load(str(model), device="cpu"), [c for c in captions for _ in AZIMUTHS], azimuth, elevation, seed=seed)
+    denoiser = load(str(model), device="cpu")
+    use_winograd(denoiser.unet)
+    samples = sample(denoiser, [c for c in captions for _ in AZIMUTHS], azimuth, elevation, seed=seed)
     nearest = torch.cdist(samples.flatten(1), truth.flatten(1)).argmin(1)
     sides = len(AZIMUTHS)
     right_noun = nearest // sides == torch.arange(len(nearest)) // sides

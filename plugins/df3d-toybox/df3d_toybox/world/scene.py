@@ -23,11 +23,11 @@ def build(caption: Caption, rng: np.random.Generator | None = None) -> Parts:
 
 
 def sample_caption(rng: np.random.Generator) -> Caption:
-    """A random caption as the model sees them in training: somewhat more than half of them single things."""
+    """A random caption as the model sees them in training: half of them single things."""
     kind = rng.random()
-    if kind < 0.55:
+    if kind < 0.5:
         return Caption(_sample_thing(rng, NOUN_NAMES))
-    if kind < 0.88:
+    if kind < 0.9:
         supports = SUPPORTS if rng.random() < 0.85 else NOUN_NAMES
         return Caption(_sample_thing(rng, NOUN_NAMES), "on", _sample_thing(rng, supports))
     return Caption(_sample_thing(rng, WEARERS), "wearing", Thing("hat", _sample_color(rng)))
