@@ -24,23 +24,33 @@ def export(
 ) -> Generator[Event, None, list[Path]]:
     """Write a field's asset at `path`, by the exporter of `config.format`; returns every file, the asset first.
 
+    A surface that has a texture of its own is written as it is, whatever `config` says of faces and texture.
     Raises EmptyFieldError when the field has no surface.
     """
     plugin = catalog.get("exporter", config.format)
     assert isinstance(plugin, ExporterPlugin)
     yield Exporting("surface")
-    raw = surface.mesh_of(field, resolution=config.resolution, threshold=config.threshold)
-    mesh = surface.clean(raw, keep=config.keep, faces=config.faces)
-    yield Exporting("texture")
-    mesh = texture.unwrap(mesh, size=config.texture_size)
+    if (own := texture.kept(field)) is not None:
+        mesh, material = own[0], Material(own[1], unlit=config.unlit)
+        if config.normal_map:
+            raise ExportError("no finer mesh is left whose normals a map could keep", "leave out the normal map")
+    else:
+        raw = surface.mesh_of(field, resolution=config.resolution, threshold=config.threshold)
+        yield Exporting("texture")
+        mesh, material = _baked(raw, field, config)
+    yield Exporting(config.format)
+    exporter: Exporter = plugin.load()(plugin.config())
+    return exporter.write(Asset(placed(mesh, config), material, dict(provenance)), path)
+
+
+def _baked(raw: Mesh, field: Field, config: ExportConfig) -> tuple[Mesh, Material]:
+    """A field's mesh cleaned, simplified and unwrapped, and the field's albedo as its texture."""
+    mesh = texture.unwrap(surface.clean(raw, keep=config.keep, faces=config.faces), size=config.texture_size)
     image, normals = texture.bake(mesh, field, size=config.texture_size), None
     if config.normal_map:
         mesh = dataclasses.replace(mesh, tangents=texture.tangents(mesh))
         normals = texture.bake_normals(mesh, surface.clean(raw, keep=config.keep, faces=0), size=config.texture_size)
-    yield Exporting(config.format)
-    exporter: Exporter = plugin.load()(plugin.config())
-    asset = Asset(placed(mesh, config), Material(image, normals, unlit=config.unlit), dict(provenance))
-    return exporter.write(asset, path)
+    return mesh, Material(image, normals, unlit=config.unlit)
 
 
 def placed(mesh: Mesh, config: ExportConfig) -> Mesh:

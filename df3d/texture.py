@@ -11,8 +11,8 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from df3d.cpu import kernel, split
-from df3d.interfaces import Field
-from df3d.surface import device_of
+from df3d.interfaces import Field, Surface
+from df3d.surface import device_of, vertex_normals
 from df3d.types import Mesh
 
 PADDING = 8  # pixels between islands, all of them filled
@@ -39,6 +39,20 @@ def bake(mesh: Mesh, field: Field, *, size: int) -> np.ndarray:
     covered, points = _at_texels(mesh, mesh.vertices[mesh.faces], size)
     asked = torch.from_numpy(points).to(device_of(field))
     return _filled(covered, torch.cat([field.albedo(part) for part in asked.split(2**17)]).cpu().numpy())
+
+
+@torch.no_grad()
+def kept(field: Field) -> tuple[Mesh, np.ndarray] | None:
+    """Of a surface with a texture of its own its mesh, smooth across the seams of the atlas, and texture, padded anew."""
+    own = field.surface() if isinstance(field, Surface) else None
+    if own is None or own.uvs is None or own.texture is None:
+        return None
+    vertices, faces, uvs, image = (part.cpu().numpy() for part in (own.vertices, own.faces, own.uvs, own.texture))
+    _, first, same = np.unique(vertices, axis=0, return_index=True, return_inverse=True)
+    same = same.reshape(-1)
+    mesh = Mesh(vertices, faces, normals=vertex_normals(vertices[first], same[faces])[same], uvs=uvs)
+    covered, _ = _at_texels(mesh, vertices[faces], len(image))
+    return mesh, _filled(covered, image[covered])
 
 
 def tangents(mesh: Mesh) -> np.ndarray:

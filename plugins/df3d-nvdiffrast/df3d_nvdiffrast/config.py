@@ -36,6 +36,23 @@ class TetsConfig(GridConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextureConfig:
+    """A mesh whose texture learns."""
+
+    size: int = option(1024, "height and width of the texture, pixels")
+    faces: int = option(20_000, "triangles to simplify the mesh to; 0 keeps all")
+    keep: float = option(0.02, "loose pieces smaller than this share of the largest are removed")
+    resolution: int = option(160, "cells of the marching cubes along each axis, where it starts from a volume")
+    rate: float = option(0.02, "learning rate of the texels")
+
+    def __post_init__(self) -> None:
+        if not 16 <= self.size <= 8192 or not 8 <= self.resolution <= 1024:
+            raise ValueError("`size` must be between 16 and 8192, `resolution` between 8 and 1024")
+        if self.faces < 0 or not 0 <= self.keep <= 1:
+            raise ValueError("`faces` must be at least 0, `keep` between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class RasterConfig(BackgroundConfig):
     """Rasterisation of a surface, with edges that give it a gradient."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from df3d import FieldPlugin, RendererPlugin, hookimpl
-from df3d_nvdiffrast.config import RasterConfig, TetsConfig
+from df3d_nvdiffrast.config import RasterConfig, TetsConfig, TextureConfig
 
 
 @hookimpl
@@ -17,6 +17,14 @@ def df3d_fields() -> Iterable[FieldPlugin]:
         target="df3d_nvdiffrast.field:TetsField",
         provides=frozenset({"surface"}),
         starts_from=frozenset({"volume"}),
+    )
+    yield FieldPlugin(
+        name="texture",
+        summary="A finished surface whose texture learns, to be exported as it is",
+        config=TextureConfig,
+        target="df3d_nvdiffrast.texture_field:TextureField",
+        provides=frozenset({"surface"}),
+        starts_from=frozenset({"surface", "volume"}),
     )
 
 

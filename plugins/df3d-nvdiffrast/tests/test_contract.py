@@ -10,3 +10,8 @@ class TestTets(FieldContract):
 
 class TestRaster(RendererContract):
     name = "raster"
+
+
+class TestTexture(FieldContract):
+    name = "texture"
+    options = {"size": 64, "faces": 200}

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from df3d_nvdiffrast.config import RasterConfig, TextureConfig
+from df3d_nvdiffrast.renderer import RasterRenderer
+from df3d_nvdiffrast.texture_field import TextureField
+from fields import Ball
+
+from df3d import cameras
+from df3d.catalog import Catalog
+from df3d.errors import ExportError
+from df3d.export import export, read
+from df3d.finished import FinishedField
+from df3d.interfaces import Field
+from df3d.options import ExportConfig, ShadingConfig
+from df3d.surface import is_closed
+from df3d.texture import kept
+
+SMALL = TextureConfig(size=128, faces=2000, resolution=48, rate=0.2)
+ALBEDO = ShadingConfig(lambertian=0.0, textureless=0.0)
+
+
+def written(field: Field, path: Path, **options: object) -> None:
+    list(export(field, ExportConfig(**options), Catalog.discover(), path, provenance={}))
+
+
+def test_it_looks_like_the_field_it_starts_from() -> None:
+    field = TextureField(SMALL, start_from=Ball(0.5, edge=0.01))
+    mesh = field.surface()
+    assert abs(float(mesh.vertices.norm(dim=-1).mean()) - 0.5) < 0.03
+    assert float((field.albedo(mesh.vertices) - (mesh.vertices * 0.5 + 0.5)).detach().abs().mean()) < 0.02
+
+
+def test_pictures_train_its_texture_and_its_texture_is_what_is_exported(tmp_path: Path) -> None:
+    field, renderer = TextureField(SMALL, start_from=Ball(0.5)), RasterRenderer(RasterConfig(shading=ALBEDO))
+    wanted = torch.tensor([0.9, 0.2, 0.1])
+    views = cameras.orbit(6, size=64)
+    optimizer = torch.optim.Adam(field.parameter_groups())
+    for _ in range(80):
+        seen = renderer.render(field, views)
+        loss = (seen.rgb - wanted)[seen.opacity[..., 0] > 0.99].square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) < 1e-3
+
+    written(field, tmp_path / "ball.glb", texture_size=16, faces=10)
+    asset = read(tmp_path / "ball.glb", Catalog.discover())
+    assert len(asset.mesh.faces) == len(field.faces)
+    assert asset.material.base_color.shape == field.texels.shape
+    in_file = renderer.render(FinishedField(asset), views)
+    assert float((in_file.rgb - renderer.render(field, views).rgb).detach().abs().mean()) < 0.002
+    torch.testing.assert_close(in_file.rgb[in_file.opacity[..., 0] > 0.99].mean(0), wanted, atol=0.02, rtol=0)
+
+
+def test_its_mesh_is_closed_but_for_the_seams_and_smooth_across_them() -> None:
+    mesh, _ = kept(TextureField(SMALL, start_from=Ball(0.5))) or pytest.fail("it has a texture")
+    _, first, same = np.unique(mesh.vertices, axis=0, return_index=True, return_inverse=True)
+    same = same.reshape(-1)
+    assert len(first) < len(mesh.vertices)
+    assert is_closed(same[mesh.faces])
+    assert mesh.normals is not None
+    np.testing.assert_array_equal(mesh.normals, mesh.normals[first][same])
+
+
+def test_its_state_brings_its_mesh() -> None:
+    trained, new = TextureField(SMALL, start_from=Ball(0.7)), TextureField(SMALL)
+    assert len(trained.vertices) != len(new.vertices)
+    new.load_state_dict(trained.state_dict())
+    for part in ("vertices", "faces", "uvs", "texels"):
+        assert torch.equal(getattr(new, part), getattr(trained, part))
+
+
+def test_it_has_no_finer_normals_to_export(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="no finer mesh"):
+        written(TextureField(SMALL, start_from=Ball(0.5)), tmp_path / "ball.glb", normal_map=True)
