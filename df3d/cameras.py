@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from df3d.options import CameraConfig
-from df3d.schedule import Step
+from df3d.schedule import Schedule, Step
 from df3d.types import Cameras
 
 
@@ -42,6 +42,11 @@ def rays(cameras: Cameras) -> tuple[Tensor, Tensor]:
     return pose[:, None, None, :3, 3].expand_as(directions), directions
 
 
+def pixels(size: int | Schedule, step: Step) -> int:
+    """Height and width of a render at a step; one that changes goes by multiples of 8."""
+    return size if isinstance(size, int) else max(8, 8 * round(size.at(step) / 8))
+
+
 def sample(config: CameraConfig, step: Step) -> Cameras:
     """The cameras of a training step: azimuths stratified over the circle, the rest uniform in the config's ranges."""
     generator = step.generator("cameras")
@@ -53,5 +58,5 @@ def sample(config: CameraConfig, step: Step) -> Cameras:
     offset = torch.rand(1, generator=generator)
     slot = (torch.arange(count) + offset + 0.5 * torch.rand(count, generator=generator)) * (360.0 / count)
     azimuth = slot % 360.0 - 180.0
-    size = config.size
+    size = pixels(config.size, step)
     return look_at(azimuth, uniform(*config.elevation), uniform(*config.distance), uniform(*config.fov_y), height=size, width=size)

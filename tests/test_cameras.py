@@ -4,7 +4,7 @@ import torch
 
 from df3d import cameras
 from df3d.options import CameraConfig
-from df3d.schedule import Step
+from df3d.schedule import Schedule, Step
 
 
 def test_azimuth_0_stands_in_front_and_90_at_the_objects_left() -> None:
@@ -38,6 +38,12 @@ def test_the_field_of_view_is_the_vertical_one() -> None:
     _, directions = cameras.rays(views)
     top = directions[0, 0, 5]
     assert abs(float(torch.rad2deg(torch.atan2(top[1], -top[2]))) - 45.0) < 0.1
+
+
+def test_renders_grow_by_multiples_of_eight() -> None:
+    config = CameraConfig(size=Schedule(30, 64))
+    assert [cameras.sample(config, Step(index, 5)).height for index in range(5)] == [32, 40, 48, 56, 64]
+    assert cameras.sample(CameraConfig(size=30), Step(0, 5)).width == 30
 
 
 def test_training_cameras_cover_the_circle_within_their_ranges_and_repeat() -> None:
