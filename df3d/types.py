@@ -101,6 +101,7 @@ class RenderOutput:
     normal: Tensor | None = None  # (V, H, W, 3) world space, length <= opacity
     samples: RaySamples | None = None
     mesh: SurfaceMesh | None = None  # what was rasterised
+    background: Tensor | None = None  # (V, H, W, 3) in [0, 1], what is seen where the opacity is 0
 
 
 @dataclass(frozen=True)

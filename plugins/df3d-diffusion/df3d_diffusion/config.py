@@ -39,6 +39,9 @@ class DistillationConfig:
     t_max: Schedule = option(Schedule(0.98), "highest timestep")
     clip_value: Schedule = option(Schedule(0.0), "largest value of the gradient with respect to the latents; 0 for any")
     clip_norm: Schedule = option(Schedule(0.0), "largest root mean square of a view's gradient; 0 for any")
+    matting: Schedule = option(
+        Schedule(0.0), "of `reconstruction` on pixels: weight of the least opacity with which the clean image can be drawn"
+    )
     views: ViewConfig = option(ViewConfig(), "view-dependent prompts")
     view_texts: ViewTexts = option(
         "discrete", "one view's text, a mix of two, or Perp-Neg with threestudio's weights or, strong, stable-dreamfusion's"
@@ -59,6 +62,8 @@ class DistillationConfig:
         ends = [end for share in (self.t_min, self.t_max) for end in (share.start, share.end) if end is not None]
         if not all(0 <= end <= 1 for end in ends):
             raise ValueError("`t_min` and `t_max` are shares of the noise schedule, between 0 and 1")
+        if self.matting != Schedule(0.0) and self.objective != "reconstruction":
+            raise ValueError("`matting` needs the objective `reconstruction`: no other has a clean image")
         if not (0 < self.ism_interval <= 1 and 0 < self.ism_stride <= 1):
             raise ValueError("`ism_interval` and `ism_stride` are shares of the noise schedule, above 0 and at most 1")
         if self.at_once < 0:

@@ -18,6 +18,7 @@ from df3d.types import Cameras, GuidanceStep, RenderOutput
 from df3d_diffusion.config import DistillationConfig, SdsConfig
 from df3d_diffusion.denoiser import Denoiser
 from df3d_diffusion.loading import load, save_activations
+from df3d_diffusion.matting import least_opacity
 from df3d_diffusion.objectives import OBJECTIVES, Prediction, Query, clip_gradient
 from df3d_diffusion.views import EncodedPrompt, Texts, perpendicular, texts_for
 
@@ -102,6 +103,8 @@ class Distillation:
             gradient = clip_gradient(gradient, value=config.clip_value.at(step), norm=config.clip_norm.at(step))
             target = query.latents - gradient
         loss = 0.5 * (latents - target).square().sum() / count
+        if matting := config.matting.at(step):
+            loss = loss + matting * self._missing_opacity(target, render)
         if self._student:
             loss = loss + self._student.loss(latents, texts.text, told, generator)
         stats: dict[str, Tensor | float] = {"t": timestep.float().mean() / len(alphas)}
@@ -116,6 +119,15 @@ class Distillation:
         if self.denoiser.unet.config.in_channels != 4:
             raise ConfigError("`guidance.latent_until` is for models with four latent channels", "set it to 0")
         return functional.interpolate(four, (size, size), mode="bilinear", align_corners=False, antialias=True)
+
+    def _missing_opacity(self, target: Tensor, render: RenderOutput) -> Tensor:
+        """Half the squared opacity that the render lacks for the target, in units of the latents, a mean over the views."""
+        if self.denoiser.clip is None or render.background is None:
+            raise ConfigError("`guidance.matting` is for models of pixels and renderers with a background", "set it to 0")
+        background = self.denoiser.encode_images(render.background)
+        opacity = self.denoiser.encode_images(render.opacity)
+        needed = least_opacity(target, background) * 2 - 1
+        return 0.5 * (needed - opacity).clamp_min(0).square().sum() / len(target)
 
     def _encode(self, images: Tensor) -> Tensor:
         if not self._most:

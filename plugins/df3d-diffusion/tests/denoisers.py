@@ -14,7 +14,7 @@ class Gaussian:
     E[eps | z_t] = sigma (z_t - alpha mean) / (alpha^2 spread^2 + sigma^2).
     """
 
-    clip = None
+    clip: float | None = None
     unet = None
 
     def __init__(

@@ -80,6 +80,28 @@ def test_reconstruction_is_the_distance_to_the_predicted_clean_image() -> None:
     torch.testing.assert_close(found, 2 * (images * 2 - 1) / 2, atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("weight", [0.0, 2.0])
+def test_matting_asks_for_the_opacity_that_the_clean_image_needs(weight: float) -> None:
+    """A white clean image over grey needs all of it, however far the colour that is there now."""
+    denoiser = Gaussian({"yes, front view": 1.0, "": 1.0}, spread=1e-4)  # knows that every image is white
+    denoiser.clip = 1.0  # a model of pixels
+    guidance = distillation(denoiser, objective="reconstruction", matting=Schedule(weight))
+    rgb, opacity = torch.full((1, 8, 8, 3), 0.4), torch.full((1, 8, 8, 1), 0.25, requires_grad=True)
+    view = RenderOutput(rgb.requires_grad_(), opacity, background=torch.full((1, 8, 8, 3), 0.5))
+    guidance.step(view, orbit(1, size=8), guidance.encode(Prompt("yes")), Step(0, 10)).loss.backward()
+    if weight:  # d/do of weight * (2 - 2 o)^2 / 2
+        torch.testing.assert_close(opacity.grad, torch.full((1, 8, 8, 1), -4 * weight * 0.75), atol=1e-2, rtol=0)
+    else:
+        assert opacity.grad is None
+
+
+def test_matting_says_what_it_cannot_work_with() -> None:
+    with pytest.raises(ValueError, match="`matting` needs the objective `reconstruction`"):
+        DistillationConfig(matting=Schedule(1.0))
+    with pytest.raises(ConfigError, match="models of pixels and renderers with a background"):
+        gradient(distillation(Gaussian({}), objective="reconstruction", matting=Schedule(1.0)), torch.rand(1, 8, 8, 3))
+
+
 def test_every_view_is_encoded_and_the_negative_prompt_replaces_no_text() -> None:
     denoiser = Gaussian({})
     distillation(denoiser, words=ViewWords(back="a car's boot")).encode(Prompt("a car", negative="ugly"))

@@ -86,11 +86,11 @@ class RayMarchRenderer(nn.Module):
             return torch.cat([piece[index] for piece in drawn]).view(views, height, width, -1)
 
         samples = None if step is None else _joined([piece[4] for piece in drawn])
-        return RenderOutput(image(0), image(1), image(2), image(3), samples)
+        return RenderOutput(image(0), image(1), image(2), image(3), samples, background=image(5))
 
     def _draw(
         self, field: Volume, origins: Tensor, directions: Tensor, view: Tensor, jitter: Tensor, light: Lighting, step: Step | None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, RaySamples]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, RaySamples, Tensor]:
         config = self.config
         samples = march(
             origins,
@@ -108,11 +108,12 @@ class RayMarchRenderer(nn.Module):
         color = light.shade(found.albedo, normals, samples.points, view[samples.ray])
         values = [color, samples.distance[:, None], *([] if normals is None else [normals])]
         total, opacity, weights = composite(found.density, torch.cat(values, dim=1), samples, backend=self.backend)
-        rgb = total[:, :3] + (1 - opacity)[:, None] * self.background(directions, step)
+        background = self.background(directions, step)
+        rgb = total[:, :3] + (1 - opacity)[:, None] * background
         depth = total[:, 3:4] / opacity.clamp_min(1e-6)[:, None]
         normal = total[:, 4:] if normals is not None else torch.zeros_like(rgb)
         behind = RaySamples(weights, normals, directions[samples.ray], len(origins))
-        return rgb, opacity[:, None], depth, normal, behind
+        return rgb, opacity[:, None], depth, normal, behind, background
 
     def _query(self, field: Volume, points: Tensor, *, gradient: bool) -> FieldSamples:
         """What the field says of points (S, 3), asked with as many more as make a multiple of `multiple`."""

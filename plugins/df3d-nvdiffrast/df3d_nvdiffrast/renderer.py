@@ -82,6 +82,7 @@ class RasterRenderer(nn.Module):
             means[..., :1] / share.clamp_min(1e-6),
             means[..., 1:],
             mesh=mesh,
+            background=_shrink(behind, self.supersample),
         )
 
 
