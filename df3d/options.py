@@ -20,8 +20,8 @@ class CameraConfig:
     fov_y: tuple[float, float] = option((35.0, 35.0), "narrowest and widest vertical field of view, degrees")
 
     def __post_init__(self) -> None:
-        ends = (self.size, None) if isinstance(self.size, int) else (self.size.start, self.size.end)
-        if self.views < 1 or any(end is not None and end < 1 for end in ends):
+        sizes = (self.size,) if isinstance(self.size, int) else self.size.ends
+        if self.views < 1 or min(sizes) < 1:
             raise ValueError("`views` and `size` must be at least 1")
         if not self.distance[0] > 1.0:
             raise ValueError("`distance` must be more than 1: the object fills the unit ball")

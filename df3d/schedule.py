@@ -44,6 +44,11 @@ class Schedule:
     since: float = 0.0
     until: float = 1.0
 
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """The numbers between which it stays."""
+        return (self.start,) if self.end is None else (self.start, self.end)
+
     def at(self, step: Step) -> float:
         if self.end is None:
             return self.start

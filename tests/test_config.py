@@ -84,6 +84,7 @@ def test_a_schedule_goes_in_a_straight_line_between_its_shares() -> None:
     values = [schedule.at(Step(index, 101)) for index in (0, 25, 50, 75, 100)]
     assert values == pytest.approx([1.0, 1.0, 0.5, 0.0, 0.0])
     assert Schedule(3.0).at(Step(7, 10)) == 3.0
+    assert (schedule.ends, Schedule(3.0).ends) == ((1.0, 0.0), (3.0,))
 
 
 def test_random_numbers_depend_on_seed_stage_step_and_purpose_alone() -> None:

@@ -59,8 +59,7 @@ class DistillationConfig:
     )
 
     def __post_init__(self) -> None:
-        ends = [end for share in (self.t_min, self.t_max) for end in (share.start, share.end) if end is not None]
-        if not all(0 <= end <= 1 for end in ends):
+        if not all(0 <= end <= 1 for end in (*self.t_min.ends, *self.t_max.ends)):
             raise ValueError("`t_min` and `t_max` are shares of the noise schedule, between 0 and 1")
         if self.matting != Schedule(0.0) and self.objective != "reconstruction":
             raise ValueError("`matting` needs the objective `reconstruction`: no other has a clean image")

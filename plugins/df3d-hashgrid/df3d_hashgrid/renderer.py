@@ -85,12 +85,12 @@ class RayMarchRenderer(nn.Module):
         def image(index: int) -> Tensor:
             return torch.cat([piece[index] for piece in drawn]).view(views, height, width, -1)
 
-        samples = None if step is None else _joined([piece[4] for piece in drawn])
-        return RenderOutput(image(0), image(1), image(2), image(3), samples, background=image(5))
+        samples = None if step is None else _joined([piece[-1] for piece in drawn])
+        return RenderOutput(image(0), image(1), image(2), image(3), samples, background=image(4))
 
     def _draw(
         self, field: Volume, origins: Tensor, directions: Tensor, view: Tensor, jitter: Tensor, light: Lighting, step: Step | None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, RaySamples, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, RaySamples]:
         config = self.config
         samples = march(
             origins,
@@ -113,7 +113,7 @@ class RayMarchRenderer(nn.Module):
         depth = total[:, 3:4] / opacity.clamp_min(1e-6)[:, None]
         normal = total[:, 4:] if normals is not None else torch.zeros_like(rgb)
         behind = RaySamples(weights, normals, directions[samples.ray], len(origins))
-        return rgb, opacity[:, None], depth, normal, behind, background
+        return rgb, opacity[:, None], depth, normal, background, behind
 
     def _query(self, field: Volume, points: Tensor, *, gradient: bool) -> FieldSamples:
         """What the field says of points (S, 3), asked with as many more as make a multiple of `multiple`."""
