@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from pathlib import Path
 
 import pytest
-from command import Cli, df3d
+from command import TINY, Cli, df3d
 
 from df3d.catalog import Catalog
 
@@ -20,3 +21,17 @@ def catalog() -> Catalog:
 def cli(tmp_path: Path) -> Cli:
     """Run `df3d` as a person does, in an empty folder: `cli("generate", "a red car")`."""
     return partial(df3d, where=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("small")
+    done = df3d("generate", "a red car", "--out", "run", "--quiet", *TINY, where=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+@pytest.fixture
+def finished(small_run: Path, tmp_path: Path) -> Path:
+    """A finished run of `generate "a red car"` with the settings TINY, at `run` in the folder of `cli`."""
+    return Path(shutil.copytree(small_run, tmp_path / "run"))

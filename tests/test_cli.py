@@ -106,13 +106,6 @@ def test_doctor_looks_at_everything_and_says_whether_something_can_run(cli: Cli)
     assert done.returncode == 0
 
 
-@pytest.fixture
-def finished(cli: Cli, tmp_path: Path) -> Path:
-    done = cli("generate", "a red car", "--out", "run", "--quiet", *TINY)
-    assert done.returncode == 0, done.stderr
-    return tmp_path / "run"
-
-
 def test_a_run_refuses_what_it_does_not_hold_and_keeps_what_it_does(cli: Cli, finished: Path) -> None:
     before = (finished / "asset.glb").read_bytes()
     refused(

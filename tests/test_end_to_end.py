@@ -48,22 +48,20 @@ def test_a_run_leaves_what_it_promises(cli: Cli, tmp_path: Path) -> None:
     assert same(field_of(run), field_of(tmp_path / "again"))
 
 
-def test_a_run_pauses_after_a_stage_and_the_same_command_goes_on(cli: Cli, tmp_path: Path) -> None:
-    command = ("generate", "a red car", *TINY, "--out", "run")
+def test_a_run_pauses_after_a_stage_and_the_same_command_goes_on(cli: Cli, finished: Path, tmp_path: Path) -> None:
+    command = ("generate", "a red car", *TINY, "--out", "paused")
     done = cli(*command, "--until", "coarse")
-    assert (done.returncode, done.stdout) == (0, "run\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "paused\n"), done.stderr
     assert "paused after stage coarse" in done.stderr
-    assert not (tmp_path / "run" / "fine").exists()
-    exported = cli("export", "run", "--out", "coarse.glb", "--quiet")
+    assert not (tmp_path / "paused" / "fine").exists()
+    exported = cli("export", "paused", "--out", "coarse.glb", "--quiet")
     assert exported.stdout == "coarse.glb\n", exported.stderr
     done = cli(*command)
-    assert done.stdout == "run/asset.glb\n", done.stderr
+    assert done.stdout == "paused/asset.glb\n", done.stderr
     assert "stage coarse: 6 steps, going on from 6" in done.stderr
-    straight = cli(*command[:-1], "straight", "--quiet")
-    assert straight.returncode == 0, straight.stderr
-    last = [checkpoint.read(tmp_path / run / "fine" / "step-000006.safetensors")[0] for run in ("run", "straight")]
+    last = [checkpoint.read(run / "fine" / "step-000006.safetensors")[0] for run in (tmp_path / "paused", finished)]
     assert same(*last)
-    earlier = cli("export", "run", "--stage", "coarse", "--out", "again.glb", "--quiet")
+    earlier = cli("export", "paused", "--stage", "coarse", "--out", "again.glb", "--quiet")
     assert earlier.returncode == 0, earlier.stderr
     assert (tmp_path / "again.glb").stat().st_size == (tmp_path / "coarse.glb").stat().st_size
 
@@ -104,10 +102,9 @@ def test_prompts_come_from_standard_input_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("moment", ["coarse 2/", "coarse 4/"])
-def test_a_run_killed_at_any_step_ends_as_an_unbroken_one(cli: Cli, tmp_path: Path, moment: str) -> None:
+def test_a_run_killed_at_any_step_ends_as_an_unbroken_one(cli: Cli, finished: Path, tmp_path: Path, moment: str) -> None:
     """SIGKILL as soon as a given step is reported; the unbroken and the resumed field are equal bit for bit."""
     command = ["generate", "a red car", *TINY]
-    assert cli(*command, "--out", "whole", "--quiet").returncode == 0
     code = "from df3d import generate; generate.REPORT_EVERY = 1; from df3d.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *command, "--out", "broken", "--json"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
@@ -123,7 +120,7 @@ def test_a_run_killed_at_any_step_ends_as_an_unbroken_one(cli: Cli, tmp_path: Pa
     assert not (tmp_path / "broken" / "asset.glb").exists()
     resumed = cli(*command, "--out", "broken", "--quiet")
     assert resumed.returncode == 0, resumed.stderr
-    assert same(field_of(tmp_path / "whole"), field_of(tmp_path / "broken"))
+    assert same(field_of(finished), field_of(tmp_path / "broken"))
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(cli: Cli, tmp_path: Path) -> None:
