@@ -124,7 +124,7 @@ class Distillation:
         """Half the squared opacity that the render lacks for the target, in units of the latents, a mean over the views."""
         if self.denoiser.clip is None or render.background is None:
             raise ConfigError("`guidance.matting` is for models of pixels and renderers with a background", "set it to 0")
-        background = self.denoiser.encode_images(render.background)
+        background = self.denoiser.encode_images(render.background.detach())
         opacity = self.denoiser.encode_images(render.opacity)
         needed = least_opacity(target, background) * 2 - 1
         return 0.5 * (needed - opacity).clamp_min(0).square().sum() / len(target)

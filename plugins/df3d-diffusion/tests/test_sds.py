@@ -87,8 +87,10 @@ def test_matting_asks_for_the_opacity_that_the_clean_image_needs(weight: float) 
     denoiser.clip = 1.0  # a model of pixels
     guidance = distillation(denoiser, objective="reconstruction", matting=Schedule(weight))
     rgb, opacity = torch.full((1, 8, 8, 3), 0.4), torch.full((1, 8, 8, 1), 0.25, requires_grad=True)
-    view = RenderOutput(rgb.requires_grad_(), opacity, background=torch.full((1, 8, 8, 3), 0.5))
+    background = torch.full((1, 8, 8, 3), 0.5, requires_grad=True)
+    view = RenderOutput(rgb.requires_grad_(), opacity, background=background)
     guidance.step(view, orbit(1, size=8), guidance.encode(Prompt("yes")), Step(0, 10)).loss.backward()
+    assert background.grad is None  # a learned one does not move to need less
     if weight:  # d/do of weight * (2 - 2 o)^2 / 2
         torch.testing.assert_close(opacity.grad, torch.full((1, 8, 8, 1), -4 * weight * 0.75), atol=1e-2, rtol=0)
     else:
