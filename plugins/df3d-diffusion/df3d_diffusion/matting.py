@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-# A difference from the background, as a share of the largest, that says nothing: noise of the prediction, and its blur. With
-# 0.1 the outlines that an early prediction leaves open were filled: swollen shapes.
+# Differences from the background, as shares of the largest. Below MARGIN they ask for no opacity: with 0.1, the outlines that an
+# early, blurred prediction leaves open were filled. Below NOISE they are the prediction's.
 MARGIN = 0.3
+NOISE = 0.08
 
 
 def least_opacity(image: Tensor, background: Tensor) -> Tensor:
@@ -16,6 +17,14 @@ def least_opacity(image: Tensor, background: Tensor) -> Tensor:
     Blinn, Blue Screen Matting, SIGGRAPH 1996) has a color in range only where the opacity is at least
     (image - background) / (1 - background), or (background - image) / (background + 1) where the image is darker.
     """
+    return (_difference(image, background).clamp(max=1) - MARGIN).clamp_min(0) / (1 - MARGIN)
+
+
+def shows_background(image: Tensor, background: Tensor) -> Tensor:
+    """(V, 1, H, W) bool: where the image, both as in `least_opacity`, can be had without any opacity."""
+    return _difference(image, background) < NOISE
+
+
+def _difference(image: Tensor, background: Tensor) -> Tensor:
     room = (1 - background).where(image > background, background + 1).clamp_min(1e-3)
-    share = ((image - background).abs() / room).amax(1, keepdim=True).clamp(max=1)
-    return (share - MARGIN).clamp_min(0) / (1 - MARGIN)
+    return ((image - background).abs() / room).amax(1, keepdim=True)
