@@ -66,7 +66,7 @@ class DistillationConfig:
             raise ValueError("`t_min` and `t_max` are shares of the noise schedule, between 0 and 1")
         for name, schedule in (("matting", self.matting), ("clearing", self.clearing)):
             if schedule != Schedule(0.0) and self.objective != "reconstruction":
-                raise ValueError(f"`{name}` needs the objective `reconstruction`: no other has a clean image")
+                raise ValueError(f"`{name}` needs the objective `reconstruction`, the only one with a clean image: set it to 0")
         if not (0 < self.ism_interval <= 1 and 0 < self.ism_stride <= 1):
             raise ValueError("`ism_interval` and `ism_stride` are shares of the noise schedule, above 0 and at most 1")
         if self.at_once < 0:
