@@ -43,7 +43,7 @@ class DistillationConfig:
         Schedule(0.0), "of `reconstruction` on pixels: weight of the least opacity with which the clean image can be drawn"
     )
     clearing: Schedule = option(
-        Schedule(0.0), "likewise: weight against opacity where the clean image and the render both show the background"
+        Schedule(0.0), "of `reconstruction` on pixels: weight against opacity where clean image and render both show the background"
     )
     views: ViewConfig = option(ViewConfig(), "view-dependent prompts")
     view_texts: ViewTexts = option(
