@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from df3d.cpu import kernel, split
-from df3d_toybox.world.shapes import BLOCK, DOME, ELLIPSOID, Solid
+from df3d_toybox.world.shapes import Solid
 
 AMBIENT, DIFFUSE, BACKGROUND = 0.5, 0.5, 0.5
 DISTANCE, FOV_Y = 3.0, 35.0  # the camera of every picture the model is trained on
@@ -26,23 +26,16 @@ class Scene:
     center: np.ndarray  # (P, 3)
     axes: np.ndarray  # (P, 3, 3)
     inverse: np.ndarray  # (P, 3, 3)
-    reach: np.ndarray  # (P,) radius of a bounding sphere
     look: np.ndarray  # (P, 5) red, green, blue, taper x, taper z
 
 
 def pack(solids: list[Solid]) -> Scene:
     axes = np.stack([s.axes for s in solids]).astype(np.float32)
-    spread = np.array(
-        [math.sqrt(3.0) if s.kind == BLOCK else 1.0 if s.kind in (ELLIPSOID, DOME) else math.sqrt(2.0) for s in solids]
-    )
-    norm = np.linalg.norm(axes, ord=2, axis=(1, 2))
-    widest = np.array([max(1.0, *s.taper) for s in solids])
     return Scene(
         kind=np.array([s.kind for s in solids], np.int64),
         center=np.stack([s.center for s in solids]).astype(np.float32),
         axes=axes,
         inverse=np.linalg.inv(axes).astype(np.float32),
-        reach=(norm * spread * widest).astype(np.float32),
         look=np.array([(*s.color, *s.taper) for s in solids], np.float32),
     )
 
@@ -60,14 +53,14 @@ def render(scenes: list[Scene], poses: np.ndarray, *, size: int = 64, samples: i
         for i in range(start, stop):
             s = scenes[i]
             pose = np.ascontiguousarray(poses[i], dtype=np.float32)
-            _draw(s.kind, s.center, s.axes, s.inverse, s.reach, s.look, pose, half, samples, images[i])
+            _draw(s.kind, s.center, s.axes, s.inverse, s.look, pose, half, samples, images[i])
 
     split(len(scenes), draw)
     return images
 
 
 @kernel
-def _draw(kind, center, axes, inverse, reach, look, pose, half, samples, image):
+def _draw(kind, center, axes, inverse, look, pose, half, samples, image):
     size = image.shape[0]
     n = size * samples
     depth = np.full((n, n), np.float32(1e30))
@@ -76,27 +69,8 @@ def _draw(kind, center, axes, inverse, reach, look, pose, half, samples, image):
     eye = pose[:3, 3]
     pixel = np.float32(2.0 * half / n)
     for p in range(kind.shape[0]):
-        # the bounding sphere's rectangle on the image
         rel = center[p] - eye
-        right = rel[0] * pose[0, 0] + rel[1] * pose[1, 0] + rel[2] * pose[2, 0]
-        up = rel[0] * pose[0, 1] + rel[1] * pose[1, 1] + rel[2] * pose[2, 1]
-        ahead = -(rel[0] * pose[0, 2] + rel[1] * pose[1, 2] + rel[2] * pose[2, 2])
-        near = ahead - reach[p]
-        if near < 0.05:
-            x0, x1, y0, y1 = 0, n, 0, n
-        else:
-            # corners of the sphere's cube are enough: (x +- r) / (z -+ r)
-            far = ahead + reach[p]
-            lo_x, hi_x = right - reach[p], right + reach[p]
-            lo_y, hi_y = up - reach[p], up + reach[p]
-            left = lo_x / (near if lo_x < 0 else far)
-            rght = hi_x / (near if hi_x > 0 else far)
-            bott = lo_y / (near if lo_y < 0 else far)
-            topp = hi_y / (near if hi_y > 0 else far)
-            x0 = max(0, math.floor((left + half) / pixel))
-            x1 = min(n, math.ceil((rght + half) / pixel) + 1)
-            y0 = max(0, math.floor((half - topp) / pixel))
-            y1 = min(n, math.ceil((half - bott) / pixel) + 1)
+        x0, x1, y0, y1 = _rectangle(rel, axes[p], max(np.float32(1.0), look[p, 3], look[p, 4]), pose, half, pixel, n)
         m = inverse[p]
         ox = -(m[0, 0] * rel[0] + m[0, 1] * rel[1] + m[0, 2] * rel[2])
         oy = -(m[1, 0] * rel[0] + m[1, 1] * rel[1] + m[1, 2] * rel[2])
@@ -133,6 +107,28 @@ def _draw(kind, center, axes, inverse, reach, look, pose, half, samples, image):
                     for j in range(samples):
                         total += color[row * samples + i, col * samples + j, c]
                 image[row, col, c] = total * scale
+
+
+@kernel
+def _rectangle(rel, axes, wide, pose, half, pixel, n):
+    """The columns [x0, x1) and rows [y0, y1) that a solid's box covers: the whole picture where it reaches the eye."""
+    left, right, low, high = 1e30, -1e30, 1e30, -1e30
+    for corner in range(8):
+        x = wide if corner & 1 else -wide
+        y = 1.0 if corner & 2 else -1.0
+        z = wide if corner & 4 else -wide
+        px = rel[0] + axes[0, 0] * x + axes[0, 1] * y + axes[0, 2] * z
+        py = rel[1] + axes[1, 0] * x + axes[1, 1] * y + axes[1, 2] * z
+        pz = rel[2] + axes[2, 0] * x + axes[2, 1] * y + axes[2, 2] * z
+        ahead = -(px * pose[0, 2] + py * pose[1, 2] + pz * pose[2, 2])
+        if ahead < 0.05:
+            return 0, n, 0, n
+        u = (px * pose[0, 0] + py * pose[1, 0] + pz * pose[2, 0]) / ahead
+        v = (px * pose[0, 1] + py * pose[1, 1] + pz * pose[2, 1]) / ahead
+        left, right, low, high = min(left, u), max(right, u), min(low, v), max(high, v)
+    x0, x1 = math.floor((left + half) / pixel), math.ceil((right + half) / pixel) + 1
+    y0, y1 = math.floor((half - high) / pixel), math.ceil((half - low) / pixel) + 1
+    return max(0, x0), min(n, x1), max(0, y0), min(n, y1)
 
 
 @kernel
