@@ -21,6 +21,7 @@ def train(
     seed: int = typer.Option(0, min=0, help="Seed of every random draw."),
     start_from: Path | None = typer.Option(None, exists=True, file_okay=False, help="A model folder whose weights to begin with."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, or `auto`."),
+    workers: int = typer.Option(0, min=0, help="Processes that draw the pictures; a GPU needs about one for each 500 a second."),
     compiled: bool = typer.Option(True, "--compile/--no-compile", help="Compile the network, where it computes in half precision."),
 ) -> None:
     """Train the embedded model; prints the folder of the finished one, for `--set guidance.model=FOLDER`."""
@@ -38,7 +39,8 @@ def train(
     console = Console(stderr=True, highlight=False)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("train", total=config.steps, measures="starting")
-        for at in train.train(config, out, start_from=start_from, device=check_device(device), compiled=compiled):
+        running = train.train(config, out, start_from=start_from, device=check_device(device), compiled=compiled, workers=workers)
+        for at in running:
             measures = f"loss {at.loss:.4f}  {at.images_per_second:.0f} images/s"
             progress.update(task, completed=at.step, measures=measures)
             if not console.is_terminal:

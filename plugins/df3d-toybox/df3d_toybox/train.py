@@ -6,10 +6,12 @@ Resumable: the same folder goes on where it stopped, and every random draw depen
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from df3d_diffusion.conditioning import class_labels, ray_map, view_code
 from df3d_diffusion.loading import fastest_dtype
 from df3d_diffusion.pixel import unshuffle
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from df3d import cameras, checkpoint, cpu
 from df3d.errors import ConfigError
@@ -95,6 +98,27 @@ def draw_batch(config: TrainConfig, step: int) -> Batch:
 EMPTY = " ".join([BLANK] * SLOTS)
 
 
+class Batches(Dataset[Batch]):
+    """`draw_batch` by step, for the workers of a DataLoader."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+
+    def __getitem__(self, step: int) -> Batch:
+        return draw_batch(self.config, step)
+
+
+def batches(config: TrainConfig, first: int, workers: int) -> Iterator[Batch]:
+    """Every step's pictures from `first` on, drawn ahead by `workers` processes of one thread each, or as they are asked for."""
+    ahead: dict[str, Any] = {"multiprocessing_context": "spawn", "prefetch_factor": 4} if workers else {}
+    steps = range(first, config.steps)
+    yield from DataLoader(Batches(config), sampler=steps, batch_size=None, num_workers=workers, worker_init_fn=_one_thread, **ahead)
+
+
+def _one_thread(_worker: int) -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
 def draw(scenes: list[render.Scene], azimuth: Tensor, elevation: Tensor) -> Tensor:
     """(V, 3, SIZE, SIZE) in [-1, 1]: scene i as the model is shown it, from angles (V,) in degrees."""
     views = views_of(azimuth, elevation)
@@ -110,8 +134,8 @@ def views_of(azimuth: Tensor, elevation: Tensor) -> Cameras:
 
 def draw_timesteps(count: int, steps: int, generator: torch.Generator) -> Tensor:
     """(count,) timesteps, four in five from the noisier three quarters, where the caption and camera decide the picture."""
-    share = torch.rand(count, generator=generator)
-    noisy = torch.rand(count, generator=generator) < 0.8
+    share, pick = torch.rand(2, count, generator=generator, device=generator.device)
+    noisy = pick < 0.8
     return (torch.where(noisy, 0.25 + 0.75 * share, 0.25 * share) * steps).long().clamp(max=steps - 1)
 
 
@@ -122,11 +146,13 @@ def train(
     start_from: Path | None = None,
     device: str = "cpu",
     compiled: bool = True,
+    workers: int = 0,
     report_every: int = 50,
     save_every: int = 250,
 ) -> Iterator[Progress]:
     """Train in `folder`, going on from its checkpoint; the averaged weights are left in `folder/model`.
 
+    `workers` processes draw the pictures beside the training; the pictures are the same for any number of them.
     Without a checkpoint the weights are random, or those of the model folder `start_from`.
     """
     cpu.keep_freed_memory()
@@ -147,12 +173,11 @@ def train(
 
     losses: list[Tensor] = []
     since = time.perf_counter()
-    for step in range(first, config.steps):
-        batch = draw_batch(config, step)
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        clean = unshuffle(batch.images, UNSHUFFLE).to(device)
-        noise = torch.randn(clean.shape, generator=generator).to(device)
-        timestep = draw_timesteps(len(clean), len(alphas), generator).to(device)
+    for step, batch in enumerate(batches(config, first, workers), start=first):
+        generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + step)
+        clean = unshuffle(batch.images.to(device), UNSHUFFLE)
+        noise = torch.randn(clean.shape, generator=generator, device=device)
+        timestep = draw_timesteps(len(clean), len(alphas), generator)
         a, s = alphas[timestep].sqrt()[:, None, None, None], (1 - alphas[timestep]).sqrt()[:, None, None, None]
         noisy = torch.cat([a * clean + s * noise, batch.rays.to(device)], dim=1).contiguous(memory_format=torch.channels_last)
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):

@@ -13,7 +13,7 @@ from df3d_toybox import evaluate, train
 from df3d_toybox.captions import read
 from df3d_toybox.guidance import wording
 from df3d_toybox.model import FOLDER, create
-from df3d_toybox.train import EMPTY, TrainConfig, draw_batch
+from df3d_toybox.train import EMPTY, TrainConfig, batches, draw_batch
 
 from df3d import checkpoint
 from df3d.cameras import orbit
@@ -82,17 +82,27 @@ def test_what_is_saved_loads_as_any_pixel_model(tmp_path: Path) -> None:
 
 def test_batches_hold_what_the_model_is_to_learn() -> None:
     config = TrainConfig(batch=64)
-    batches = [draw_batch(config, step) for step in range(8)]
-    assert torch.equal(batches[0].images, draw_batch(config, 0).images)
-    words = [caption for batch in batches for caption in batch.captions]
-    rays, codes = (torch.cat([getattr(batch, name) for batch in batches]) for name in ("rays", "views"))
+    drawn = [draw_batch(config, step) for step in range(8)]
+    assert torch.equal(drawn[0].images, draw_batch(config, 0).images)
+    words = [caption for batch in drawn for caption in batch.captions]
+    rays, codes = (torch.cat([getattr(batch, name) for batch in drawn]) for name in ("rays", "views"))
     unknown = rays[:, 2:].abs().sum((1, 2, 3)) == 0
     assert torch.equal(unknown, codes.abs().sum(1) == 0)
     assert 0.05 < sum(word == EMPTY for word in words) / len(words) < 0.2
     assert 0.25 < float(unknown.float().mean()) < 0.45
     named = [word.split()[-1] for word in words if word != EMPTY]
     assert {"front", "side", "back", "overhead", "_"} == set(named)
-    assert all(batch.images.min() >= -1 and batch.images.max() <= 1 for batch in batches)
+    assert all(batch.images.min() >= -1 and batch.images.max() <= 1 for batch in drawn)
+
+
+def test_pictures_that_workers_draw_are_the_same() -> None:
+    config = TrainConfig(images=12, batch=4)
+    drawn = list(batches(config, 1, workers=1))
+    assert len(drawn) == 2
+    for step, batch in enumerate(drawn, start=1):
+        expected = draw_batch(config, step)
+        assert batch.captions == expected.captions
+        assert torch.equal(batch.images, expected.images)
 
 
 def test_an_empty_prompt_is_six_blanks() -> None:
