@@ -42,9 +42,6 @@ class DistillationConfig:
     matting: Schedule = option(
         Schedule(0.0), "of `reconstruction` on pixels: weight of the least opacity with which the clean image can be drawn"
     )
-    clearing: Schedule = option(
-        Schedule(0.0), "of `reconstruction` on pixels: weight against opacity where clean image and render both show the background"
-    )
     views: ViewConfig = option(ViewConfig(), "view-dependent prompts")
     view_texts: ViewTexts = option(
         "discrete", "one view's text, a mix of two, or Perp-Neg with threestudio's weights or, strong, stable-dreamfusion's"
@@ -64,9 +61,8 @@ class DistillationConfig:
     def __post_init__(self) -> None:
         if not all(0 <= end <= 1 for end in (*self.t_min.ends, *self.t_max.ends)):
             raise ValueError("`t_min` and `t_max` are shares of the noise schedule, between 0 and 1")
-        for name, schedule in (("matting", self.matting), ("clearing", self.clearing)):
-            if schedule != Schedule(0.0) and self.objective != "reconstruction":
-                raise ValueError(f"`{name}` needs the objective `reconstruction`, the only one with a clean image: set it to 0")
+        if self.matting != Schedule(0.0) and self.objective != "reconstruction":
+            raise ValueError("`matting` needs the objective `reconstruction`, the only one with a clean image: set it to 0")
         if not (0 < self.ism_interval <= 1 and 0 < self.ism_stride <= 1):
             raise ValueError("`ism_interval` and `ism_stride` are shares of the noise schedule, above 0 and at most 1")
         if self.at_once < 0:

@@ -18,7 +18,7 @@ from df3d.types import Cameras, GuidanceStep, RenderOutput
 from df3d_diffusion.config import DistillationConfig, SdsConfig
 from df3d_diffusion.denoiser import Denoiser
 from df3d_diffusion.loading import load, save_activations
-from df3d_diffusion.matting import least_opacity, shows_background
+from df3d_diffusion.matting import least_opacity
 from df3d_diffusion.objectives import OBJECTIVES, Prediction, Query, clip_gradient
 from df3d_diffusion.views import EncodedPrompt, Texts, perpendicular, texts_for
 
@@ -105,8 +105,6 @@ class Distillation:
         loss = 0.5 * (latents - target).square().sum() / count
         if matting := config.matting.at(step):
             loss = loss + matting * self._missing_opacity(target, render)
-        if clearing := config.clearing.at(step):
-            loss = loss + clearing * self._needless_opacity(target, latents.detach(), render)
         if self._student:
             loss = loss + self._student.loss(latents, texts.text, told, generator)
         stats: dict[str, Tensor | float] = {"t": timestep.float().mean() / len(alphas)}
@@ -124,23 +122,11 @@ class Distillation:
 
     def _missing_opacity(self, target: Tensor, render: RenderOutput) -> Tensor:
         """Half the squared opacity that the render lacks for the target, in units of the latents, a mean over the views."""
-        needed = least_opacity(target, self._background(render)) * 2 - 1
+        if self.denoiser.clip is None or render.background is None:
+            raise ConfigError("`guidance.matting` is for models of pixels and renderers with a background", "set it to 0")
+        needed = least_opacity(target, self.denoiser.encode_images(render.background.detach())) * 2 - 1
         opacity = self.denoiser.encode_images(render.opacity)
         return 0.5 * (needed - opacity).clamp_min(0).square().sum() / len(target)
-
-    def _needless_opacity(self, target: Tensor, latents: Tensor, render: RenderOutput) -> Tensor:
-        """Likewise the opacity where the target and the render both show the background: in its own colour, so nothing sees it."""
-        background = self._background(render)
-        clear = shows_background(target, background) & shows_background(latents, background)
-        opacity = self.denoiser.encode_images(render.opacity) + 1
-        return 0.5 * (opacity.square() * clear).sum() / len(target)
-
-    def _background(self, render: RenderOutput) -> Tensor:
-        if self.denoiser.clip is None or render.background is None:
-            raise ConfigError(
-                "`guidance.matting` and `clearing` are for models of pixels and renderers with a background", "set both to 0"
-            )
-        return self.denoiser.encode_images(render.background.detach())
 
     def _encode(self, images: Tensor) -> Tensor:
         if not self._most:

@@ -97,25 +97,9 @@ def test_matting_asks_for_the_opacity_that_the_clean_image_needs(weight: float) 
         assert opacity.grad is None
 
 
-def test_clearing_takes_opacity_away_where_target_and_render_show_the_background() -> None:
-    denoiser = Gaussian({"yes, front view": 0.0, "": 0.0}, spread=1e-4)  # knows that every image is grey
-    denoiser.clip = 1.0
-    guidance = distillation(denoiser, objective="reconstruction", clearing=Schedule(0.5))
-    rgb = torch.full((1, 8, 8, 3), 0.5)
-    rgb[:, :, 4:] = 0.8  # here the render shows something, still to be repainted
-    opacity = torch.full((1, 8, 8, 1), 0.25, requires_grad=True)
-    view = RenderOutput(rgb.requires_grad_(), opacity, background=torch.full((1, 8, 8, 3), 0.5))
-    guidance.step(view, orbit(1, size=8), guidance.encode(Prompt("yes")), Step(0, 10)).loss.backward()
-    assert opacity.grad is not None
-    expected = torch.tensor([0.5 * 4 * 0.25] * 4 + [0.0] * 4).view(1, 1, 8, 1)  # d/do of weight * (2 o)^2 / 2
-    torch.testing.assert_close(opacity.grad, expected.expand(1, 8, 8, 1), atol=1e-6, rtol=0)
-
-
 def test_matting_says_what_it_cannot_work_with() -> None:
     with pytest.raises(ValueError, match="`matting` needs the objective `reconstruction`"):
         DistillationConfig(matting=Schedule(1.0))
-    with pytest.raises(ValueError, match="`clearing` needs the objective `reconstruction`"):
-        DistillationConfig(clearing=Schedule(1.0))
     with pytest.raises(ConfigError, match="models of pixels and renderers with a background"):
         gradient(distillation(Gaussian({}), objective="reconstruction", matting=Schedule(1.0)), torch.rand(1, 8, 8, 3))
 
