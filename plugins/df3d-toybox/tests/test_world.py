@@ -63,6 +63,17 @@ def test_a_picture_of_a_solid_agrees_with_its_mesh_and_its_inside(kind: int, tap
     assert np.abs(shade - expected)[both].mean() < 0.02
 
 
+def test_both_of_a_pair_are_each_others_mirror_image() -> None:
+    parts, red = Parts(), (1.0, 0.0, 0.0)
+    parts.pair(parts.tube, (0.2, 0.1, 0.0), (0.8, 0.5, 0.2), 0.2, red, 0.05)
+    parts.pair(parts.block, (0.4, 0.0, 0.0), (0.2, 0.5, 0.3), red, taper=(0.5, 0.8), turn=(10, 20, 30))
+    points = np.random.default_rng(0).uniform(-1, 1, (5000, 3))
+    for right, left in (parts[:2], parts[2:]):
+        inside = right.contains(points)
+        assert inside.sum() > 20
+        assert (left.contains(points * (-1, 1, 1)) == inside).all()
+
+
 def test_the_nearer_solid_hides_the_farther() -> None:
     parts = Parts()
     parts.ball((0, 0, 0.4), 0.3, (1.0, 0.0, 0.0))

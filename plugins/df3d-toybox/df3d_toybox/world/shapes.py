@@ -18,6 +18,7 @@ from functools import cache, lru_cache
 import numpy as np
 
 ELLIPSOID, DOME, FRUSTUM, BLOCK = range(4)
+_MIRROR = np.array((-1.0, 1.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Solid:
     def moved(self, scale: float, offset: np.ndarray) -> Solid:
         """The same solid after `point -> scale * point + offset`."""
         return Solid(self.kind, self.center * scale + offset, self.axes * scale, self.color, self.taper)
+
+    def mirrored(self) -> Solid:
+        """Its mirror image at the plane x = 0; every unit shape is its own."""
+        return Solid(self.kind, self.center * _MIRROR, self.axes * np.outer(_MIRROR, _MIRROR), self.color, self.taper)
 
     def corners(self) -> np.ndarray:
         """(N, 3) points whose bounding box is the solid's, to within a per cent."""
@@ -88,8 +93,8 @@ class Parts(list[Solid]):
 
     def pair(self, add, at, *args, **kwargs) -> None:
         """Add twice, mirrored at the plane x = 0: `parts.pair(parts.ball, at, size, color)`."""
-        for sign in (1.0, -1.0):
-            add((sign * at[0], at[1], at[2]), *args, **kwargs)
+        add(at, *args, **kwargs)
+        self.append(self[-1].mirrored())
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest corner, each (3,)."""
