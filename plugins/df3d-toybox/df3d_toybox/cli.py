@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def train(
     seed: int = typer.Option(0, min=0, help="Seed of every random draw."),
     start_from: Path | None = typer.Option(None, exists=True, file_okay=False, help="A model folder whose weights to begin with."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, or `auto`."),
-    workers: int = typer.Option(0, min=0, help="Processes that draw the pictures; a GPU needs about one for each 500 a second."),
+    workers: int | None = typer.Option(None, min=0, help="Processes that draw the pictures; for a GPU, one for each core but one."),
     compiled: bool = typer.Option(True, "--compile/--no-compile", help="Compile the network, where it computes in half precision."),
 ) -> None:
     """Train the embedded model; prints the folder of the finished one, for `--set guidance.model=FOLDER`."""
@@ -31,6 +32,9 @@ def train(
     from df3d.cli.context import check_device
     from df3d_toybox import evaluate, train
 
+    device = check_device(device)
+    if workers is None:
+        workers = 0 if device == "cpu" else max(1, (os.cpu_count() or 2) - 1)
     config = train.TrainConfig(
         images=images, batch=batch, learning_rate=learning_rate, cooldown=cooldown, drop_camera=drop_camera, seed=seed
     )
@@ -39,7 +43,7 @@ def train(
     console = Console(stderr=True, highlight=False)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("train", total=config.steps, measures="starting")
-        running = train.train(config, out, start_from=start_from, device=check_device(device), compiled=compiled, workers=workers)
+        running = train.train(config, out, start_from=start_from, device=device, compiled=compiled, workers=workers)
         for at in running:
             measures = f"loss {at.loss:.4f}  {at.images_per_second:.0f} images/s"
             progress.update(task, completed=at.step, measures=measures)
