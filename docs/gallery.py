@@ -12,7 +12,7 @@ from PIL import Image
 from df3d.rundir import default_path
 
 HERE = Path(__file__).parent
-FRONT_PAGE = ("a rocket", "a white boat", "a yellow mushroom", "a snowman", "a red car", "a brown dog")
+FRONT_PAGE = ("a peacock on a surfboard", "a red car", "a brown dog", "a green mug", "a rocket", "a dog on a table")
 
 
 def main() -> None:
