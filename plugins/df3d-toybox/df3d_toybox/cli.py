@@ -43,8 +43,7 @@ def train(
     console = Console(stderr=True, highlight=False)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("train", total=config.steps, measures="starting")
-        running = train.train(config, out, start_from=start_from, device=device, compiled=compiled, workers=workers)
-        for at in running:
+        for at in train.train(config, out, start_from=start_from, device=device, compiled=compiled, workers=workers):
             measures = f"loss {at.loss:.4f}  {at.images_per_second:.0f} images/s"
             progress.update(task, completed=at.step, measures=measures)
             if not console.is_terminal:
