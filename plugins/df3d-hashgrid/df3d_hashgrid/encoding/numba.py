@@ -1,7 +1,8 @@
 """The hash encoding as fused CPU kernels, parallel over points going forward and over levels going back.
 
-Each goes through the points in blocks, small enough for the nearest cache: first `_corners`, which the compiler turns into
-vector code, then the loads from the table, which have to go one by one. No two threads ever write one row of the table, so
+Each goes through the points in batches, level by level, so that a level's table stays in the second cache; and through a batch
+in blocks, small enough for the first: there `_corners`, which the compiler turns into vector code, then the loads from the
+table, which have to go one by one. No two threads ever write one row of the table, so
 results do not depend on the number of threads. `lanes` is a tuple as long as a level has features: numba compiles a kernel
 for each length, with loops of that length written out.
 """
@@ -22,12 +23,12 @@ from df3d_hashgrid.encoding.table import PRIMES, Layout
 
 _LEAST = 2048  # points worth a thread
 _P1, _P2 = np.uint32(PRIMES[1]), np.uint32(PRIMES[2])
-_BLOCK = 128  # points
+_BATCH, _BLOCK = 4096, 128  # points
 _U32, _U64 = np.uint32, np.uint64  # unsigned places need no check for negative ones, so loops over them become vector code
 
 
 class NumbaEncoding(nn.Module):
-    """Same table and same numbers as `torch.TorchEncoding`, about forty times faster on two cores."""
+    """Same table and same numbers as `torch.TorchEncoding`, more than twenty times as fast on two cores."""
 
     def __init__(self, config: GridConfig) -> None:
         super().__init__()
@@ -218,69 +219,77 @@ def _scatter(w, at, f, given, out):
 @kernel
 def _forward(points, table, resolutions, offsets, levels, out, lanes, start, stop):
     one, features, scratch = np.float32(1.0), len(lanes), _scratch()
-    for begin in range(start, stop, _BLOCK):
-        end = min(begin + _BLOCK, stop)
-        out[begin:end, levels * features :] = 0.0
+    out[start:stop, levels * features :] = 0.0
+    for first in range(start, stop, _BATCH):
+        last = min(first + _BATCH, stop)
         for level in range(levels):
-            _corners(points, begin, end, level, resolutions, offsets, features, scratch)
-            for j in range(_U64(end - begin)):
-                fx, fy, fz = _place(scratch[1], j)
-                w, at = _products(one - fx, fx, one - fy, fy, one - fz, fz), _row(scratch[2], j)
-                for f in range(features):
-                    out[_U64(begin) + j, _U64(level * features + f)] = _gather(w, at, _U64(f), table)
+            for begin in range(first, last, _BLOCK):
+                end = min(begin + _BLOCK, last)
+                _corners(points, begin, end, level, resolutions, offsets, features, scratch)
+                for j in range(_U64(end - begin)):
+                    fx, fy, fz = _place(scratch[1], j)
+                    w, at = _products(one - fx, fx, one - fy, fy, one - fz, fz), _row(scratch[2], j)
+                    for f in range(features):
+                        out[_U64(begin) + j, _U64(level * features + f)] = _gather(w, at, _U64(f), table)
 
 
 @kernel
 def _backward(points, cotangent, resolutions, offsets, out, lanes, start, stop):
     one, features, scratch = np.float32(1.0), len(lanes), _scratch()
-    for begin in range(0, cotangent.shape[0], _BLOCK):
-        end = min(begin + _BLOCK, cotangent.shape[0])
+    for first in range(0, cotangent.shape[0], _BATCH):
+        last = min(first + _BATCH, cotangent.shape[0])
         for level in range(start, stop):
-            _corners(points, begin, end, level, resolutions, offsets, features, scratch)
-            for j in range(_U64(end - begin)):
-                fx, fy, fz = _place(scratch[1], j)
-                w, at = _products(one - fx, fx, one - fy, fy, one - fz, fz), _row(scratch[2], j)
-                for f in range(features):
-                    _scatter(w, at, _U64(f), cotangent[_U64(begin) + j, _U64(level * features + f)], out)
+            for begin in range(first, last, _BLOCK):
+                end = min(begin + _BLOCK, last)
+                _corners(points, begin, end, level, resolutions, offsets, features, scratch)
+                for j in range(_U64(end - begin)):
+                    fx, fy, fz = _place(scratch[1], j)
+                    w, at = _products(one - fx, fx, one - fy, fy, one - fz, fz), _row(scratch[2], j)
+                    for f in range(features):
+                        _scatter(w, at, _U64(f), cotangent[_U64(begin) + j, _U64(level * features + f)], out)
 
 
 @kernel
 def _gradient(points, cotangent, table, resolutions, offsets, levels, out, lanes, start, stop):
     one, features, scratch = np.float32(1.0), len(lanes), _scratch()
     out[start:stop] = 0.0
-    for begin in range(start, stop, _BLOCK):
-        end = min(begin + _BLOCK, stop)
+    for first in range(start, stop, _BATCH):
+        last = min(first + _BATCH, stop)
         for level in range(levels):
             scale = np.float32(resolutions[level])
-            _corners(points, begin, end, level, resolutions, offsets, features, scratch)
-            for j in range(_U64(end - begin)):
-                n = _U64(begin) + j
-                fx, fy, fz = _place(scratch[1], j)
-                at = _row(scratch[2], j)
-                sx = _products(-scale, scale, one - fy, fy, one - fz, fz)
-                sy = _products(one - fx, fx, -scale, scale, one - fz, fz)
-                sz = _products(one - fx, fx, one - fy, fy, -scale, scale)
-                for f in range(features):
-                    given = cotangent[n, _U64(level * features + f)]
-                    out[n, 0] += given * _gather(sx, at, _U64(f), table)
-                    out[n, 1] += given * _gather(sy, at, _U64(f), table)
-                    out[n, 2] += given * _gather(sz, at, _U64(f), table)
+            for begin in range(first, last, _BLOCK):
+                end = min(begin + _BLOCK, last)
+                _corners(points, begin, end, level, resolutions, offsets, features, scratch)
+                for j in range(_U64(end - begin)):
+                    n = _U64(begin) + j
+                    fx, fy, fz = _place(scratch[1], j)
+                    at = _row(scratch[2], j)
+                    sx = _products(-scale, scale, one - fy, fy, one - fz, fz)
+                    sy = _products(one - fx, fx, -scale, scale, one - fz, fz)
+                    sz = _products(one - fx, fx, one - fy, fy, -scale, scale)
+                    for f in range(features):
+                        given = cotangent[n, _U64(level * features + f)]
+                        out[n, 0] += given * _gather(sx, at, _U64(f), table)
+                        out[n, 1] += given * _gather(sy, at, _U64(f), table)
+                        out[n, 2] += given * _gather(sz, at, _U64(f), table)
 
 
 @kernel
 def _gradient_backward(points, cotangent, direction, table, resolutions, offsets, out_cotangent, out_table, lanes, start, stop):
     features, scratch = len(lanes), _scratch()
-    for begin in range(0, cotangent.shape[0], _BLOCK):
-        end = min(begin + _BLOCK, cotangent.shape[0])
+    for first in range(0, cotangent.shape[0], _BATCH):
+        last = min(first + _BATCH, cotangent.shape[0])
         for level in range(start, stop):
             scale = np.float32(resolutions[level])
-            _corners(points, begin, end, level, resolutions, offsets, features, scratch)
-            for j in range(_U64(end - begin)):
-                n = _U64(begin) + j
-                fx, fy, fz = _place(scratch[1], j)
-                at = _row(scratch[2], j)
-                along = _slopes(fx, fy, fz, direction[n, 0] * scale, direction[n, 1] * scale, direction[n, 2] * scale)
-                for f in range(features):
-                    column = _U64(level * features + f)
-                    out_cotangent[n, column] = _gather(along, at, _U64(f), table)
-                    _scatter(along, at, _U64(f), cotangent[n, column], out_table)
+            for begin in range(first, last, _BLOCK):
+                end = min(begin + _BLOCK, last)
+                _corners(points, begin, end, level, resolutions, offsets, features, scratch)
+                for j in range(_U64(end - begin)):
+                    n = _U64(begin) + j
+                    fx, fy, fz = _place(scratch[1], j)
+                    at = _row(scratch[2], j)
+                    along = _slopes(fx, fy, fz, direction[n, 0] * scale, direction[n, 1] * scale, direction[n, 2] * scale)
+                    for f in range(features):
+                        column = _U64(level * features + f)
+                        out_cotangent[n, column] = _gather(along, at, _U64(f), table)
+                        _scatter(along, at, _U64(f), cotangent[n, column], out_table)
