@@ -1,20 +1,29 @@
 """How good the shipped recipe is, judged by the toybox world itself and by no model: the tables of a page of figures.
 
-    python benchmarks/toybox.py --out runs/benchmark [--prompts 30] [--seeds 1] [--ways camera words] [--set KEY=VALUE ...]
+    python benchmarks/toybox.py --out runs/benchmark [--prompts 50] [--seeds 3] [--ways camera words perp-neg] [--workers 2]
+        [--device cpu] [--set KEY=VALUE ...]
 
 Every prompt is generated with every seed, in each of the ways that WAYS lists, and what comes out is scored by the scorers
-`toybox` and `geometry`. The ceiling is the same for the world's own meshes with other proportions. Means come with 95 %
-bootstrap intervals, and so do the paired differences between stages and between ways.
+`toybox` and `geometry`. The ceiling is the same for the world's own meshes with other proportions. A prompt's seeds are
+averaged first, since they are not independent; then means come with 95 % bootstrap intervals over the prompts, and so do the
+paired differences between stages and between ways.
 
-Fifty prompts, three seeds and all ways take some ten hours on two cores. What is finished is kept, so the script can be
-stopped and started again, and takes up runs that `df3d generate PROMPT --out OUT/WAY/SLUG` made with the same settings. The
-tables are left in OUT/figures.md. With --ceiling nothing is generated.
+The scores of each asset are a row of OUT/scores.csv, and what has a row there is not made again: the script can be stopped and
+started again, here or, with that file, elsewhere. It also takes up runs that `df3d generate PROMPT --out OUT/WAY/SLUG` made
+with the same settings. The tables are left in OUT/figures.md. With --ceiling nothing is generated.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import csv
+import dataclasses
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +38,11 @@ from df3d import recipe
 from df3d.catalog import Catalog
 from df3d.compose import compose
 from df3d.config import parse_setting
+from df3d.errors import Df3dError
 from df3d.evaluate import Interval, Result, Subject, Target, compare, evaluate, summary
 from df3d.export import export
 from df3d.generate import generate
+from df3d.interfaces import Scorer
 from df3d.plugin import NoConfig
 from df3d.prompt import Prompt
 from df3d.provenance import origin
@@ -63,23 +74,60 @@ COLUMNS = {
     "toybox.f_score": "F-score",
     "geometry.watertight": "watertight",
 }
+FACES = "toybox.faces"
 OTHER = 1000  # seed of the ceiling's proportions, which no candidate has
 
 
-def made(prompt: str, seed: int, folder: Path, settings: Sequence[str], catalog: Catalog, *, until: str | None) -> RunDir:
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A run to be made and scored."""
+
+    way: str
+    prompt: str
+    seed: int
+    folder: Path
+    settings: tuple[str, ...]
+    device: str
+
+
+Row = dict[str, str]  # of scores.csv: way, stage, prompt, seed, device, then the measures
+
+
+@cache
+def tools() -> tuple[Catalog, dict[str, Scorer]]:
+    return Catalog.discover(), {"toybox": ToyboxScorer(ToyboxScorerConfig()), "geometry": GeometryScorer(NoConfig())}
+
+
+def work(job: Job) -> list[Row]:
+    """Make a run and score what each of its stages ends in."""
+    catalog, scorers = tools()
+    run = made(job, catalog)
+    targets = {"coarse": of_first_stage(run, job, catalog)}
+    if (asset := run.asset()) is not None:
+        targets["fine"] = Target(asset, job.prompt, run=run.path, seed=job.seed)
+    rows = []
+    for stage, result in zip(targets, evaluate(targets.values(), scorers, catalog), strict=True):
+        measures = {name: f"{result.scores[name]:.4f}" for name in (*COLUMNS, FACES) if name in result.scores}
+        rows.append({"way": job.way, "stage": stage, "prompt": job.prompt, "seed": str(job.seed), "device": job.device, **measures})
+    return rows
+
+
+def made(job: Job, catalog: Catalog) -> RunDir:
     """Run the prompt, or take up its run."""
-    chosen = recipe.override(recipe.find("toybox", catalog), map(parse_setting, settings), catalog)
-    full = compose(chosen, catalog)[1]
-    run = RunDir.open(folder / default_path(prompt, seed).name, prompt=Prompt(prompt), recipe=full, seed=seed)
+    settings = map(parse_setting, (*WAYS[job.way], *job.settings))
+    full = compose(recipe.override(recipe.find("toybox", catalog), settings, catalog), catalog)[1]
+    prompt = Prompt(job.prompt)
+    run = RunDir.open(job.folder / job.way / default_path(job.prompt, job.seed).name, prompt=prompt, recipe=full, seed=job.seed)
+    until = None if job.way == "camera" else "coarse"
     try:
-        for event in generate(full, Prompt(prompt), run, catalog, seed=seed, until=until):
+        for event in generate(full, prompt, run, catalog, device=job.device, seed=job.seed, until=until):
             run.log(event)
     finally:
         run.close()
     return run
 
 
-def of_first_stage(run: RunDir, prompt: str, seed: int, catalog: Catalog) -> Target:
+def of_first_stage(run: RunDir, job: Job, catalog: Catalog) -> Target:
     """The asset that the run would have ended in without its later stages."""
     path = run.path / "coarse.glb"
     if not path.exists():
@@ -87,7 +135,7 @@ def of_first_stage(run: RunDir, prompt: str, seed: int, catalog: Catalog) -> Tar
         field = plan.field.build(device="cpu", start_from=None)
         run.restore_field(plan.name, field)
         list(export(field, run.recipe().export, catalog, path, provenance=origin(run.manifest())))
-    return Target(path, prompt, seed=seed)
+    return Target(path, job.prompt, seed=job.seed)
 
 
 class Own(Subject):
@@ -109,22 +157,65 @@ def ceiling(prompts: Sequence[str], scorer: ToyboxScorer, catalog: Catalog) -> l
     return found
 
 
+class Scores:
+    """The rows of a scores.csv, old and new."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[Row] = list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
+
+    def has(self, job: Job) -> bool:
+        return any((row["way"], row["prompt"], row["seed"]) == (job.way, job.prompt, str(job.seed)) for row in self.rows)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        self.rows += rows
+        self.rows.sort(key=lambda row: (row["way"], row["stage"], int(row["seed"]), PROMPTS.index(row["prompt"])))
+        columns = ["way", "stage", "prompt", "seed", "device", *COLUMNS, FACES]
+        with self.path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def results(self, way: str, stage: str, jobs: Sequence[Job]) -> list[Result]:
+        """Of the jobs of a way."""
+        wanted = {(job.prompt, str(job.seed)) for job in jobs if job.way == way}
+        return [
+            Result(
+                Target(Path(), row["prompt"], seed=int(row["seed"])),
+                {name: float(row[name]) for name in (*COLUMNS, FACES) if row[name]},
+            )
+            for row in self.rows
+            if (row["way"], row["stage"]) == (way, stage) and (row["prompt"], row["seed"]) in wanted
+        ]
+
+
+def by_prompt(results: Sequence[Result]) -> list[Result]:
+    """One for each prompt: the mean over its seeds."""
+    seeds: dict[str, list[Result]] = {}
+    for result in results:
+        seeds.setdefault(result.target.prompt, []).append(result)
+    return [
+        Result(Target(Path(), prompt), {name: float(np.mean([one.scores[name] for one in some])) for name in some[0].scores})
+        for prompt, some in seeds.items()
+    ]
+
+
 def means(rows: dict[str, list[Result]]) -> str:
     """Markdown: a row for each set of assets."""
     lines = [["", "assets", *COLUMNS.values(), "more than one face"]]
     for title, results in rows.items():
-        found = summary(results)
-        faces = [result.scores["toybox.faces"] for result in results if "toybox.faces" in result.scores]
+        found = summary(by_prompt(results))
+        faces = [result.scores[FACES] for result in results if FACES in result.scores]
         cells = [written(found[measure]) if measure in found else "" for measure in COLUMNS]
         lines.append([title, str(len(results)), *cells, f"{sum(f > 1 for f in faces)} of {len(faces)}"])
     return markdown(lines)
 
 
 def differences(pairs: dict[str, tuple[list[Result], list[Result]]]) -> str:
-    """Markdown: second less first, over the prompts and seeds that both have."""
-    lines = [["", "pairs", *COLUMNS.values()]]
+    """Markdown: second less first, over the prompts that both have."""
+    lines = [["", "prompts", *COLUMNS.values()]]
     for title, (first, second) in pairs.items():
-        found = compare(first, second)
+        found = compare(by_prompt(first), by_prompt(second))
         cells = [written(found[measure], sign="+") if measure in found else "" for measure in COLUMNS]
         lines.append([title, str(max(interval.count for interval in found.values())), *cells])
     return markdown(lines)
@@ -139,38 +230,54 @@ def markdown(lines: list[list[str]]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def run_all(jobs: Sequence[Job], scores: Scores, workers: int) -> Iterator[str]:
+    """Work through the jobs, adding to the scores, in `workers` processes that share the cores; yields what went wrong."""
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    os.environ.update(OMP_NUM_THREADS=str(threads), NUMBA_NUM_THREADS=str(threads))
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting = {pool.submit(work, job): job for job in jobs}
+        for count, done in enumerate(as_completed(waiting), start=1):
+            job = waiting[done]
+            try:
+                scores.add(done.result())
+            except Df3dError as error:
+                yield f"{job.prompt} ({job.way}, seed {job.seed}): {error.message}"
+            print(f"{count} of {len(jobs)}: {job.prompt} ({job.way}, seed {job.seed})", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--prompts", type=int, default=len(PROMPTS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--ceiling", action="store_true")
     options = parser.parse_args()
-    catalog, toybox = Catalog.discover(), ToyboxScorer(ToyboxScorerConfig())
-    prompts, scorers = PROMPTS[: options.prompts], {"toybox": toybox, "geometry": GeometryScorer(NoConfig())}
-    rows = {"the world's own, other proportions": ceiling(prompts, toybox, catalog)}
-    for way in () if options.ceiling else options.ways:
-        coarse, fine = [], []
-        for seed in range(options.seeds):
-            for prompt in prompts:
-                settings = [*WAYS[way], *options.settings]
-                until = None if way == "camera" else "coarse"
-                run = made(prompt, seed, options.out / way, settings, catalog, until=until)
-                coarse.append(of_first_stage(run, prompt, seed, catalog))
-                if (asset := run.asset()) is not None:
-                    fine.append(Target(asset, prompt, run=run.path, seed=seed))
-                print(run.path, flush=True)
-        rows[f"{way}, coarse"] = list(evaluate(coarse, scorers, catalog))
-        if fine:
-            rows[f"{way}, fine"] = list(evaluate(fine, scorers, catalog))
+    prompts, (catalog, scorers) = PROMPTS[: options.prompts], tools()
+    options.out.mkdir(parents=True, exist_ok=True)
+    scores = Scores(options.out / "scores.csv")
+    jobs = [
+        Job(way, prompt, seed, options.out, tuple(options.settings), options.device)
+        for way in (() if options.ceiling else options.ways)
+        for seed in range(options.seeds)
+        for prompt in prompts
+    ]
+    failed = list(run_all([job for job in jobs if not scores.has(job)], scores, options.workers))
+    rows = {"the world's own, other proportions": ceiling(prompts, scorers["toybox"], catalog)}
+    for way in options.ways:
+        for stage in ("coarse", "fine"):
+            if results := scores.results(way, stage, jobs):
+                rows[f"{way}, {stage}"] = results
     wanted = (("camera, coarse", "camera, fine"), ("camera, coarse", "words, coarse"), ("words, coarse", "perp-neg, coarse"))
     pairs = {f"{b} less {a}": (rows[a], rows[b]) for a, b in wanted if a in rows and b in rows}
     text = means(rows) + (f"\nPair by pair:\n\n{differences(pairs)}" if pairs else "")
-    options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "figures.md").write_text(text)
     print(text)
+    if failed:
+        sys.exit("without a result:\n" + "\n".join(failed))
 
 
 if __name__ == "__main__":
