@@ -237,16 +237,16 @@ def penguin(color: Color, vary: Vary) -> Parts:
 
 @noun("blue")
 def peacock(color: Color, vary: Vary) -> Parts:
-    p, fan = Parts(), vary(0.95, 1.12)
+    p, fan = Parts(), vary(0.86, 1.02)
     green, gold = (0.10, 0.50, 0.30), (0.90, 0.75, 0.15)
     p.ball((0, 0.62, 0.12), (0.3, 0.32, 0.5), color, turn=(-20, 0, 0))
-    p.tube((0, 0.7, 0.4), (0, 1.2, 0.58), 0.17, color, 0.12)
-    head = (0, 1.3, 0.62)
-    p.ball(head, 0.2, color)
-    p.tube((0, head[1] - 0.02, head[2] + 0.15), (0, head[1] - 0.06, head[2] + 0.42), 0.08, ORANGE, 0.0)
-    _eyes(p, (0.1, head[1] + 0.05, head[2] + 0.14), 0.065)
+    p.tube((0, 0.7, 0.4), (0, 1.15, 0.58), 0.18, color, 0.14)
+    head = (0, 1.28, 0.64)
+    p.ball(head, 0.27, color)
+    p.tube((0, head[1] - 0.06, head[2] + 0.2), (0, head[1] - 0.1, head[2] + 0.54), 0.11, ORANGE, 0.0)
+    _eyes(p, (0.13, head[1] + 0.06, head[2] + 0.2), 0.095)
     for x in (-0.1, 0.0, 0.1):
-        p.tube((0.4 * x, head[1] + 0.15, head[2]), (x, head[1] + 0.42, head[2] - 0.03), 0.035, color)
+        p.tube((0.4 * x, head[1] + 0.2, head[2]), (x, head[1] + 0.46, head[2] - 0.03), 0.035, color)
     p.ball((0, 0.78, -0.3), (fan, fan, 0.07), green, turn=(-10, 0, 0))
     p.ball((0, 0.76, -0.4), (0.85 * fan, 0.85 * fan, 0.07), _darker(WOOD, 0.8), turn=(-10, 0, 0))
     for angle in (-66, -33, 0, 33, 66):
@@ -256,7 +256,7 @@ def peacock(color: Color, vary: Vary) -> Parts:
         p.ball((x, y, z), (0.17, 0.17, 0.06), gold, turn=(-10, 0, 0))
         p.ball((x, y, z + 0.05), (0.09, 0.09, 0.05), color, turn=(-10, 0, 0))
     p.pair(p.tube, (0.12, 0, 0.15), (0.12, 0.4, 0.12), 0.05, ORANGE)
-    p.head = (0, head[1] + 0.16, head[2], 0.2)
+    p.head = (0, head[1] + 0.23, head[2], 0.25)
     return p
 
 
@@ -429,7 +429,7 @@ def surfboard(color: Color, vary: Vary) -> Parts:
     p.ball((0, 0.12, 0), (0.09, 0.105, 0.97 * length), RED if color != RED else WHITE)
     p.ball((0, 0.1, 0.78 * length), (0.52 * wide, 0.112, 0.235 * length), WHITE if color != WHITE else COLORS["blue"])
     p.block((0, -0.12, -0.72 * length), (0.04, 0.2, 0.16), DARK, taper=(1, 0.5), turn=(180, 0, 0))
-    p.seat = (0, 0.2, 0, 0.5, 0.95)
+    p.seat = (0, 0.2, 0, 0.6, 1.0)
     return p
 
 
