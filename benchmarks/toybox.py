@@ -38,7 +38,7 @@ from df3d import recipe
 from df3d.catalog import Catalog
 from df3d.compose import compose
 from df3d.config import parse_setting
-from df3d.errors import Df3dError
+from df3d.errors import Df3dError, RunError
 from df3d.evaluate import Interval, Result, Subject, Target, compare, evaluate, summary
 from df3d.export import export
 from df3d.generate import generate
@@ -107,6 +107,8 @@ def work(job: Job) -> list[Row]:
         targets["fine"] = Target(asset, job.prompt, run=run.path, seed=job.seed)
     rows = []
     for stage, result in zip(targets, evaluate(targets.values(), scorers, catalog), strict=True):
+        if result.problems:
+            raise RunError(f"{stage}: {'; '.join(result.problems.values())}")
         measures = {name: f"{result.scores[name]:.4f}" for name in (*COLUMNS, FACES) if name in result.scores}
         rows.append({"way": job.way, "stage": stage, "prompt": job.prompt, "seed": str(job.seed), "device": job.device, **measures})
     return rows
@@ -171,10 +173,12 @@ class Scores:
         self.rows += rows
         self.rows.sort(key=lambda row: (row["way"], row["stage"], int(row["seed"]), PROMPTS.index(row["prompt"])))
         columns = ["way", "stage", "prompt", "seed", "device", *COLUMNS, FACES]
-        with self.path.open("w", newline="") as file:
+        unfinished = self.path.with_suffix(".part")
+        with unfinished.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
+        unfinished.replace(self.path)
 
     def results(self, way: str, stage: str, jobs: Sequence[Job]) -> list[Result]:
         """Of the jobs of a way."""
