@@ -88,7 +88,7 @@ def clean(mesh: Mesh, *, keep: float, faces: int) -> Mesh:
 
     A closed mesh stays closed: a simplification that tears it is tried again with more faces, and left out at last.
     """
-    vertices, triangles = _welded(*_without_floaters(mesh.vertices, mesh.faces, keep))
+    vertices, triangles = _unpinched(*_welded(*_without_floaters(mesh.vertices, mesh.faces, keep)))
     closed, target = is_closed(triangles), faces and max(faces, 4)
     while target and len(triangles) > target:
         fewer = fast_simplification.simplify(vertices.astype(np.float32), triangles.astype(np.int32), target_count=target)
@@ -139,22 +139,37 @@ def _welded(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _unpinched(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sheets that meet in an edge or a vertex come apart there: corners share a vertex only across edges of two faces.
+    """Sheets that meet in an edge or a vertex come apart there: corners share a vertex only across an edge of one sheet.
 
-    Vertices that become several move a hundredth of the way to their faces' middle, so that welding does not undo it.
+    Which of more than two faces at an edge belong together is seen from their other edges or, where that leaves one alone,
+    from the angles: those do that have inside between them and nothing else. Vertices that become several move a hundredth
+    of the way to their faces' middle, so that welding does not undo it.
     """
     corner = np.arange(faces.size).reshape(-1, 3)
     sides = [(0, 1), (1, 2), (2, 0)]
     ends = np.concatenate([faces[:, side] for side in sides])
     ends_at = np.concatenate([corner[:, side] for side in sides])
-    swap = ends[:, 0] > ends[:, 1]
-    ends[swap], ends_at[swap] = ends[swap, ::-1], ends_at[swap, ::-1]
-    _, edge, count = np.unique(ends[:, 0] * len(vertices) + ends[:, 1], return_inverse=True, return_counts=True)
-    order = np.argsort(edge, kind="stable")
-    order = order[count[edge[order]] == 2]
-    here, there = ends_at[order[0::2]].ravel(), ends_at[order[1::2]].ravel()
-    graph = sparse.coo_matrix((np.ones(len(here)), (here, there)), shape=(faces.size,) * 2)
-    _, piece = sparse.csgraph.connected_components(graph, directed=False)
+    other = np.concatenate([faces[:, k] for k in (2, 0, 1)])
+    back = ends[:, 0] > ends[:, 1]
+    ends[back], ends_at[back] = ends[back, ::-1], ends_at[back, ::-1]
+    edge, count = _same_edge(ends)
+    begin = vertices[ends[:, 0]].astype(np.float64)
+    order = np.lexsort((_angles(vertices[ends[:, 1]] - begin, vertices[other] - begin), edge))
+    first = np.flatnonzero(np.diff(edge[order], prepend=-1))
+    before = np.roll(order, 1)  # the face that comes before, going around the edge
+    before[first] = order[np.append(first[1:], len(order)) - 1]
+
+    def pieces(joined: np.ndarray) -> np.ndarray:
+        here, there = ends_at[order[joined]].ravel(), ends_at[before[joined]].ravel()
+        graph = sparse.coo_matrix((np.ones(len(here)), (here, there)), shape=(faces.size,) * 2)
+        found: np.ndarray = sparse.csgraph.connected_components(graph, directed=False)[1]
+        return found
+
+    joined = count[order] == 2
+    piece = pieces(joined)
+    alone = _same_edge(np.sort(piece[ends_at], axis=1))[1] == 1
+    if alone.any():
+        piece = pieces(joined | ((alone[order] | alone[before]) & ~back[order] & back[before]))
     _, first = np.unique(piece, return_index=True)
     origin = faces.ravel()[first]
     apart = vertices[origin].astype(np.float64)
@@ -164,6 +179,20 @@ def _unpinched(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.
     several = np.bincount(origin, minlength=len(vertices))[origin] > 1
     apart[several] += 0.01 * (middle - apart)[several]
     return apart.astype(np.float32), piece.reshape(-1, 3)
+
+
+def _same_edge(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A number for each edge of ends (N, 2), the same for equal ones, and how many are equal to it; both (N,)."""
+    _, edge, count = np.unique(ends[:, 0] * (ends.max() + 1) + ends[:, 1], return_inverse=True, return_counts=True)
+    return edge, count[edge]
+
+
+def _angles(along: np.ndarray, away: np.ndarray) -> np.ndarray:
+    """(N,) radians: of each direction `away` around the axis `along`, from a zero that depends on the axis alone."""
+    axis = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-20)
+    zero = np.cross(axis, np.eye(3)[np.abs(axis).argmin(1)])
+    angles: np.ndarray = np.arctan2((np.cross(axis, zero) * away).sum(1), (zero * away).sum(1))
+    return angles
 
 
 def _compact(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import trimesh
 from fields import Ball
 
 from df3d import surface
@@ -97,6 +98,16 @@ def test_faces_that_share_an_edge_with_two_others_come_apart() -> None:
     vertices, faces = surface._unpinched(vertices, np.concatenate([tetrahedron, twin]))
     assert len(vertices) == 8
     assert surface.is_closed(faces)
+
+
+def test_sheets_nearer_than_welding_reaches_do_not_open_the_mesh() -> None:
+    box = trimesh.creation.box().subdivide().subdivide().subdivide()
+    beside = box.vertices + np.array((1 + 4e-6, 1 + 4e-6, 0.0))  # edge to edge
+    vertices = np.concatenate([box.vertices, beside]).astype(np.float32)
+    faces = np.concatenate([box.faces, box.faces + len(box.vertices)])
+    assert surface.is_closed(faces)
+    for target in (0, 500):
+        assert surface.is_closed(surface.clean(Mesh(vertices, faces), keep=0.0, faces=target).faces)
 
 
 def test_open_and_twisted_meshes_are_not_closed() -> None:
