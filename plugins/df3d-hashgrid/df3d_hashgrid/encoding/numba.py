@@ -23,7 +23,7 @@ from df3d_hashgrid.encoding.table import PRIMES, Layout
 
 _LEAST = 2048  # points worth a thread
 _P1, _P2 = np.uint32(PRIMES[1]), np.uint32(PRIMES[2])
-_BATCH, _BLOCK = 4096, 128  # points
+_BATCH, _BLOCK = 2048, 128  # points
 _U32, _U64 = np.uint32, np.uint64  # unsigned places need no check for negative ones, so loops over them become vector code
 
 
@@ -60,7 +60,7 @@ class _Encode(Function):
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
         points, table = ctx.saved_tensors
         resolutions, offsets, levels = ctx.layout
-        gradient = torch.zeros_like(table)
+        gradient = _for_levels(table, offsets, levels)
         lanes = (0,) * table.shape[1]
         p, g, out = _flat(points), cotangent.contiguous().numpy(), _flat(gradient)
         split(levels, lambda start, stop: _backward(p, g, resolutions, offsets, out, lanes, start, stop))
@@ -89,13 +89,21 @@ class _Gradient(Function):
     def backward(ctx: Any, direction: Tensor) -> tuple[Tensor | None, ...]:
         points, cotangent, table = ctx.saved_tensors
         resolutions, offsets, levels = ctx.layout
-        to_cotangent = torch.zeros_like(cotangent)
-        to_table = torch.zeros_like(table)
+        to_cotangent = torch.empty_like(cotangent)
+        to_cotangent[:, levels * table.shape[1] :] = 0.0
+        to_table = _for_levels(table, offsets, levels)
         lanes = (0,) * table.shape[1]
         p, v, t, c = _flat(points), direction.contiguous().numpy(), _flat(table), cotangent.detach().numpy()
         out_c, out_t = to_cotangent.numpy(), _flat(to_table)
         split(levels, lambda start, stop: _gradient_backward(p, c, v, t, resolutions, offsets, out_c, out_t, lanes, start, stop))
         return None, to_cotangent, to_table, None, None, None
+
+
+def _for_levels(table: Tensor, offsets: np.ndarray, levels: int) -> Tensor:
+    """Memory for a gradient of the table, in which a kernel is to clear the first `levels` levels, each in its own thread."""
+    gradient = torch.empty_like(table)
+    gradient[offsets[levels] :] = 0.0
+    return gradient
 
 
 def _flat(tensor: Tensor) -> np.ndarray:
@@ -236,6 +244,7 @@ def _forward(points, table, resolutions, offsets, levels, out, lanes, start, sto
 @kernel
 def _backward(points, cotangent, resolutions, offsets, out, lanes, start, stop):
     one, features, scratch = np.float32(1.0), len(lanes), _scratch()
+    out[offsets[start] * features : offsets[stop] * features] = 0.0
     for first in range(0, cotangent.shape[0], _BATCH):
         last = min(first + _BATCH, cotangent.shape[0])
         for level in range(start, stop):
@@ -277,6 +286,7 @@ def _gradient(points, cotangent, table, resolutions, offsets, levels, out, lanes
 @kernel
 def _gradient_backward(points, cotangent, direction, table, resolutions, offsets, out_cotangent, out_table, lanes, start, stop):
     features, scratch = len(lanes), _scratch()
+    out_table[offsets[start] * features : offsets[stop] * features] = 0.0
     for first in range(0, cotangent.shape[0], _BATCH):
         last = min(first + _BATCH, cotangent.shape[0])
         for level in range(start, stop):
