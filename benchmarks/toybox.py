@@ -21,7 +21,7 @@ import dataclasses
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from pathlib import Path
@@ -36,6 +36,7 @@ from df3d_toybox.world.mesh import asset_of
 
 from df3d import recipe
 from df3d.catalog import Catalog
+from df3d.checkpoint import replace_atomically
 from df3d.compose import compose
 from df3d.config import parse_setting
 from df3d.errors import Df3dError, RunError
@@ -75,6 +76,7 @@ COLUMNS = {
     "geometry.watertight": "watertight",
 }
 FACES = "toybox.faces"
+MEASURES = (*COLUMNS, FACES)
 OTHER = 1000  # seed of the ceiling's proportions, which no candidate has
 
 
@@ -109,7 +111,7 @@ def work(job: Job) -> list[Row]:
     for stage, result in zip(targets, evaluate(targets.values(), scorers, catalog), strict=True):
         if result.problems:
             raise RunError(f"{stage}: {'; '.join(result.problems.values())}")
-        measures = {name: f"{result.scores[name]:.4f}" for name in (*COLUMNS, FACES) if name in result.scores}
+        measures = {name: f"{result.scores[name]:.4f}" for name in MEASURES if name in result.scores}
         rows.append({"way": job.way, "stage": stage, "prompt": job.prompt, "seed": str(job.seed), "device": job.device, **measures})
     return rows
 
@@ -172,13 +174,13 @@ class Scores:
     def add(self, rows: Iterable[Row]) -> None:
         self.rows += rows
         self.rows.sort(key=lambda row: (row["way"], row["stage"], int(row["seed"]), PROMPTS.index(row["prompt"])))
-        columns = ["way", "stage", "prompt", "seed", "device", *COLUMNS, FACES]
-        unfinished = self.path.with_suffix(".part")
-        with unfinished.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        replace_atomically(self.path, self._write)
+
+    def _write(self, path: Path) -> None:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["way", "stage", "prompt", "seed", "device", *MEASURES], restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
-        unfinished.replace(self.path)
 
     def results(self, way: str, stage: str, jobs: Sequence[Job]) -> list[Result]:
         """Of the jobs of a way."""
@@ -186,7 +188,7 @@ class Scores:
         return [
             Result(
                 Target(Path(), row["prompt"], seed=int(row["seed"])),
-                {name: float(row[name]) for name in (*COLUMNS, FACES) if row[name]},
+                {name: float(row[name]) for name in MEASURES if row[name]},
             )
             for row in self.rows
             if (row["way"], row["stage"]) == (way, stage) and (row["prompt"], row["seed"]) in wanted
@@ -234,9 +236,9 @@ def markdown(lines: list[list[str]]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def run_all(jobs: Sequence[Job], scores: Scores, workers: int) -> Iterator[str]:
-    """Work through the jobs, adding to the scores, in `workers` processes that share the cores; yields what went wrong."""
-    threads = max(1, (os.cpu_count() or 1) // workers)
+def run_all(jobs: Sequence[Job], scores: Scores, workers: int) -> list[str]:
+    """Work through the jobs, adding to the scores, in `workers` processes that share the cores; returns what went wrong."""
+    failed, threads = [], max(1, (os.cpu_count() or 1) // workers)
     os.environ.update(OMP_NUM_THREADS=str(threads), NUMBA_NUM_THREADS=str(threads))
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting = {pool.submit(work, job): job for job in jobs}
@@ -245,8 +247,9 @@ def run_all(jobs: Sequence[Job], scores: Scores, workers: int) -> Iterator[str]:
             try:
                 scores.add(done.result())
             except Df3dError as error:
-                yield f"{job.prompt} ({job.way}, seed {job.seed}): {error.message}"
+                failed.append(f"{job.prompt} ({job.way}, seed {job.seed}): {error.message}")
             print(f"{count} of {len(jobs)}: {job.prompt} ({job.way}, seed {job.seed})", flush=True)
+    return failed
 
 
 def main() -> None:
@@ -269,7 +272,7 @@ def main() -> None:
         for seed in range(options.seeds)
         for prompt in prompts
     ]
-    failed = list(run_all([job for job in jobs if not scores.has(job)], scores, options.workers))
+    failed = run_all([job for job in jobs if not scores.has(job)], scores, options.workers)
     rows = {"the world's own, other proportions": ceiling(prompts, scorers["toybox"], catalog)}
     for way in options.ways:
         for stage in ("coarse", "fine"):
