@@ -153,8 +153,10 @@ def _unpinched(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.
     back = ends[:, 0] > ends[:, 1]
     ends[back], ends_at[back] = ends[back, ::-1], ends_at[back, ::-1]
     edge, count = _same_edge(ends)
-    begin = vertices[ends[:, 0]].astype(np.float64)
-    order = np.lexsort((_angles(vertices[ends[:, 1]] - begin, vertices[other] - begin), edge))
+    many, angle = count > 2, np.zeros(len(ends))
+    begin, end, aside = (vertices[at[many]].astype(np.float64) for at in (ends[:, 0], ends[:, 1], other))
+    angle[many] = _angles(end - begin, aside - begin)
+    order = np.lexsort((angle, edge))
     first = np.flatnonzero(np.diff(edge[order], prepend=-1))
     before = np.roll(order, 1)  # the face that comes before, going around the edge
     before[first] = order[np.append(first[1:], len(order)) - 1]
