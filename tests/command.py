@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,8 +21,38 @@ TINY = [
 ]
 
 
+# Importing torch and diffusers takes longer than most of what the tests run: a server imports them once, and commands are
+# forks of it, where the system can fork.
+_SERVER = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")
+_SERVER.set_forkserver_preload(
+    ["df3d_toybox.guidance", "df3d_diffusion.pixel", "df3d_hashgrid.renderer", "df3d_nvdiffrast.renderer", "df3d_mesh.glb"]
+)
+
+
 def df3d(*arguments: str, where: Path = Path(), **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `df3d` as a person does, in the folder `where`."""
+    """Run `df3d` as a person does, in the folder `where`; with an environment of its own, in an interpreter of its own."""
     env = {**os.environ, "COLUMNS": "200", **environment}
-    command = [sys.executable, "-c", "from df3d.cli import main; main()", *arguments]
-    return subprocess.run(command, cwd=where, env=env, capture_output=True, text=True, timeout=600)
+    if environment:
+        command = [sys.executable, "-c", "from df3d.cli import main; main()", *arguments]
+        return subprocess.run(command, cwd=where, env=env, capture_output=True, text=True, timeout=600)
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, "stdout"), Path(folder, "stderr")
+        process = _SERVER.Process(target=_command, args=(arguments, where, env, output))
+        process.start()
+        process.join(600)
+        if process.exitcode is None:
+            process.kill()
+            raise subprocess.TimeoutExpired(arguments, 600)
+        return subprocess.CompletedProcess(arguments, process.exitcode, *(path.read_text() for path in output))
+
+
+def _command(arguments: tuple[str, ...], where: Path, env: dict[str, str], output: tuple[Path, Path]) -> None:
+    for stream, path in enumerate(output, start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream)
+    os.chdir(where)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = ["df3d", *arguments]
+    from df3d.cli import main
+
+    main()

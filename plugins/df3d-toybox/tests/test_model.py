@@ -44,8 +44,8 @@ def test_training_resumes_where_it_stopped(tmp_path: Path) -> None:
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
-    config = TrainConfig(images=40 * 4, batch=4, warmup=5, learning_rate=1e-3)
-    reports = list(train.train(config, tmp_path, compiled=False, report_every=10, save_every=100))
+    config = TrainConfig(images=20 * 4, batch=4, warmup=3, learning_rate=1e-3)
+    reports = list(train.train(config, tmp_path, compiled=False, report_every=5, save_every=100))
     assert reports[-1].loss < 0.85 * reports[0].loss
 
 
