@@ -8,8 +8,14 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
 
 
+_requirements = ["-r", "requirements.txt"]
+
+
 def _install(session: nox.Session, *extra: str) -> None:
-    session.run("python", "-m", "pip", "install", "-q", "-r", "requirements.txt", *extra)
+    """Install df3d, its plugins and what a session needs beside them."""
+    if packages := [*_requirements, *extra]:
+        session.run("python", "-m", "pip", "install", "-q", *packages)
+    _requirements.clear()  # once is enough for all sessions of a call
 
 
 @nox.session
