@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fast_simplification
+import manifold3d
 import numpy as np
 import torch
 from scipy import sparse
@@ -139,62 +140,22 @@ def _welded(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _unpinched(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sheets that meet in an edge or a vertex come apart there: corners share a vertex only across an edge of one sheet.
+    """Sheets that meet in an edge or a vertex come apart there, by Manifold; a mesh that is not closed stays as it is.
 
-    Which of more than two faces at an edge belong together is seen from their other edges or, where that leaves one alone,
-    from the angles: those do that have inside between them and nothing else. Vertices that become several move a hundredth
-    of the way to their faces' middle, so that welding does not undo it.
+    Vertices that become several move a hundredth of the way to their faces' middle, so that welding does not undo it.
     """
-    corner = np.arange(faces.size).reshape(-1, 3)
-    sides = [(0, 1), (1, 2), (2, 0)]
-    ends = np.concatenate([faces[:, side] for side in sides])
-    ends_at = np.concatenate([corner[:, side] for side in sides])
-    other = np.concatenate([faces[:, k] for k in (2, 0, 1)])
-    back = ends[:, 0] > ends[:, 1]
-    ends[back], ends_at[back] = ends[back, ::-1], ends_at[back, ::-1]
-    edge, count = _same_edge(ends)
-    many, angle = count > 2, np.zeros(len(ends))
-    begin, end, aside = (vertices[at[many]].astype(np.float64) for at in (ends[:, 0], ends[:, 1], other))
-    angle[many] = _angles(end - begin, aside - begin)
-    order = np.lexsort((angle, edge))
-    first = np.flatnonzero(np.diff(edge[order], prepend=-1))
-    before = np.roll(order, 1)  # the face that comes before, going around the edge
-    before[first] = order[np.append(first[1:], len(order)) - 1]
-
-    def pieces(joined: np.ndarray) -> np.ndarray:
-        here, there = ends_at[order[joined]].ravel(), ends_at[before[joined]].ravel()
-        graph = sparse.coo_matrix((np.ones(len(here)), (here, there)), shape=(faces.size,) * 2)
-        found: np.ndarray = sparse.csgraph.connected_components(graph, directed=False)[1]
-        return found
-
-    joined = count[order] == 2
-    piece = pieces(joined)
-    alone = _same_edge(np.sort(piece[ends_at], axis=1))[1] == 1
-    if alone.any():
-        piece = pieces(joined | ((alone[order] | alone[before]) & ~back[order] & back[before]))
-    _, first = np.unique(piece, return_index=True)
-    origin = faces.ravel()[first]
-    apart = vertices[origin].astype(np.float64)
+    solid = manifold3d.Manifold(manifold3d.Mesh(vertices.astype(np.float32), faces.astype(np.uint32)))
+    if solid.status() != manifold3d.Error.NoError or solid.is_empty():
+        return vertices, faces
+    found = solid.to_mesh()
+    apart, corners = found.vert_properties[:, :3].astype(np.float64), found.tri_verts.astype(np.int64)
+    _, place, count = np.unique(apart, axis=0, return_inverse=True, return_counts=True)
     middle = np.zeros_like(apart)
-    np.add.at(middle, piece, np.repeat(vertices[faces].mean(1), 3, axis=0))
-    middle /= np.bincount(piece)[:, None]
-    several = np.bincount(origin, minlength=len(vertices))[origin] > 1
+    np.add.at(middle, corners.ravel(), np.repeat(apart[corners].mean(1), 3, axis=0))
+    middle /= np.bincount(corners.ravel())[:, None]
+    several = count[place.reshape(-1)] > 1
     apart[several] += 0.01 * (middle - apart)[several]
-    return apart.astype(np.float32), piece.reshape(-1, 3)
-
-
-def _same_edge(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A number for each edge of ends (N, 2), the same for equal ones, and how many are equal to it; both (N,)."""
-    _, edge, count = np.unique(ends[:, 0] * (ends.max() + 1) + ends[:, 1], return_inverse=True, return_counts=True)
-    return edge, count[edge]
-
-
-def _angles(along: np.ndarray, away: np.ndarray) -> np.ndarray:
-    """(N,) radians: of each direction `away` around the axis `along`, from a zero that depends on the axis alone."""
-    axis = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-20)
-    zero = np.cross(axis, np.eye(3)[np.abs(axis).argmin(1)])
-    angles: np.ndarray = np.arctan2((np.cross(axis, zero) * away).sum(1), (zero * away).sum(1))
-    return angles
+    return apart.astype(np.float32), corners
 
 
 def _compact(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -87,6 +87,7 @@ def test_a_simplified_mesh_stays_closed() -> None:
     mesh = surface.extract(Shells(), resolution=64, threshold=50.0)
     for faces in (20000, 5000, 1500):
         simple = surface.clean(mesh, keep=0.0, faces=faces)
+        assert len(simple.faces) <= faces
         assert surface.is_closed(simple.faces)
         assert edges_are_shared_twice(surface.clean(simple, keep=0.0, faces=0))  # welding finds nothing to join
 
@@ -98,6 +99,14 @@ def test_faces_that_share_an_edge_with_two_others_come_apart() -> None:
     vertices, faces = surface._unpinched(vertices, np.concatenate([tetrahedron, twin]))
     assert len(vertices) == 8
     assert surface.is_closed(faces)
+    assert surface.is_closed(surface._welded(vertices, faces)[1])
+
+
+def test_an_open_mesh_is_simplified_as_it_is() -> None:
+    sheet = trimesh.creation.box().subdivide().subdivide().subdivide()
+    simple = surface.clean(Mesh(np.asarray(sheet.vertices, np.float32), np.asarray(sheet.faces)[:-100]), keep=0.0, faces=200)
+    assert 0 < len(simple.faces) <= 200
+    assert not surface.is_closed(simple.faces)
 
 
 def test_sheets_nearer_than_welding_reaches_do_not_open_the_mesh() -> None:
