@@ -7,7 +7,6 @@ import nox
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
 
-
 _requirements = ["-r", "requirements.txt"]
 
 

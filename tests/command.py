@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from df3d.cli import main
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 TINY = [
@@ -19,7 +21,6 @@ TINY = [
     *("--set=field.resolution=12", "--set=field.fit_steps=3"),
     *("--set=export.resolution=32", "--set=export.texture_size=64", "--set=export.faces=300", "--set=export.turntable=32"),
 ]
-
 
 # Importing torch and diffusers takes longer than most of what the tests run: a server imports them once, and commands are
 # forks of it, where the system can fork.
@@ -53,6 +54,4 @@ def _command(arguments: tuple[str, ...], where: Path, env: dict[str, str], outpu
     os.environ.clear()
     os.environ.update(env)
     sys.argv = ["df3d", *arguments]
-    from df3d.cli import main
-
     main()
