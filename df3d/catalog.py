@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ KINDS = {
     "guidance": "df3d_guidance",
     "scorer": "df3d_scorers",
     "exporter": "df3d_exporters",
-    "launcher": "df3d_launchers",
 }
 
 
@@ -60,7 +60,8 @@ class Catalog:
     def _add_entry_point(self, entry: EntryPoint) -> None:
         distribution = entry.dist.name if entry.dist else "?"
         source = Source(entry.name, distribution, entry.dist.version if entry.dist else "")
-        self._guarded(source, lambda: self.add(entry.load(), source))
+        with self._guarded(source):
+            self.add(entry.load(), source)
 
     def add(self, module: object, source: Source | None = None) -> None:
         """Register one plugin module or object."""
@@ -71,7 +72,7 @@ class Catalog:
         self._manager.register(module)
         self._manager.check_pending()
         for kind, hook in KINDS.items():
-            for component in _ask(module, hook):
+            for component in _answers(module, hook):
                 self._add_component(kind, component, source)
 
     def _add_component(self, kind: str, component: Component, source: Source) -> None:
@@ -82,12 +83,13 @@ class Catalog:
         self._components[key] = (component, source)
         source.components.append((kind, component))
 
-    def _guarded(self, source: Source, work: Callable[[], None]) -> None:
+    @contextmanager
+    def _guarded(self, source: Source) -> Iterator[None]:
         """Run a plugin's code; what it raises becomes its `problem`, and it is taken out again."""
         if source not in self.sources:
             self.sources.append(source)
         try:
-            work()
+            yield
         except Exception as error:
             text = str(error).strip().splitlines()
             source.problem = f"{type(error).__name__}: {text[0] if text else 'no message'}"
@@ -124,38 +126,29 @@ class Catalog:
     @cached_property
     def recipe_folders(self) -> list[Path]:
         """The folders in which recipes are looked for, df3d's own first."""
-        folders = [Path(__file__).parent / "recipes"]
-        for source in self.sources:
-            self._guarded(source, partial(_extend, folders, source.module))
-        return folders
+        return [Path(__file__).parent / "recipes", *self._ask("df3d_recipes")]
 
     def add_commands(self, app: Any) -> None:
-        for source in self.sources:
-            command = getattr(source.module, "df3d_commands", None)
-            if command is not None:
-                self._guarded(source, partial(command, app=app))
+        self._ask("df3d_commands", app=app)
 
     def checks(self) -> list[Finding]:
-        """What plugins have to say to `df3d doctor`; one that raises is broken from then on."""
-        found: list[Finding] = []
-        for source in self.sources:
-            self._guarded(source, lambda source=source: found.extend(_ask(source.module, "df3d_checks")))  # type: ignore[misc]
-        return found
+        """What plugins have to say to `df3d doctor`."""
+        return self._ask("df3d_checks")
 
     def on_event(self, event: Any) -> None:
-        """Tell every plugin that watches; one that raises is broken from then on, and the run goes on."""
+        """Tell every plugin that watches; the run goes on whatever they do."""
+        self._ask("df3d_on_event", event=event)
+
+    def _ask(self, hook: str, **arguments: Any) -> list[Any]:
+        """What every plugin's hook yields. One that raises is broken from then on."""
+        found: list[Any] = []
         for source in self.sources:
-            watch = getattr(source.module, "df3d_on_event", None)
-            if watch is not None:
-                self._guarded(source, partial(watch, event=event))
+            with self._guarded(source):
+                found += _answers(source.module, hook, **arguments)
+        return found
 
 
-def _extend(folders: list[Path], module: object) -> None:
-    folders.extend(_ask(module, "df3d_recipes"))
-
-
-def _ask(module: object, hook: str) -> Iterator[Any]:
+def _answers(module: object, hook: str, **arguments: Any) -> Iterable[Any]:
     """What a plugin's hook yields; nothing when it does not have that hook."""
     implementation = getattr(module, hook, None)
-    if implementation is not None:
-        yield from implementation()
+    return () if implementation is None else implementation(**arguments) or ()

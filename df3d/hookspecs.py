@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import typer
 
     from df3d.events import Event
-    from df3d.plugin import ExporterPlugin, FieldPlugin, Finding, GuidancePlugin, LauncherPlugin, RendererPlugin, ScorerPlugin
+    from df3d.plugin import ExporterPlugin, FieldPlugin, Finding, GuidancePlugin, RendererPlugin, ScorerPlugin
 
 hookspec = pluggy.HookspecMarker("df3d")
 hookimpl = pluggy.HookimplMarker("df3d")
@@ -60,11 +60,6 @@ def df3d_exporters() -> Iterable[ExporterPlugin]:  # type: ignore[empty-body]
 @hookspec
 def df3d_recipes() -> Iterable[Path]:  # type: ignore[empty-body]
     """Offer folders of recipe files (`*.toml`)."""
-
-
-@hookspec
-def df3d_launchers() -> Iterable[LauncherPlugin]:  # type: ignore[empty-body]
-    """Offer places where a batch of runs is executed."""
 
 
 @hookspec

@@ -87,11 +87,6 @@ class ExporterPlugin(Component):
     read: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class LauncherPlugin(Component):
-    """A place where a batch of runs is executed."""
-
-
 @dataclass(frozen=True)
 class Finding:
     """One thing that `df3d doctor` looked at. `needed`: nothing runs without it."""
