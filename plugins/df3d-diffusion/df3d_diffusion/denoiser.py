@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from df3d.types import Cameras
@@ -13,7 +14,7 @@ class Denoiser(Protocol):
     """A frozen text-to-image diffusion model. V images; `latents` are what it noises: pixels, or a VAE's latents."""
 
     unet: Any  # the network itself, a diffusers model
-    alphas: Tensor  # (T,) cumulative alphabar of the noise schedule, from clean to noise
+    alphas_cumprod: Tensor  # (T,) alphabar of the noise schedule, from clean to noise
     knows_cameras: bool  # whether `predict` can use a camera
     clip: float | None  # clean latents lie in [-clip, clip]; None: unbounded
 
@@ -32,3 +33,8 @@ class Denoiser(Protocol):
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
         """The noise in `noisy` (V, C, h, w) at timestep (V,) under text (V, L, D), seen from cameras or, None, from anywhere."""
         ...
+
+
+def compiled(forward: Any, device: torch.device) -> Any:
+    """A network's forward by torch.compile, as CUDA graphs on a GPU: small launches cost more than they compute there."""
+    return torch.compile(forward, mode="reduce-overhead" if device.type == "cuda" else "default")

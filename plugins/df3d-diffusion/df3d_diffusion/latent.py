@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from df3d.errors import ModelError
 from df3d.types import Cameras
-from df3d_diffusion.pixel import compiled, to_noise
+from df3d_diffusion.denoiser import compiled
+from df3d_diffusion.noising import at, to_noise
 from df3d_diffusion.text import Encoder
 
 
@@ -23,7 +24,7 @@ class LatentDenoiser:
     def __init__(self, *, unet: Any, vae: Any, scheduler: Any, text: Encoder) -> None:
         self.unet = unet.to(memory_format=torch.channels_last)
         self.vae = vae.to(memory_format=torch.channels_last)
-        self.alphas = scheduler.alphas_cumprod.to(unet.device)
+        self.alphas_cumprod = scheduler.alphas_cumprod.to(unet.device)
         self.encode_text = text
         self._prediction = scheduler.config.prediction_type
         self._size = unet.config.sample_size * 2 ** (
@@ -45,8 +46,8 @@ class LatentDenoiser:
         return latents.float() * self.vae.config.scaling_factor
 
     def compile(self) -> None:
-        self.unet.forward = compiled(self.unet.forward, self.alphas.device)
-        self.vae.encode = compiled(self.vae.encode, self.alphas.device)
+        self.unet.forward = compiled(self.unet.forward, self.alphas_cumprod.device)
+        self.vae.encode = compiled(self.vae.encode, self.alphas_cumprod.device)
 
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
         tokens = text.to(self.unet.dtype)
@@ -57,7 +58,7 @@ class LatentDenoiser:
             extra = {"text_embeds": pooled[:, :width], "time_ids": self._sizes.to(tokens).expand(len(noisy), -1)}
         latents = noisy.to(self.unet.dtype, memory_format=torch.channels_last)
         raw = self.unet(latents, timestep, tokens, added_cond_kwargs=extra).sample.float()
-        return to_noise(raw, noisy, self.alphas[timestep], self._prediction)
+        return to_noise(raw, noisy, at(self.alphas_cumprod, timestep, noisy), self._prediction)
 
 
 def without_decoder(vae: Any) -> Any:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from df3d_diffusion.config import DistillationConfig, Weighting
+from df3d_diffusion.noising import at, denoised, noised
 
 
 @dataclass(frozen=True)
@@ -34,32 +35,31 @@ class Query:
     latents: Tensor  # (V, C, h, w), without gradient
     noise: Tensor  # (V, C, h, w) standard normal
     timestep: Tensor  # (V,)
-    alphas: Tensor  # (T,) alphabar
+    alphas_cumprod: Tensor  # (T,) alphabar
     clip: float | None  # clean latents lie in [-clip, clip]
     config: DistillationConfig
     predict: Callable[[Tensor, Tensor], Prediction]  # of noisy latents at timesteps
     student: Callable[[Tensor, Tensor], Tensor] | None = None  # noise under the text, by a model of the renders themselves
 
-    def alpha(self, timestep: Tensor) -> Tensor:
-        """(V, 1, 1, 1) alphabar."""
-        return self.alphas[timestep].to(self.latents)[:, None, None, None]
+    def alphabar(self, timestep: Tensor) -> Tensor:
+        """(V, 1, 1, 1)."""
+        return at(self.alphas_cumprod, timestep, self.latents)
 
     @cached_property
     def noisy(self) -> Tensor:
-        alpha = self.alpha(self.timestep)
-        return alpha.sqrt() * self.latents + (1 - alpha).sqrt() * self.noise
+        return noised(self.latents, self.noise, self.alphabar(self.timestep))
 
     @property
     def weight(self) -> Tensor:
         """(V, 1, 1, 1) w(t)."""
-        return weight(self.config.weighting, self.alpha(self.timestep))
+        return weight(self.config.weighting, self.alphabar(self.timestep))
 
 
-def weight(kind: Weighting, alpha: Tensor) -> Tensor:
-    """w(t): sigma^2 (DreamFusion), 1, or alpha sigma^2 with alpha the signal's share (Fantasia3D, arXiv 2303.13873)."""
+def weight(kind: Weighting, alphabar: Tensor) -> Tensor:
+    """w(t): sigma^2 (DreamFusion), 1, or alpha sigma^2 (Fantasia3D, arXiv 2303.13873)."""
     if kind == "sigma2":
-        return 1 - alpha
-    return torch.ones_like(alpha) if kind == "uniform" else alpha.sqrt() * (1 - alpha)
+        return 1 - alphabar
+    return torch.ones_like(alphabar) if kind == "uniform" else alphabar.sqrt() * (1 - alphabar)
 
 
 def sds(query: Query) -> Tensor:
@@ -80,7 +80,8 @@ def ism(query: Query) -> Tensor:
     `ism_stride` steps to s = t - `ism_interval`, and from s to t in one.
     """
     latents, top = query.latents, query.timestep
-    stride, interval = (max(1, int(share * len(query.alphas))) for share in (query.config.ism_stride, query.config.ism_interval))
+    count, config = len(query.alphas_cumprod), query.config
+    stride, interval = (max(1, int(share * count)) for share in (config.ism_stride, config.ism_interval))
     last = (top - interval).clamp(min=0)
     z, at = latents, torch.zeros_like(top)
     for _ in range(-(-int(last.max()) // stride)):
@@ -92,9 +93,7 @@ def ism(query: Query) -> Tensor:
 
 def _ddim(query: Query, z: Tensor, now: Tensor, after: Tensor, noise: Tensor) -> Tensor:
     """One deterministic step of DDIM, either way (arXiv 2010.02502, equation 12)."""
-    a, b = query.alpha(now), query.alpha(after)
-    clean = (z - (1 - a).sqrt() * noise) / a.sqrt()
-    return b.sqrt() * clean + (1 - b).sqrt() * noise
+    return noised(denoised(z, noise, query.alphabar(now)), noise, query.alphabar(after))
 
 
 def vsd(query: Query) -> Tensor:
@@ -113,9 +112,9 @@ def reconstruction(query: Query) -> Tensor:
     This is SDS with w = sigma / alpha, but for two things: the contrast of x0_hat can be brought back to that of the
     unguided prediction (`rescale`, arXiv 2305.08891, section 3.4), and models of images clip it to their range.
     """
-    alpha = query.alpha(query.timestep)
+    alphabar = query.alphabar(query.timestep)
     prediction = query.predict(query.noisy, query.timestep)
-    clean, plain = ((query.noisy - (1 - alpha).sqrt() * noise) / alpha.sqrt() for noise in (prediction.guided, prediction.text))
+    clean, plain = (denoised(query.noisy, noise, alphabar) for noise in (prediction.guided, prediction.text))
     if query.config.rescale:
         axes = (1, 2, 3)
         factor = plain.std(axes, keepdim=True) / clean.std(axes, keepdim=True).clamp_min(1e-6)

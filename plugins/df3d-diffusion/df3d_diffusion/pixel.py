@@ -11,6 +11,8 @@ from torch.nn import functional
 from df3d.errors import ModelError
 from df3d.types import Cameras
 from df3d_diffusion.conditioning import RAY_CHANNELS, class_labels, ray_map, view_code
+from df3d_diffusion.denoiser import compiled
+from df3d_diffusion.noising import at, to_noise
 from df3d_diffusion.text import Encoder
 
 
@@ -26,7 +28,7 @@ class PixelDenoiser:
 
     def __init__(self, *, unet: Any, scheduler: Any, text: Encoder, layout: dict[str, Any]) -> None:
         self.unet = unet.to(memory_format=torch.channels_last)
-        self.alphas = scheduler.alphas_cumprod.to(unet.device)
+        self.alphas_cumprod = scheduler.alphas_cumprod.to(unet.device)
         self.knows_cameras = bool(layout.get("rays", False))
         self._unshuffle = int(layout.get("unshuffle", 1))
         self._size = unet.config.sample_size * self._unshuffle
@@ -46,7 +48,7 @@ class PixelDenoiser:
         return pixels * 2 - 1
 
     def compile(self) -> None:
-        self.unet.forward = compiled(self.unet.forward, self.alphas.device)
+        self.unet.forward = compiled(self.unet.forward, self.alphas_cumprod.device)
 
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
         blocks, text = unshuffle(noisy, self._unshuffle), text.to(self.unet.dtype)
@@ -57,22 +59,7 @@ class PixelDenoiser:
         blocks = blocks.to(self.unet.dtype).contiguous(memory_format=torch.channels_last)
         raw = self.unet(blocks, timestep, text, class_labels=labels).sample
         raw = shuffle(raw.float()[:, :channels], self._unshuffle)  # IF predicts a variance too; it is left out
-        return to_noise(raw, noisy, self.alphas[timestep], self._prediction)
-
-
-def compiled(forward: Any, device: torch.device) -> Any:
-    """A network's forward by torch.compile, as CUDA graphs on a GPU: small launches cost more than they compute there."""
-    return torch.compile(forward, mode="reduce-overhead" if device.type == "cuda" else "default")
-
-
-def to_noise(prediction: Tensor, noisy: Tensor, alpha: Tensor, kind: str) -> Tensor:
-    """The noise a prediction stands for: of noise, of v (arXiv 2202.00512), or of the clean sample."""
-    if kind == "epsilon":
-        return prediction
-    alpha = alpha.to(noisy)[:, None, None, None]
-    if kind == "v_prediction":
-        return alpha.sqrt() * prediction + (1 - alpha).sqrt() * noisy
-    return (noisy - alpha.sqrt() * prediction) / (1 - alpha).sqrt()
+        return to_noise(raw, noisy, at(self.alphas_cumprod, timestep, noisy), self._prediction)
 
 
 def unshuffle(images: Tensor, block: int) -> Tensor:

@@ -84,16 +84,16 @@ class Distillation:
         latents = self._shape_as_latents(render) if step.progress < self._latent_until else self._encode(render.rgb)
         told = cameras if config.camera and self.denoiser.knows_cameras else None
         texts = texts_for(config, cameras, encoded, told=told is not None)
-        generator, alphas = step.generator("guidance"), self.denoiser.alphas
-        low, high = (int(share.at(step) * len(alphas)) for share in (config.t_min, config.t_max))
-        low = min(low, len(alphas) - 1)
+        generator, alphas_cumprod = step.generator("guidance"), self.denoiser.alphas_cumprod
+        low, high = (int(share.at(step) * len(alphas_cumprod)) for share in (config.t_min, config.t_max))
+        low = min(low, len(alphas_cumprod) - 1)
         timestep = torch.randint(low, max(high, low + 1), (count,), generator=generator).to(latents.device, non_blocking=True)
         with torch.no_grad():
             query = Query(
                 latents=latents.detach(),
                 noise=torch.randn(latents.shape, generator=generator).to(latents, non_blocking=True),
                 timestep=timestep,
-                alphas=alphas,
+                alphas_cumprod=alphas_cumprod,
                 clip=self.denoiser.clip,
                 config=config,
                 predict=lambda noisy, t: self._predict(noisy, t, told, texts, encoded.negative),
@@ -107,7 +107,7 @@ class Distillation:
             loss = loss + matting * self._missing_opacity(target, render)
         if self._student:
             loss = loss + self._student.loss(latents, texts.text, told, generator)
-        stats: dict[str, Tensor | float] = {"t": timestep.float().mean() / len(alphas)}
+        stats: dict[str, Tensor | float] = {"t": timestep.float().mean() / len(alphas_cumprod)}
         return GuidanceStep(loss, timestep, stats)
 
     def _shape_as_latents(self, render: RenderOutput) -> Tensor:

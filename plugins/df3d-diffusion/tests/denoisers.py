@@ -21,7 +21,7 @@ class Gaussian:
         self, means: dict[str, float], spread: float = 0.1, knows_cameras: bool = False, spreads: dict[str, float] | None = None
     ) -> None:
         self.means, self.spread, self.knows_cameras, self.spreads = means, spread, knows_cameras, spreads or {}
-        self.alphas = torch.cos(torch.linspace(0.01, 1.55, 1000)) ** 2
+        self.alphas_cumprod = torch.cos(torch.linspace(0.01, 1.55, 1000)) ** 2
         self.asked: list[str] = []
         self.cameras: list[Cameras | None] = []
 
@@ -35,6 +35,6 @@ class Gaussian:
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
         self.cameras.append(cameras)
         assert not noisy.requires_grad
-        alpha = self.alphas[timestep][:, None, None, None]
+        alphabar = self.alphas_cumprod[timestep][:, None, None, None]
         mean, spread = text.view(-1, 2, 1, 1, 1).unbind(1)
-        return (1 - alpha).sqrt() * (noisy - alpha.sqrt() * mean) / (alpha * spread**2 + 1 - alpha)
+        return (1 - alphabar).sqrt() * (noisy - alphabar.sqrt() * mean) / (alphabar * spread**2 + 1 - alphabar)

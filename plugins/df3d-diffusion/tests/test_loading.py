@@ -11,7 +11,8 @@ import torch
 from df3d_diffusion.config import SdsConfig
 from df3d_diffusion.latent import LatentDenoiser
 from df3d_diffusion.loading import load
-from df3d_diffusion.pixel import PixelDenoiser, shuffle, to_noise, unshuffle
+from df3d_diffusion.noising import to_noise
+from df3d_diffusion.pixel import PixelDenoiser, shuffle, unshuffle
 from df3d_diffusion.sds import from_config
 from diffusers import AutoencoderKL, AutoencoderTiny, DDPMScheduler, UNet2DConditionModel
 from pipelines import write_pipeline, write_single_file, write_taesd
@@ -126,16 +127,16 @@ def test_the_prediction_is_the_pipelines_own(stable_diffusion: Path) -> None:
     torch.testing.assert_close(
         denoiser.predict(latents, timestep, text, None), unet(latents, timestep, text).sample, atol=1e-5, rtol=1e-5
     )
-    torch.testing.assert_close(denoiser.alphas[0], torch.tensor(1 - 0.00085), atol=1e-6, rtol=0)
+    torch.testing.assert_close(denoiser.alphas_cumprod[0], torch.tensor(1 - 0.00085), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
 def test_every_prediction_stands_for_the_same_noise(kind: str) -> None:
     torch.manual_seed(0)
-    clean, noise, alpha = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.tensor([0.9, 0.2])
-    a, s = alpha.sqrt()[:, None, None, None], (1 - alpha).sqrt()[:, None, None, None]
+    clean, noise, alphabar = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4), torch.tensor([0.9, 0.2])[:, None, None, None]
+    a, s = alphabar.sqrt(), (1 - alphabar).sqrt()
     prediction = {"epsilon": noise, "v_prediction": a * noise - s * clean, "sample": clean}[kind]
-    torch.testing.assert_close(to_noise(prediction, a * clean + s * noise, alpha, kind), noise, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(to_noise(prediction, a * clean + s * noise, alphabar, kind), noise, atol=1e-5, rtol=1e-4)
 
 
 def test_unshuffle_loses_nothing() -> None:

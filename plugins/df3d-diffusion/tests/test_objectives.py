@@ -26,36 +26,36 @@ def query(latents: Tensor, *, student: Callable[[Tensor, Tensor], Tensor] | None
         return Prediction(text, none, none + config.scale * (text - none))
 
     timestep = torch.full((len(latents),), t)
-    return Query(latents, noise, timestep, MODEL.alphas, None, config, predict, student)
+    return Query(latents, noise, timestep, MODEL.alphas_cumprod, None, config, predict, student)
 
 
 def expected_noise(z: Tensor, t: int, mean: float, spread: float) -> Tensor:
     """The same by hand: sigma (z - alpha mean) / (alpha^2 spread^2 + sigma^2)."""
-    alpha = MODEL.alphas[t]
-    return (1 - alpha).sqrt() * (z - alpha.sqrt() * mean) / (alpha * spread**2 + 1 - alpha)
+    alphabar = MODEL.alphas_cumprod[t]
+    return (1 - alphabar).sqrt() * (z - alphabar.sqrt() * mean) / (alphabar * spread**2 + 1 - alphabar)
 
 
 @pytest.mark.parametrize("weighting", ["sigma2", "uniform", "fantasia3d"])
 @pytest.mark.parametrize("scale", [1.0, 7.5])
 def test_gradients_are_the_formulas(weighting: str, scale: float) -> None:
-    alpha = MODEL.alphas[T]
-    w = {"sigma2": 1 - alpha, "uniform": torch.tensor(1.0), "fantasia3d": alpha.sqrt() * (1 - alpha)}[weighting]
+    alphabar = MODEL.alphas_cumprod[T]
+    w = {"sigma2": 1 - alphabar, "uniform": torch.tensor(1.0), "fantasia3d": alphabar.sqrt() * (1 - alphabar)}[weighting]
     q = query(torch.randn(2, 3, 4, 4), weighting=weighting, scale=scale, student=lambda z, t: 0.3 * z)
-    z = alpha.sqrt() * q.latents + (1 - alpha).sqrt() * q.noise
+    z = alphabar.sqrt() * q.latents + (1 - alphabar).sqrt() * q.noise
     text, none = expected_noise(z, T, 0.5, 0.2), expected_noise(z, T, -0.25, 0.6)
     guided = none + scale * (text - none)
     near = {"atol": 1e-5, "rtol": 1e-4}
     torch.testing.assert_close(sds(q), w * (guided - q.noise), **near)
     torch.testing.assert_close(csd(q), w * scale * (text - none), **near)
     torch.testing.assert_close(vsd(q), w * (guided - 0.3 * z), **near)
-    torch.testing.assert_close(reconstruction(q), q.latents - (z - (1 - alpha).sqrt() * guided) / alpha.sqrt(), **near)
-    torch.testing.assert_close(reconstruction(q), ((1 - alpha) / alpha).sqrt() * (guided - q.noise), **near)
+    torch.testing.assert_close(reconstruction(q), q.latents - (z - (1 - alphabar).sqrt() * guided) / alphabar.sqrt(), **near)
+    torch.testing.assert_close(reconstruction(q), ((1 - alphabar) / alphabar).sqrt() * (guided - q.noise), **near)
 
 
 def test_interval_scores_compare_two_points_of_one_inversion() -> None:
     """By hand: 0 -> 200 -> 400 -> 450 along the scores without text, then 450 -> 500."""
     q = query(torch.randn(2, 3, 4, 4), scale=7.5, ism_interval=0.05, ism_stride=0.2)
-    a, z = MODEL.alphas, q.latents
+    a, z = MODEL.alphas_cumprod, q.latents
     for now, after in ((0, 200), (200, 400), (400, 450), (450, 500)):
         noise = expected_noise(z, now, -0.25, 0.6)
         z = a[after].sqrt() * (z - (1 - a[now]).sqrt() * noise) / a[now].sqrt() + (1 - a[after]).sqrt() * noise
@@ -70,8 +70,8 @@ def test_interval_scores_work_below_the_interval() -> None:
 
 def where_scores_agree(m1: float, s1: float, m2: float, s2: float) -> float:
     """Of two Gaussians: (x - m1) / v1 = (x - m2) / v2 with v = alpha^2 spread^2 + sigma^2."""
-    alpha = float(MODEL.alphas[T])
-    v1, v2 = (alpha * spread**2 + 1 - alpha for spread in (s1, s2))
+    alphabar = float(MODEL.alphas_cumprod[T])
+    v1, v2 = (alphabar * spread**2 + 1 - alphabar for spread in (s1, s2))
     return (m1 * v2 - m2 * v1) / (v2 - v1)
 
 
@@ -113,8 +113,8 @@ def test_rescale_brings_the_contrast_of_the_text_prediction_back() -> None:
 
     def contrast(scale: float, rescale: float) -> float:
         q = query(torch.randn(1, 3, 4, 4), scale=scale, rescale=rescale)
-        alpha, ramp = MODEL.alphas[T], torch.linspace(-0.1, 0.1, 4).expand(1, 3, 4, 4)
-        text, none = ((q.noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt() for clean in (ramp, 0 * ramp))
+        alphabar, ramp = MODEL.alphas_cumprod[T], torch.linspace(-0.1, 0.1, 4).expand(1, 3, 4, 4)
+        text, none = ((q.noisy - alphabar.sqrt() * clean) / (1 - alphabar).sqrt() for clean in (ramp, 0 * ramp))
         seen = Prediction(text, none, none + scale * (text - none))
         return float((q.latents - reconstruction(replace(q, predict=lambda z, t: seen))).std())
 
@@ -124,10 +124,10 @@ def test_rescale_brings_the_contrast_of_the_text_prediction_back() -> None:
 
 
 def test_weights_at_the_ends_of_the_schedule() -> None:
-    alpha = torch.tensor([1.0, 0.25])
-    assert weight("sigma2", alpha).tolist() == [0.0, 0.75]
-    assert weight("uniform", alpha).tolist() == [1.0, 1.0]
-    assert weight("fantasia3d", alpha).tolist() == [0.0, 0.375]
+    alphabar = torch.tensor([1.0, 0.25])
+    assert weight("sigma2", alphabar).tolist() == [0.0, 0.75]
+    assert weight("uniform", alphabar).tolist() == [1.0, 1.0]
+    assert weight("fantasia3d", alphabar).tolist() == [0.0, 0.375]
 
 
 def test_clipping_bounds_values_and_each_views_size() -> None:

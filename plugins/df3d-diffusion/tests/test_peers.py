@@ -31,7 +31,7 @@ ENCODED = EncodedPrompt(
 class Replay:
     """Answers what the peer's denoiser answered, to the questions it was asked."""
 
-    clip, knows_cameras, unet, alphas = None, False, None, DATA["common/alphas_cumprod"]
+    clip, knows_cameras, unet, alphas_cumprod = None, False, None, DATA["common/alphas_cumprod"]
 
     def __init__(self, case: str) -> None:
         self.given = [DATA[f"{case}/unet_{part}"] for part in ("in", "t", "emb")]
@@ -57,7 +57,7 @@ def gradient(case: str, rows: list[int], **options: object) -> Tensor:
     views = cameras(DATA["common/azimuth"][rows])
     texts = texts_for(guidance.config, views, ENCODED, told=False)
     latents, noise, timestep = (DATA[f"common/{name}"][rows] for name in ("latents", "noise", "t"))
-    query = Query(latents, noise, timestep, Replay.alphas, None, guidance.config,
+    query = Query(latents, noise, timestep, Replay.alphas_cumprod, None, guidance.config,
                   lambda z, t: guidance._predict(z, t, None, texts, ENCODED.negative))  # fmt: skip
     return sds(query) / len(rows)  # both peers take the mean over the views
 

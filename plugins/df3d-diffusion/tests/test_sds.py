@@ -48,10 +48,10 @@ def test_the_gradient_is_the_formula(weighting: str, scale: float) -> None:
     generator = step.generator("guidance")
     timestep = torch.randint(500, 501, (2,), generator=generator)
     noise = torch.randn(2, 3, 8, 8, generator=generator)
-    alpha = denoiser.alphas[timestep][:, None, None, None]
-    noisy = alpha.sqrt() * (images.permute(0, 3, 1, 2) * 2 - 1) + (1 - alpha).sqrt() * noise
+    alphabar = denoiser.alphas_cumprod[timestep][:, None, None, None]
+    noisy = alphabar.sqrt() * (images.permute(0, 3, 1, 2) * 2 - 1) + (1 - alphabar).sqrt() * noise
     text, uncond = (denoiser.predict(noisy, timestep, torch.tensor([[[mean, 0.1]]]).repeat(2, 1, 1), None) for mean in (0.5, -0.25))
-    w = {"sigma2": 1 - alpha, "uniform": torch.ones_like(alpha), "fantasia3d": alpha.sqrt() * (1 - alpha)}[weighting]
+    w = {"sigma2": 1 - alphabar, "uniform": torch.ones_like(alphabar), "fantasia3d": alphabar.sqrt() * (1 - alphabar)}[weighting]
     expected = 2 * w * (uncond + scale * (text - uncond) - noise) / 2
     torch.testing.assert_close(found, expected.permute(0, 2, 3, 1), atol=1e-5, rtol=1e-4)
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from df3d_diffusion.denoiser import Denoiser
 from df3d_diffusion.loading import load
+from df3d_diffusion.noising import denoised, noised, to_noise
 from PIL import Image
 from torch import Tensor
 
@@ -56,16 +57,15 @@ def sample(model: Denoiser, captions: list[Caption], azimuth: Tensor, elevation:
     for part in torch.arange(len(captions)).split(32):
         text = torch.cat([texts[part], texts[-1:].expand(len(part), -1, -1)])
         x = torch.randn(len(part), 3, 64, 64, generator=torch.Generator().manual_seed(seed + int(part[0])))
-        steps = torch.linspace(len(model.alphas) - 10, 20, STEPS).long()
+        steps = torch.linspace(len(model.alphas_cumprod) - 10, 20, STEPS).long()
         for now, after in zip(steps, [*steps[1:], None], strict=True):
-            a = model.alphas[now]
-            b = torch.ones(()) if after is None else model.alphas[after]
+            a = model.alphas_cumprod[now]
+            b = torch.ones(()) if after is None else model.alphas_cumprod[after]
             noise = model.predict(x.repeat(2, 1, 1, 1), now.expand(2 * len(x)), text, views[part].times(2))
             conditional, unconditional = noise.chunk(2)
             guided = unconditional + SCALE * (conditional - unconditional)
-            clean = ((x - (1 - a).sqrt() * guided) / a.sqrt()).clamp(-1, 1)
-            noise = (x - a.sqrt() * clean) / (1 - a).sqrt()
-            x = b.sqrt() * clean + (1 - b).sqrt() * noise
+            clean = denoised(x, guided, a).clamp(-1, 1)
+            x = noised(clean, to_noise(clean, x, a, "sample"), b)
         parts.append(x)
     return torch.cat(parts)
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from df3d_diffusion.conditioning import class_labels, ray_map, view_code
 from df3d_diffusion.loading import fastest_dtype
+from df3d_diffusion.noising import at, noised, velocity
 from df3d_diffusion.pixel import unshuffle
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -169,7 +170,7 @@ def train(
     if not half:
         use_winograd(model.unet)
     unet = torch.compile(model.unet) if half and compiled else model.unet
-    alphas = model.scheduler.alphas_cumprod.to(device)
+    alphas_cumprod = model.scheduler.alphas_cumprod.to(device)
 
     losses: list[Tensor] = []
     since = time.perf_counter()
@@ -177,14 +178,15 @@ def train(
         generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + step)
         clean = unshuffle(batch.images.to(device), UNSHUFFLE)
         noise = torch.randn(clean.shape, generator=generator, device=device)
-        timestep = draw_timesteps(len(clean), len(alphas), generator)
-        a, s = alphas[timestep].sqrt()[:, None, None, None], (1 - alphas[timestep]).sqrt()[:, None, None, None]
-        noisy = torch.cat([a * clean + s * noise, batch.rays.to(device)], dim=1).contiguous(memory_format=torch.channels_last)
+        timestep = draw_timesteps(len(clean), len(alphas_cumprod), generator)
+        alphabar = at(alphas_cumprod, timestep, clean)
+        noisy = torch.cat([noised(clean, noise, alphabar), batch.rays.to(device)], dim=1)
+        noisy = noisy.contiguous(memory_format=torch.channels_last)
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
             text = model.encode(batch.captions)
             labels = class_labels(text, batch.views)
             predicted = unet(noisy, timestep, text, class_labels=labels, return_dict=False)[0]
-        loss = nn.functional.mse_loss(predicted.float(), a * noise - s * clean)
+        loss = nn.functional.mse_loss(predicted.float(), velocity(clean, noise, alphabar))
         networks.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
