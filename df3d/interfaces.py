@@ -55,9 +55,7 @@ class Field(Trainable, Protocol):
 
 @runtime_checkable
 class Volume(Field, Protocol):
-    """A field with a density everywhere in the ball of radius `bound`: capability "volume"."""
-
-    bound: float
+    """A field with a density everywhere in the unit ball: capability "volume"."""
 
     def query(self, points: Tensor, *, gradient: bool = False) -> FieldSamples:
         """Density, albedo and, if asked, the density gradient at points (N, 3), all differentiable."""

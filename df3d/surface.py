@@ -13,7 +13,7 @@ from df3d.errors import EmptyFieldError
 from df3d.interfaces import Field, Surface, Volume
 from df3d.types import Mesh
 
-_EMPTY = "train for more steps, or make the opacity penalty weaker"
+_EMPTY = "start anew (--fresh) with more steps or a weaker opacity penalty"
 
 
 @torch.no_grad()
@@ -38,24 +38,25 @@ def extract(field: Volume, *, resolution: int, threshold: float | None = None) -
     density = sample(field, resolution)
     densest = float(density.max())
     if not np.isfinite(densest):
-        raise EmptyFieldError("the field is not a number in places: the optimisation diverged", "try a lower learning rate")
-    level = find_level(density, 2 * field.bound / resolution) if threshold is None else threshold
+        raise EmptyFieldError(
+            "the field is not a number in places: the optimisation diverged", "start anew (--fresh) with a lower learning rate"
+        )
+    level = find_level(density, 2 / resolution) if threshold is None else threshold
     if densest <= level:
         raise EmptyFieldError(f"the field is empty: its densest point has {densest:.3g}, the surface needs {level:.3g}", _EMPTY)
     vertices, faces, _, _ = measure.marching_cubes(np.pad(density, 1), level, gradient_direction="ascent")
-    axis = 2 * field.bound / resolution
-    return Mesh(((vertices - 0.5) * axis - field.bound).astype(np.float32), faces.astype(np.int64))
+    return Mesh(((vertices - 0.5) * (2 / resolution) - 1).astype(np.float32), faces.astype(np.int64))
 
 
 @torch.no_grad()
 def sample(field: Volume, resolution: int) -> np.ndarray:
-    """(R, R, R) densities at cell centres, indexed x, y, z; 0 outside the ball of radius `bound`."""
-    axis = (np.arange(resolution) + 0.5) * (2 * field.bound / resolution) - field.bound
+    """(R, R, R) densities at cell centres, indexed x, y, z; 0 outside the unit ball."""
+    axis = (np.arange(resolution) + 0.5) * (2 / resolution) - 1
     device = device_of(field)
     density = np.zeros((resolution,) * 3, np.float32)
     y, z = np.meshgrid(axis, axis, indexing="ij")
     for i, x in enumerate(axis):
-        inside = x * x + y * y + z * z < field.bound**2
+        inside = x * x + y * y + z * z < 1
         points = np.stack([np.full(inside.sum(), x), y[inside], z[inside]], axis=1).astype(np.float32)
         if len(points):
             density[i][inside] = field.density(torch.from_numpy(points).to(device)).cpu().numpy()

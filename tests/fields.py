@@ -15,8 +15,6 @@ from df3d.types import FieldSamples
 class Ball:
     """Density `inside` up to `radius`, falling to 0 over `edge`; albedo is the position, so that a bake can be checked."""
 
-    bound = 1.0
-
     def __init__(self, radius: float = 0.5, inside: float = 100.0, edge: float = 0.05) -> None:
         self.radius, self.inside, self.edge = radius, inside, edge
         self.anchor = torch.zeros(1)

@@ -22,8 +22,6 @@ class HashGridField(nn.Module):
     density = softplus(scale * network + bias + blob), blob = height * (1 - |x| / radius); albedo = sigmoid(network).
     """
 
-    bound = 1.0
-
     def __init__(self, config: HashGridConfig, *, device: str = "cpu", start_from: Volume | None = None) -> None:
         super().__init__()
         self.config = config
@@ -86,7 +84,7 @@ class HashGridField(nn.Module):
         return self.encoding(self._unit(points), self.levels)
 
     def _unit(self, points: Tensor) -> Tensor:
-        return (points + self.bound) * (0.5 / self.bound)
+        return (points + 1) * 0.5
 
     def _logit(self, raw: Tensor, points: Tensor) -> Tensor:
         c = self.config
@@ -100,6 +98,6 @@ class HashGridField(nn.Module):
         """
         c = self.config
         to_features = ((hidden.detach() > 0) * self.density_out.weight) @ self.density_in.weight
-        slope = self.encoding.gradient(self._unit(points), to_features, self.levels) * (0.5 / self.bound * c.density_scale)
+        slope = self.encoding.gradient(self._unit(points), to_features, self.levels) * (0.5 * c.density_scale)
         slope = slope - (c.blob_density / c.blob_radius) * functional.normalize(points, dim=-1)
         return torch.sigmoid(logit)[:, None] * slope

@@ -98,7 +98,7 @@ class RayMarchRenderer(nn.Module):
             jitter,
             self.occupancy.most,
             self.occupancy.least,
-            step=2.0 * field.bound / config.samples,
+            step=2.0 / config.samples,
             occupied=config.occupied,
             opaque=config.opaque,
             backend=self.backend,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from df3d_hashgrid.config import HashGridConfig, RayMarchConfig
@@ -7,7 +9,10 @@ from df3d_hashgrid.field import HashGridField
 from df3d_hashgrid.renderer import RayMarchRenderer
 from torch import Tensor
 
+from df3d import recipe
 from df3d.cameras import look_at, orbit
+from df3d.catalog import Catalog
+from df3d.compose import compose
 from df3d.options import ShadingConfig
 from df3d.schedule import Step
 from df3d.types import Cameras, FieldSamples, RenderOutput
@@ -15,8 +20,6 @@ from df3d.types import Cameras, FieldSamples, RenderOutput
 
 class Ball:
     """A solid ball of radius 0.5 around a centre, red on its +X half, green on the other."""
-
-    bound = 1.0
 
     def __init__(self, center: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
         self.center = torch.tensor(center)
@@ -181,3 +184,19 @@ def test_a_camera_at_the_rim_of_the_ball_is_no_trouble() -> None:
     one = torch.ones(1)
     close = look_at(0 * one, 0 * one, 1.01 * one, 60 * one, height=8, width=8)
     assert torch.isfinite(draw(small(), close).rgb).all()
+
+
+@pytest.mark.parametrize("name", sorted(recipe.available(Catalog.discover())))
+def test_what_a_recipe_begins_with_is_seen_and_not_skipped(name: str) -> None:
+    """Space that no render shows has no gradient, and would be in the mesh all the same."""
+    catalog = Catalog.discover()
+    first = compose(recipe.find(name, catalog), catalog)[0][0]
+    torch.manual_seed(0)
+    field = HashGridField(first.field.config)
+
+    def covered(config: RayMarchConfig) -> float:
+        return (draw(config, orbit(1, size=48), field).opacity > 0.5).float().mean().item()
+
+    whole = covered(dataclasses.replace(first.renderer.config, occupied=0.0))
+    assert whole > 0.05
+    assert covered(first.renderer.config) > 0.75 * whole

@@ -23,7 +23,7 @@ class TetsConfig(GridConfig):
     radius: float = option(0.5, "of the ball it is when it starts from nothing")
     smoothing: int = option(4, "how often changes of the distances are blurred over the grid; their spread squared, in cells")
     distance_rate: float = option(0.001, "learning rate of the signed distances")
-    offset_rate: float = option(0.001, "learning rate of the grid's corners, which move by less than half a cell")
+    offset_rate: float = option(0.001, "learning rate of the grid's corners, in units of 0.45 of a cell, the farthest they can go")
     grid_rate: float = option(0.01, "learning rate of the hash grid")
     network_rate: float = option(0.001, "learning rate of the albedo network")
 

@@ -29,20 +29,18 @@ class TetsField(nn.Module):
 
     Signed distances (R + 1)^3, world units, negative inside, are those at the start and a `change`, blurred over the grid:
     without that, single views tear a surface to shreds (the same remedy as in arXiv 2206.01305, for grids). `offsets` move
-    the grid's corners, at most 0.45 of a cell along each axis, so that no tetrahedron turns over.
+    the grid's corners, at most 0.45 of a cell along each axis; beyond a sixth of one, a tetrahedron can turn over.
     """
-
-    bound = 1.0
 
     def __init__(self, config: TetsConfig, *, device: str = "cpu", start_from: Volume | None = None) -> None:
         super().__init__()
         self.config = config
         size = config.resolution + 1
-        axis = torch.linspace(-self.bound, self.bound, size)
+        axis = torch.linspace(-1, 1, size)
         grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
         rim = torch.ones(size, size, size, dtype=torch.bool)
         rim[1:-1, 1:-1, 1:-1] = False
-        self.cell = 2 * self.bound / config.resolution
+        self.cell = 2 / config.resolution
         self.register_buffer("grid", grid, persistent=False)
         self.register_buffer("rim", rim, persistent=False)
         self.register_buffer("start", grid.norm(dim=-1) - config.radius)
@@ -68,7 +66,7 @@ class TetsField(nn.Module):
     def before_step(self, step: Step) -> None: ...
 
     def albedo(self, points: Tensor) -> Tensor:
-        unit = ((points + self.bound) * (0.5 / self.bound)).clamp(0, 1)
+        unit = ((points + 1) * 0.5).clamp(0, 1)
         colors: Tensor = torch.sigmoid(self.albedo_network(self.encoding(unit, self.config.levels)))
         return colors
 
@@ -93,7 +91,7 @@ class TetsField(nn.Module):
         for _ in range(self.config.fit_steps):
             chosen = torch.randint(len(vertices), (FIT_POINTS,), generator=generator).to(vertices.device)
             spread = self.cell * torch.randn(FIT_POINTS, 3, generator=generator).to(vertices)
-            points = (vertices[chosen] + spread).clamp(-self.bound, self.bound)
+            points = (vertices[chosen] + spread).clamp(-1, 1)
             with torch.no_grad():
                 wanted = volume.albedo(points)
             optimizer.zero_grad(set_to_none=True)
@@ -120,7 +118,7 @@ def distances_of(volume: Volume, resolution: int) -> np.ndarray:
     solid. Raises EmptyFieldError when there is none at any level.
     """
     density = surface.sample(volume, 2 * resolution)
-    cell = volume.bound / resolution
+    cell = 1 / resolution
     level = surface.find_level(density, cell)
     for _ in range(LADDER):
         solid = _without_crumbs(density > level)
