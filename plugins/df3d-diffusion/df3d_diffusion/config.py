@@ -32,9 +32,9 @@ class DistillationConfig:
     )
     scale: float = option(100.0, "classifier-free guidance: uncond + scale * (text - uncond)")
     rescale: float = option(
-        0.0, "share of the guided prediction's contrast that is brought back to that of the unguided one with text"
+        0.0, "of `reconstruction`: share of the guided prediction's contrast brought back to that of the unguided one with text"
     )
-    weighting: Weighting = option("sigma2", "w(t) of `sds`: 1 - alphabar, 1, or sqrt(alphabar) (1 - alphabar)")
+    weighting: Weighting = option("sigma2", "w(t) of all but `reconstruction`: 1 - alphabar, 1, or sqrt(alphabar) (1 - alphabar)")
     t_min: Schedule = option(Schedule(0.02), "lowest timestep, as a share of the noise schedule")
     t_max: Schedule = option(Schedule(0.98), "highest timestep")
     clip_value: Schedule = option(Schedule(0.0), "largest value of the gradient with respect to the latents; 0 for any")

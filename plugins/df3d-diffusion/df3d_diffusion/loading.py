@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,9 @@ def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> t
     encoders = [getattr(pipeline, f"text_encoder{end}") for end in names]
 
     def load() -> Encoder:
-        return _reader(list(zip(words, (_frozen(encoder, device) for encoder in encoders), strict=True)), index)
+        return _reader(list(zip(words, (_frozen(deepcopy(encoder), device) for encoder in encoders), strict=True)), index)
 
-    vae = pipeline.vae.float() if _overflows(pipeline.vae.config, dtype) else pipeline.vae
+    vae = pipeline.vae.float() if _overflows(_config(family / "vae"), dtype) else pipeline.vae
     text = CachedText(load, key=_text_key(fingerprint(path), dtype, index), device=device)
     return pipeline.unet, vae, _scheduler(family / "scheduler"), text
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from df3d.errors import ModelError
+from df3d.schedule import Schedule
 from df3d_diffusion.config import SdsConfig
 from df3d_diffusion.models import ALIASES, is_single_file, on_disk, resolve
 
@@ -137,7 +138,10 @@ def _field(stage: Mapping[str, Any], tile: int) -> float:
 
 
 def _rays(stage: Mapping[str, Any]) -> int:
-    return int(stage["cameras"]["views"]) * int(stage["cameras"]["size"]) ** 2
+    """Of a step, where its renders are largest."""
+    size = stage["cameras"]["size"]
+    largest = max(Schedule(**size).ends) if isinstance(size, Mapping) else size
+    return int(stage["cameras"]["views"]) * int(largest) ** 2
 
 
 def parameters(folder: Path) -> int:

