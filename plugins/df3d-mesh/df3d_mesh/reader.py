@@ -31,9 +31,13 @@ def read(path: Path) -> Asset:
     try:
         tree = _tree(path)
         _check(tree, path)
-        scene = trimesh.load_scene(path)
+        scene = trimesh.load_scene(path, **({} if tree else {"process": False}))  # which would drop what is no number in silence
         for geometry in scene.geometry.values():
             if isinstance(geometry, trimesh.Trimesh):
+                if not np.isfinite(geometry.vertices).all():
+                    raise ValueError("its vertices are not numbers")
+                if not tree:
+                    geometry.process()
                 _simplify_colors(geometry, linear=bool(tree))
         mesh = scene.to_mesh()
         if not len(mesh.faces):
@@ -42,8 +46,10 @@ def read(path: Path) -> Asset:
         uvs = getattr(mesh.visual, "uv", None)
         if faces.min() < 0 or faces.max() >= len(vertices) or (uvs is not None and len(uvs) != len(vertices)):
             raise ValueError("its faces name vertices that it does not have")
-        if not np.isfinite(vertices).all() or not mesh.area > 0:
-            raise ValueError("its vertices are not numbers, or all in one line")
+        if not mesh.area > 0:
+            raise ValueError("its vertices are all in one line")
+        if uvs is not None and not np.isfinite(uvs).all():
+            raise ValueError("its texture coordinates are not numbers")
         normals = np.array(mesh.vertex_normals, np.float32)
     except ExportError:
         raise

@@ -1,6 +1,6 @@
 import pytest
 
-from df3d.testing import ExporterContract
+from df3d.testing import ExporterContract, ScorerContract
 
 
 class TestGlb(ExporterContract):
@@ -29,3 +29,7 @@ class TestUsdz(ExporterContract):
     @pytest.fixture(autouse=True)
     def usd(self) -> None:
         pytest.importorskip("pxr", reason="needs usd-core")
+
+
+class TestGeometry(ScorerContract):
+    name = "geometry"

@@ -11,8 +11,12 @@ from df3d_mesh.intersections import intersecting
 from df3d_mesh.scorer import GeometryScorer
 
 from df3d.catalog import Catalog
-from df3d.evaluate import Subject, Target
+from df3d.evaluate import Subject
 from df3d.plugin import NoConfig
+from df3d.targets import Target
+from df3d.types import Asset, Material, Mesh
+
+GREY = np.full((8, 8, 3), 0.5, np.float32)
 
 
 def scores(mesh: trimesh.Trimesh, folder: Path) -> dict[str, float]:
@@ -46,6 +50,46 @@ def test_a_hole_and_a_flipped_face_are_seen(tmp_path: Path) -> None:
 def test_faces_that_pass_through_each_other_are_counted(tmp_path: Path) -> None:
     assert scores(two_balls(2.5), tmp_path)["self_intersections"] == 0
     assert 0.02 < scores(two_balls(1.5), tmp_path)["self_intersections"] < 0.3
+
+
+@pytest.mark.parametrize(("shift", "crossing"), [((0.5, 0.5, 0.5), 9), ((0.5, 0.5, 0), 8), ((1, 0.5, 0.5), 0), ((1, 0, 0), 0)])
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e4])
+def test_boxes_that_cross_on_edges_and_diagonals_are_found_and_those_that_touch_are_not(
+    tmp_path: Path, shift: tuple[float, ...], crossing: int, size: float
+) -> None:
+    boxes = [trimesh.creation.box(), trimesh.creation.box()]
+    boxes[1].apply_translation(shift)
+    both = trimesh.util.concatenate(boxes).apply_scale(size)
+    assert round(24 * scores(both, tmp_path)["self_intersections"]) == crossing
+
+
+def test_two_pieces_that_share_a_vertex_have_no_handle(tmp_path: Path) -> None:
+    boxes = [trimesh.creation.box(), trimesh.creation.box().apply_translation((1, 1, 1))]
+    found = scores(trimesh.util.concatenate(boxes), tmp_path)
+    assert (found["watertight"], found["genus"]) == (1, 0)
+
+
+def test_a_mesh_that_is_inside_out_is_flipped_and_faces_without_corners_open_no_hole(tmp_path: Path) -> None:
+    ball = trimesh.creation.uv_sphere()
+    assert scores(trimesh.Trimesh(ball.vertices, ball.faces[:, ::-1], process=False), tmp_path)["flipped"] == 1
+    folded = np.concatenate([ball.faces, ball.faces[:3, [0, 1, 1]]])
+    found = scores(trimesh.Trimesh(ball.vertices, folded, process=False), tmp_path)
+    assert (found["watertight"], found["genus"], found["flipped"]) == (1, 0, 0)
+    assert found["degenerate"] == pytest.approx(3 / len(folded))
+
+
+def test_a_texture_that_repeats_covers_what_it_covers() -> None:
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    corners, faces = np.pad(square, ((0, 0), (0, 1))), np.array([[0, 1, 2], [0, 2, 3]])
+
+    def measured(uvs: np.ndarray) -> tuple[float, float]:
+        mesh = Mesh(corners, faces, None, uvs.astype(np.float32))
+        found = GeometryScorer(NoConfig()).score(Subject(Target(Path(__file__), ""), Catalog(), asset=Asset(mesh, Material(GREY))))
+        return round(found["uv_coverage"], 2), round(found["uv_overlap"], 2)
+
+    assert measured(0.5 * square) == (0.25, 0)
+    assert measured(0.5 * square + 7) == (0.25, 0)
+    assert measured(3 * square) == (1, 1)
 
 
 def test_the_faces_found_are_those_that_every_pair_tells() -> None:
