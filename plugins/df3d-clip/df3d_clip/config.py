@@ -14,6 +14,7 @@ class ClipModelConfig:
     """Which CLIP."""
 
     model: str = option("clip-b32", "a name of `df3d models`, a hub ID, or a folder with open_clip_config.json")
+    weights: str = option("", "a .safetensors file; `model` is then what open_clip calls its architecture, as in ViT-B-32")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,10 @@ class ClipGuidanceConfig(ClipModelConfig):
 
 def ready(config: ClipModelConfig) -> None:
     """Raises ModelError when the CLIP is not on this machine."""
-    folder_of(config.model)
+    if not config.weights:
+        folder_of(config.model)
+    elif not Path(config.weights).is_file() or Path(config.weights).suffix != ".safetensors":
+        raise ModelError(f"there is no .safetensors file `{config.weights}`", "check the path")
 
 
 def folder_of(model: str) -> Path:
@@ -72,7 +76,7 @@ def folder_of(model: str) -> Path:
         folder = resolve(model)
     except ModelError as error:
         raise ModelError(
-            error.message, f"fetch it with: df3d models pull {model}; or score without it: --scorer geometry"
+            error.message, f"{error.hint}; for an architecture of open_clip name its file too, with the option `weights`"
         ) from None
     if not (folder / "open_clip_config.json").is_file() or not any(folder.glob("open_clip*.safetensors")):
         raise ModelError(

@@ -17,7 +17,7 @@ class ClipGuidance:
 
     def __init__(self, config: ClipGuidanceConfig, *, device: str = "cpu") -> None:
         self.config = config
-        self._clip = load(config.model, device)
+        self._clip = load(config, device)
 
     def encode(self, prompt: Prompt) -> Tensor:
         """(1, D)."""

@@ -33,7 +33,7 @@ def df3d_scorers() -> Iterable[ScorerPlugin]:
         summary="How alike neighbouring views are to CLIP, and how sharp",
         config=ClipModelConfig,
         target="df3d_clip.consistency:ConsistencyScorer",
-        headline=("neighbours", "sharpness"),
+        headline=("guarded", "neighbours", "sharpness"),
         ready="df3d_clip.config:ready",
     )
 

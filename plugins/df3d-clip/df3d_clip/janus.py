@@ -28,7 +28,7 @@ class JanusScorer:
 
     def __init__(self, config: JanusConfig, *, device: str = "cpu") -> None:
         self.config = config
-        self._clip = load(config.model, device)
+        self._clip = load(config, device)
 
     @torch.no_grad()
     def score(self, subject: Subject) -> dict[str, float]:

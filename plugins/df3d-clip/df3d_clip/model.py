@@ -9,22 +9,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from df3d.errors import ModelError
-from df3d_clip.config import folder_of
+from df3d.errors import ModelError, did_you_mean
+from df3d_clip.config import ClipModelConfig, folder_of
 
 
 class Clip:
     """Frozen; images (V, H, W, 3) in [0, 1] and texts become vectors (V, D) of length 1."""
 
-    def __init__(self, model: str, *, device: str = "cpu") -> None:
-        folder = folder_of(model)
+    def __init__(self, model: str, weights: str = "", *, device: str = "cpu") -> None:
+        if weights and model not in open_clip.list_models():
+            raise ModelError(f"open_clip has no architecture `{model}`", did_you_mean(model, open_clip.list_models()))
+        name = model if weights else f"local-dir:{folder_of(model)}"
         try:
-            name = f"local-dir:{folder}"
-            network = open_clip.create_model(name, device=device, require_pretrained=True)
+            network = open_clip.create_model(name, pretrained=weights or None, device=device, require_pretrained=True)
             self._tokenize = open_clip.get_tokenizer(name)
         except Exception as error:  # what a damaged file raises depends on where it is damaged
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ModelError(f"`{folder}` cannot be loaded: {reason}", "download the model again") from None
+            raise ModelError(f"`{weights or model}` cannot be loaded: {reason}", "download the model again") from None
         self._network = network.requires_grad_(False).eval()
         settings = open_clip.get_model_preprocess_cfg(network)
         self._size = settings["size"][0] if isinstance(settings["size"], tuple | list) else settings["size"]
@@ -45,6 +46,10 @@ class Clip:
 
 
 @cache
-def load(model: str, device: str) -> Clip:
+def _loaded(model: str, weights: str, device: str) -> Clip:
+    return Clip(model, weights, device=device)
+
+
+def load(config: ClipModelConfig, device: str) -> Clip:
     """One for all scorers of a process."""
-    return Clip(model, device=device)
+    return _loaded(config.model, config.weights, device)

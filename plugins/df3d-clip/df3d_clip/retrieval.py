@@ -18,6 +18,8 @@ from df3d.evaluate import Subject
 from df3d_clip.config import ClipScorerConfig
 from df3d_clip.model import load
 
+TIE = 1e-6  # of cosines
+
 
 class ClipScorer:
     """Measures, each in colour and, with `_geo`, of the shape alone in white:
@@ -28,7 +30,7 @@ class ClipScorer:
     """
 
     def __init__(self, config: ClipScorerConfig, *, device: str = "cpu") -> None:
-        self._clip = load(config.model, device)
+        self._clip = load(config, device)
         self._template = config.template
         self._pool = read_pool(Path(config.pool) if config.pool else None)
         self._vectors = self._read(self._pool)
@@ -55,9 +57,13 @@ class ClipScorer:
 
 
 def beaten_by(images: Tensor, wanted: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-    """For images (V, D): how many of the captions `others` (K, D) are more like each than `wanted` (1, D), and as like."""
-    right, wrong = images @ wanted.T, images @ others.T
-    return (wrong > right).sum(1), (wrong == right).sum(1)
+    """For images (V, D): how many of the captions `others` (K, D) are more like each than `wanted` (1, D), and as like.
+
+    Cosines within 1e-6 are alike: captions that are the same to the model differ by rounding.
+    """
+    likeness = images @ torch.cat([wanted, others]).T
+    more = likeness[:, 1:] - likeness[:, :1]
+    return (more > TIE).sum(1), (more.abs() <= TIE).sum(1)
 
 
 def chance(above: Tensor, ties: Tensor, k: int) -> Tensor:
@@ -68,13 +74,18 @@ def chance(above: Tensor, ties: Tensor, k: int) -> Tensor:
 def read_pool(path: Path | None) -> list[str]:
     """Captions, a line each, every one once; empty lines and lines that begin with # are left out. None: the shipped ones.
 
-    Raises ConfigError when the file cannot be read or holds none.
+    Raises ConfigError when the file cannot be read, holds none, or is a table or JSON.
     """
+    if path is not None and path.suffix.lower() in (".csv", ".tsv", ".json", ".jsonl"):
+        raise ConfigError(f"the pool of captions `{path}` is not plain text", "give a text file, a caption a line")
     try:
-        text = (files("df3d_clip") / "pool.txt" if path is None else path).read_text(encoding="utf-8")
+        text = (files("df3d_clip") / "pool.txt" if path is None else path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the pool of captions `{path}` cannot be read: {error}", "give a text file, a caption a line") from None
     captions = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip().startswith(("{", "[", '"')):
+            raise ConfigError(f"line {number} of the pool of captions `{path}` is no caption", "give plain text, a caption a line")
     if not captions:
         raise ConfigError(f"the pool of captions `{path}` is empty", "give a text file, a caption a line")
     kept: dict[str, str] = {}

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clips import tiny_clip
+from clips import CONFIG, tiny_clip
 from command import TINY, df3d
 from df3d_clip import janus
-from df3d_clip.config import ClipModelConfig, ClipScorerConfig, JanusConfig
+from df3d_clip.config import ClipModelConfig, ClipScorerConfig, JanusConfig, ready
 from df3d_clip.consistency import ConsistencyScorer, sharpness
 from df3d_clip.janus import JanusScorer
 from df3d_clip.model import Clip
@@ -19,7 +19,8 @@ from df3d_clip.retrieval import ClipScorer, beaten_by, chance, read_pool
 
 from df3d.catalog import Catalog
 from df3d.errors import ConfigError, ModelError, PromptError
-from df3d.evaluate import Subject, Target
+from df3d.evaluate import Subject
+from df3d.targets import Target
 from df3d.types import Asset, Material, Mesh
 
 
@@ -32,9 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def subject() -> Subject:
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
     mesh = Mesh(corners, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]), colors=np.eye(4, 3, dtype=np.float32))
-    made = Subject(Target(Path(), "a red car"), Catalog.discover(), views=4)
-    made.__dict__["asset"] = Asset(mesh, Material(np.ones((1, 1, 3), np.float32)))
-    return made
+    asset = Asset(mesh, Material(np.ones((1, 1, 3), np.float32)))
+    return Subject(Target(Path(), "a red car"), Catalog.discover(), views=4, asset=asset)
 
 
 def test_pictures_are_read_as_open_clip_reads_them(folder: Path) -> None:
@@ -78,9 +78,47 @@ def test_a_pool_has_each_caption_once_and_may_lack_the_prompt(folder: Path, subj
     pool.write_text("a red car\n")
     only = ClipScorer(ClipScorerConfig(model=str(folder), pool=str(pool))).score(subject)
     assert (only["r1"], only["rank"]) == (1.0, 1.0)
-    pool.write_text("\n# nothing\n")
-    with pytest.raises(ConfigError, match="is empty"):
-        ClipScorer(ClipScorerConfig(model=str(folder), pool=str(pool)))
+    pool.write_text("a red car\na blue chair\n", encoding="utf-8-sig")
+    assert read_pool(pool) == ["a red car", "a blue chair"]
+
+
+def test_captions_that_are_the_same_to_the_model_are_ties(folder: Path, subject: Subject, tmp_path: Path) -> None:
+    """Read one by one and in batches, they differ by rounding."""
+    pool = tmp_path / "pool.txt"
+    pool.write_text("a cat &amp; a dog\n" + "".join(f"caption {i}\n" for i in range(70)))
+    subject.prompt = "a cat & a dog"
+    scorer = ClipScorer(ClipScorerConfig(model=str(folder), pool=str(pool)))
+    with_it = scorer.score(subject)
+    subject.prompt = "a cat &amp; a dog"
+    alone = scorer.score(subject)
+    assert with_it["rank"] == alone["rank"] + 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("pool.txt", "\n# nothing\n", "is empty"),
+        ("pool.csv", "path,prompt\n", "is not plain text"),
+        ("pool.txt", 'a cat\n{"caption": "a dog"}\n', "line 2 of .* is no caption"),
+    ],
+)
+def test_a_pool_in_a_wrong_format_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_pool(tmp_path / name)
+
+
+def test_an_architecture_of_open_clip_takes_its_weights_from_a_file(folder: Path, tmp_path: Path) -> None:
+    import open_clip
+
+    (tmp_path / "tiny-for-tests.json").write_text(json.dumps(CONFIG))
+    open_clip.add_model_config(tmp_path)
+    named, found = Clip("tiny-for-tests", str(folder / "open_clip_model.safetensors")), Clip(str(folder))
+    torch.testing.assert_close(named.texts(["a red car"]), found.texts(["a red car"]))
+    with pytest.raises(ModelError, match="no architecture `tiny-for-test`"):
+        Clip("tiny-for-test", str(folder / "open_clip_model.safetensors"))
+    with pytest.raises(ModelError, match="no .safetensors file `here.pt`"):
+        ready(ClipModelConfig(weights="here.pt"))
 
 
 def test_the_shipped_pool_is_large_and_has_no_caption_twice() -> None:
@@ -115,16 +153,20 @@ def test_faces_are_peaks_and_copies_are_repetition() -> None:
 
 def test_janus_and_consistency_run_on_a_real_loader(folder: Path, subject: Subject) -> None:
     found = JanusScorer(JanusConfig(model=str(folder), views=12)).score(subject)
-    assert found["faces"] >= 1
     assert all(np.isfinite(value) for value in found.values())
     found = ConsistencyScorer(ClipModelConfig(model=str(folder))).score(subject)
-    assert -1 <= found["neighbours"] <= 1
+    assert found["guarded"] == pytest.approx(found["neighbours"] * min(1.0, found["sharpness"] / 0.02))
+    once = Subject(subject.target, Catalog.discover(), views=1, asset=subject.asset)
+    assert set(ConsistencyScorer(ClipModelConfig(model=str(folder))).score(once)) == {"sharpness"}
 
 
-def test_blur_lowers_sharpness() -> None:
-    image = torch.rand(1, 32, 32, 3)
+def test_blur_lowers_sharpness_whatever_the_outline() -> None:
+    image, opacity = torch.rand(1, 64, 64, 3), torch.zeros(1, 64, 64)
+    opacity[:, 16:48, 16:48] = 1
     blurred = torch.nn.functional.avg_pool2d(image.permute(0, 3, 1, 2), 5, 1, 2).permute(0, 2, 3, 1)
-    assert sharpness(blurred) < 0.3 * sharpness(image)
+    on_white = [torch.lerp(torch.ones_like(picture), picture, opacity[..., None]) for picture in (image, blurred)]
+    assert sharpness(on_white[1], opacity) < 0.3 * sharpness(on_white[0], opacity)
+    assert sharpness(torch.lerp(torch.ones_like(image), torch.zeros_like(image), opacity[..., None]), opacity) == 0
 
 
 @pytest.mark.parametrize("damage", ["weights", "config", "empty", "absent"])
