@@ -20,6 +20,7 @@ from df3d.types import Cameras, Mesh
 from df3d_toybox.captions import COLOR_NAMES, NOUN_NAMES, Caption, Thing, read
 from df3d_toybox.config import ToyboxScorerConfig
 from df3d_toybox.world import render, scene
+from df3d_toybox.world.faces import with_faces
 from df3d_toybox.world.nouns import NOUNS
 from df3d_toybox.world.shapes import Parts
 
@@ -45,14 +46,16 @@ class ToyboxScorer:
     - `chamfer`: mean distance from points of either surface to the other one, in world units (the object fills a ball of
       radius 0.85); `f_score`: harmonic mean of the shares of points that are within 0.05 of the other surface.
     - `color_error`: mean absolute difference of the colours where both are seen.
-    - `faces`: how many faces somebody meets who walks around the object once; `janus`: the share of the back
-      half that looks like a front. Only of things that have a front.
+    - `faces`: how many faces somebody meets who walks around the object once; `janus`: whether the object is more like the
+      world's own with two or three faces (above 0.5) than like those with one (below). Only of things that have a front.
     """
 
     def __init__(self, config: ToyboxScorerConfig, *, device: str = "cpu") -> None:
         self.config = config
 
     def score(self, subject: Subject) -> dict[str, float]:
+        if not subject.prompt:
+            raise PromptError("there is no prompt to score against", "give one with --prompt or --prompts")
         caption = read(subject.prompt).caption
         if caption is None:
             raise PromptError(f"the toybox has no object of the prompt `{subject.prompt}`", "it scores prompts that it knows")
@@ -67,7 +70,7 @@ class ToyboxScorer:
         found["chamfer"], found["f_score"] = min(d for d, _ in distances), max(f for _, f in distances)
         if NOUNS[caption.subject.noun].front:
             ring = subject.draw(_views(RING), background=render.BACKGROUND, ambient=render.AMBIENT).numpy()
-            found["faces"], found["janus"] = count_faces(small(ring), caption)
+            found["faces"], found["janus"] = count_faces(small(ring), caption), janus(small(ring), caption)
         return found
 
     def _retrieve(self, images: np.ndarray, caption: Caption) -> dict[str, float]:
@@ -89,10 +92,23 @@ def reference(caption: Caption, seed: int | None) -> Reference:
     return Reference(reference_pictures(caption, seed), _outer_points(_build(caption, seed), POINTS))
 
 
-def reference_pictures(caption: Caption, seed: int | None, views: int = VIEWS) -> np.ndarray:
-    """(views, 32, 32, 4) of the world's object of a caption; seed None: with the middle proportions."""
-    poses = _views(views).pose.numpy()
-    return small(render.render([render.pack(_build(caption, seed))] * views, poses, size=64))
+def reference_pictures(caption: Caption, seed: int | None) -> np.ndarray:
+    """(VIEWS, 32, 32, 4) of the world's object of a caption; seed None: with the middle proportions."""
+    return pictures(_build(caption, seed), VIEWS)
+
+
+def pictures(parts: Parts, views: int) -> np.ndarray:
+    """(views, 32, 32, 4) of an object from all around."""
+    return small(render.render([render.pack(parts)] * views, _views(views).pose.numpy(), size=64))
+
+
+@cache
+def rings(caption: Caption) -> tuple[np.ndarray, np.ndarray]:
+    """(4, RING, 32, 32, 4) pictures of the world's objects of a caption, and (16, ...) of the same with two and three faces."""
+    own = [_build(caption, seed) for seed in (None, 0, 1, 2)]
+    many = [with_faces(parts, count, whole=whole) for parts in own for count in (2, 3) for whole in (False, True)]
+    one, several = (np.array([pictures(parts, RING) for parts in some], np.float32) for some in (own, many))
+    return one, several
 
 
 def _build(caption: Caption, seed: int | None) -> Parts:
@@ -116,8 +132,8 @@ def candidates(seeds: tuple[int | None, ...]) -> tuple[list[tuple[str, str]], np
     unique: dict[tuple[str, str], Caption] = {}
     for caption in captions:  # "a red car" and "a car" are one thing: cars are red
         unique.setdefault(look(caption), caption)
-    pictures = [[reference_pictures(caption, seed) for seed in seeds] for caption in unique.values()]
-    return list(unique), np.array(pictures, np.float32)
+    drawn = [[reference_pictures(caption, seed) for seed in seeds] for caption in unique.values()]
+    return list(unique), np.array(drawn, np.float32)
 
 
 def look(caption: Caption) -> tuple[str, str]:
@@ -154,8 +170,15 @@ def chamfer(points: np.ndarray, others: np.ndarray, within: float) -> tuple[floa
     return float(there.mean() + back.mean()) / 2, 2 * precision * recall / max(precision + recall, 1e-9)
 
 
-def count_faces(ring: np.ndarray, caption: Caption) -> tuple[float, float]:
-    """Faces met on one way around, and the share of the views from behind (beyond 90 degrees) that look like a front.
+def janus(ring: np.ndarray, caption: Caption) -> float:
+    """e_1 / (e_1 + e_m): the root mean squared errors of pictures from all around (RING, 32, 32, 4), the first from the
+    front, to the nearest of the world's objects with one face and to the nearest with several."""
+    one, many = (min(_error(ring, other) for other in some) ** 0.5 for some in rings(caption))
+    return one / max(one + many, 1e-9)
+
+
+def count_faces(ring: np.ndarray, caption: Caption) -> float:
+    """Faces met on one way around; a second one that is added to a whole object can be missed, which `janus` tells.
 
     `ring` (RING, 32, 32, 4) are pictures from evenly spaced azimuths, the first one 0. Each is looked up among the world's
     pictures of the caption, from all sides and in several proportions.
@@ -163,14 +186,12 @@ def count_faces(ring: np.ndarray, caption: Caption) -> tuple[float, float]:
     azimuths = np.arange(RING) * 360.0 / RING
     away = np.minimum(azimuths, 360.0 - azimuths)
     errors = np.full((RING, RING), np.inf)
-    for seed in (None, 0, 1, 2):
-        sides = reference_pictures(caption, seed, RING)
+    for sides in rings(caption)[0]:
         errors = np.minimum(errors, ((ring[:, None, ..., :3] - sides[None, ..., :3]) ** 2).mean((2, 3, 4)))
     shows = away[errors.argmin(1)] <= FACING
     shows = np.roll(shows, 1).astype(int) + shows + np.roll(shows, -1) >= 2  # one view alone is no face, and parts none
     runs = int((shows & ~np.roll(shows, 1)).sum())
-    faces = max(runs, round(float(shows.mean()) * 180.0 / FACING))  # faces side by side are one long run
-    return float(faces), float(shows[away > 90.0].mean())
+    return float(max(runs, round(float(shows.mean()) * 180.0 / FACING)))  # faces side by side are one long run
 
 
 def sample_surface(mesh: Mesh, count: int) -> np.ndarray:

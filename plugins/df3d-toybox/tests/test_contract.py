@@ -1,5 +1,10 @@
-from df3d.testing import GuidanceContract
+from df3d.testing import GuidanceContract, ScorerContract
 
 
 class TestToybox(GuidanceContract):
     name = "toybox"
+
+
+class TestToyboxScorer(ScorerContract):
+    name = "toybox"
+    options = {"variations": 1}

@@ -8,25 +8,24 @@ import numpy as np
 import pytest
 from df3d_toybox.captions import read
 from df3d_toybox.config import ToyboxScorerConfig
-from df3d_toybox.scorer import ToyboxScorer, chamfer, count_faces, sample_surface, small
-from df3d_toybox.world import render, scene
+from df3d_toybox.scorer import RING, ToyboxScorer, chamfer, count_faces, janus, pictures, sample_surface
+from df3d_toybox.world import scene
+from df3d_toybox.world.faces import with_faces
 from df3d_toybox.world.mesh import asset_of
 from df3d_toybox.world.nouns import NOUNS
-from df3d_toybox.world.shapes import Parts, Solid
+from df3d_toybox.world.shapes import Parts
 
-from df3d.cameras import orbit
 from df3d.catalog import Catalog
 from df3d.errors import PromptError
-from df3d.evaluate import Subject, Target
+from df3d.evaluate import Subject
+from df3d.targets import Target
 from df3d.types import Asset, Mesh
 
 PROMPTS = ("a red car", "a cat", "a snowman", "a blue chair", "a dog on a table", "a rocket")
 
 
-class Known(Subject):
-    def __init__(self, asset: Asset, prompt: str, catalog: Catalog) -> None:
-        super().__init__(Target(Path(), prompt), catalog)
-        self.__dict__["asset"] = asset
+def known(asset: Asset, prompt: str, catalog: Catalog) -> Subject:
+    return Subject(Target(Path(), prompt), catalog, asset=asset)
 
 
 def parts_of(prompt: str, seed: int | None) -> Parts:
@@ -49,8 +48,8 @@ def test_its_own_objects_score_near_the_ceiling_and_shuffled_prompts_do_not(scor
     right, wrong = [], []
     for prompt, other in zip(PROMPTS, PROMPTS[1:] + PROMPTS[:1], strict=True):
         asset = asset_of(parts_of(prompt, 77))
-        right.append(scorer.score(Known(asset, prompt, catalog)))
-        wrong.append(scorer.score(Known(asset, other, catalog)))
+        right.append(scorer.score(known(asset, prompt, catalog)))
+        wrong.append(scorer.score(known(asset, other, catalog)))
     assert np.mean([s["top1"] for s in right]) == 1
     assert np.mean([s["top1"] for s in wrong]) == 0
     assert min(s["iou"] for s in right) > 0.9
@@ -61,43 +60,32 @@ def test_its_own_objects_score_near_the_ceiling_and_shuffled_prompts_do_not(scor
     assert all(s.get("faces", 1) == 1 for s in right)
 
 
-def with_faces(parts: Parts, count: int) -> Parts:
-    """What lies in front, copied around the vertical axis `count` times."""
-    front = [solid for solid in parts if solid.center[2] > -0.02]
-    copies = Parts()
-    for k in range(count):
-        angle = 2 * np.pi * k / count
-        turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
-        copies += [Solid(s.kind, turn @ s.center, turn @ s.axes, s.color, s.taper) for s in front]
-    return copies
-
-
 def test_copied_faces_are_told_from_single_ones() -> None:
-    """Area under the ROC curve of `janus`: one face against two and three.
+    """Area under the ROC curve of `janus`: one face against two and three, in place of the back and beside it.
 
-    Left out are the chair, whose front is that its back is elsewhere, and the peacock, whose fan the copying loses.
+    `faces` is held for copies in place of the back alone, and without the chair, whose front is that its back is elsewhere,
+    and the peacock, whose fan such copying loses.
     """
-    ring = orbit(24, elevation=15.0, distance=render.DISTANCE, fov_y=render.FOV_Y, size=64).pose.numpy()
-
-    def measure(parts: Parts, prompt: str) -> tuple[float, float]:
-        caption = read(prompt).caption
+    single, many = {}, {}
+    for name in [noun.name for noun in NOUNS.values() if noun.front]:
+        caption, parts = read(f"a {name}").caption, parts_of(f"a {name}", 50)
         assert caption is not None
-        return count_faces(small(render.render([render.pack(parts)] * 24, ring, size=64)), caption)
-
-    single, many = [], []
-    for name in [noun.name for noun in NOUNS.values() if noun.front and noun.name not in ("chair", "peacock")]:
-        single.append(measure(parts_of(f"a {name}", 50), f"a {name}"))
-        many += [measure(with_faces(parts_of(f"a {name}", 50), count), f"a {name}") for count in (2, 3)]
-    janus_one, janus_many = (np.array([janus for _, janus in found]) for found in (single, many))
-    auc = (janus_many[:, None] > janus_one).mean() + 0.5 * (janus_many[:, None] == janus_one).mean()
-    assert auc >= 0.95
-    assert np.mean([faces == 1 for faces, _ in single]) >= 0.95
-    assert np.mean([faces > 1 for faces, _ in many]) >= 0.85
+        single[name] = pictures(parts, RING), caption
+        for count in (2, 3):
+            for whole in (False, True):
+                many[name, count, whole] = pictures(with_faces(parts, count, whole=whole), RING), caption
+    one, several = (np.array([janus(*found) for found in some.values()]) for some in (single, many))
+    assert (several[:, None] > one).mean() + 0.5 * (several[:, None] == one).mean() >= 0.95
+    assert one.max() < 0.5
+    assert (several > 0.5).mean() >= 0.95
+    plain = [name for name in single if name not in ("chair", "peacock")]
+    assert np.mean([count_faces(*single[name]) == 1 for name in plain]) >= 0.95
+    assert np.mean([count_faces(*many[name, count, False]) > 1 for name in plain for count in (2, 3)]) >= 0.85
 
 
 def test_a_prompt_of_another_world_is_an_error(scorer: ToyboxScorer, catalog: Catalog) -> None:
     with pytest.raises(PromptError, match="no object of the prompt `a quasar`"):
-        scorer.score(Known(asset_of(parts_of("a cat", None)), "a quasar", catalog))
+        scorer.score(known(asset_of(parts_of("a cat", None)), "a quasar", catalog))
 
 
 def test_distances_of_two_planes_are_their_gap() -> None:
