@@ -4,9 +4,8 @@
         [--device cpu] [--set KEY=VALUE ...]
 
 Every prompt is generated with every seed, in each of the ways that WAYS lists, and what comes out is scored by the scorers
-`toybox` and `geometry`. The ceiling is the same for the world's own meshes with other proportions. A prompt's seeds are
-averaged first, since they are not independent; then means come with 95 % bootstrap intervals over the prompts, and so do the
-paired differences between stages and between ways.
+`toybox` and `geometry`. The ceiling is the same for the world's own meshes with other proportions. Means and paired
+differences come with 95 % bootstrap intervals over the prompts, as `df3d.statistics` makes them.
 
 The scores of each asset are a row of OUT/scores.csv, and what has a row there is not made again: the script can be stopped and
 started again, here or, with that file, elsewhere. It also takes up runs that `df3d generate PROMPT --out OUT/WAY/SLUG` made
@@ -40,7 +39,7 @@ from df3d.checkpoint import replace_atomically
 from df3d.compose import compose
 from df3d.config import parse_setting
 from df3d.errors import Df3dError, RunError
-from df3d.evaluate import Interval, Result, Subject, Target, compare, evaluate, summary
+from df3d.evaluate import Result, Subject, evaluate
 from df3d.export import export
 from df3d.generate import generate
 from df3d.interfaces import Scorer
@@ -48,7 +47,8 @@ from df3d.plugin import NoConfig
 from df3d.prompt import Prompt
 from df3d.provenance import origin
 from df3d.rundir import RunDir, default_path
-from df3d.types import Asset
+from df3d.statistics import Interval, compare, summary
+from df3d.targets import Target
 
 PROMPTS = (
     *("a peacock on a surfboard", "a red car", "a brown dog", "a snowman", "a blue chair", "a dog on a table"),
@@ -142,20 +142,13 @@ def of_first_stage(run: RunDir, job: Job, catalog: Catalog) -> Target:
     return Target(path, job.prompt, seed=job.seed)
 
 
-class Own(Subject):
-    """One of the world's own objects."""
-
-    def __init__(self, asset: Asset, prompt: str, catalog: Catalog) -> None:
-        super().__init__(Target(Path(), prompt), catalog)
-        self.__dict__["asset"] = asset
-
-
 def ceiling(prompts: Sequence[str], scorer: ToyboxScorer, catalog: Catalog) -> list[Result]:
     found = []
     for prompt in prompts:
         caption = read(prompt).caption
         assert caption is not None
-        subject = Own(asset_of(scene.build(caption, np.random.default_rng(OTHER))), prompt, catalog)
+        asset = asset_of(scene.build(caption, np.random.default_rng(OTHER)))
+        subject = Subject(Target(Path(), prompt), catalog, asset=asset)
         scores = {f"toybox.{measure}": value for measure, value in scorer.score(subject).items()}
         found.append(Result(subject.target, scores))
     return found
@@ -195,22 +188,11 @@ class Scores:
         ]
 
 
-def by_prompt(results: Sequence[Result]) -> list[Result]:
-    """One for each prompt: the mean over its seeds."""
-    seeds: dict[str, list[Result]] = {}
-    for result in results:
-        seeds.setdefault(result.target.prompt, []).append(result)
-    return [
-        Result(Target(Path(), prompt), {name: float(np.mean([one.scores[name] for one in some])) for name in some[0].scores})
-        for prompt, some in seeds.items()
-    ]
-
-
 def means(rows: dict[str, list[Result]]) -> str:
     """Markdown: a row for each set of assets."""
     lines = [["", "assets", *COLUMNS.values(), "more than one face"]]
     for title, results in rows.items():
-        found = summary(by_prompt(results))
+        found = summary(results)
         faces = [result.scores[FACES] for result in results if FACES in result.scores]
         cells = [written(found[measure]) if measure in found else "" for measure in COLUMNS]
         lines.append([title, str(len(results)), *cells, f"{sum(f > 1 for f in faces)} of {len(faces)}"])
@@ -221,7 +203,7 @@ def differences(pairs: dict[str, tuple[list[Result], list[Result]]]) -> str:
     """Markdown: second less first, over the prompts that both have."""
     lines = [["", "prompts", *COLUMNS.values()]]
     for title, (first, second) in pairs.items():
-        found = compare(by_prompt(first), by_prompt(second))
+        found = compare(first, second)
         cells = [written(found[measure], sign="+") if measure in found else "" for measure in COLUMNS]
         lines.append([title, str(max(interval.count for interval in found.values())), *cells])
     return markdown(lines)

@@ -64,8 +64,9 @@ class FinishedField:
 
 def fitted(mesh: Mesh) -> Mesh:
     """The mesh with the middle of its box at the origin and its farthest vertex at RADIUS, whatever its size was."""
-    middle = (mesh.vertices.min(0) + mesh.vertices.max(0)) / 2
-    reach = float(np.linalg.norm(mesh.vertices - middle, axis=1).max())
+    seen = mesh.vertices[np.unique(mesh.faces)]
+    middle = (seen.min(0) + seen.max(0)) / 2
+    reach = float(np.linalg.norm(seen - middle, axis=1).max())
     return replace(mesh, vertices=((mesh.vertices - middle) * (RADIUS / max(reach, 1e-12))).astype(np.float32))
 
 

@@ -11,7 +11,8 @@ from df3d import pictures
 from df3d.cameras import orbit
 from df3d.catalog import Catalog
 from df3d.checkpoint import replace_atomically
-from df3d.evaluate import Interval, Result, Subject
+from df3d.evaluate import Result, Subject
+from df3d.statistics import Interval, standard_error
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222 }
@@ -27,6 +28,7 @@ for (const head of document.querySelectorAll('thead th')) head.onclick = () => {
   const key = row => row.cells[column].dataset.value ?? row.cells[column].textContent;
   const rows = [...body.rows].sort((a, b) => {
     const x = key(a), y = key(b), n = Number(x) - Number(y);
+    if (!x || !y) return !x - !y;  // rows without a value come last
     return (Number.isNaN(n) ? x.localeCompare(y) : n) * (up === '1' ? 1 : -1);
   });
   body.append(...rows);
@@ -60,8 +62,8 @@ def write(
     text = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>df3d eval</title><style>{STYLE}</style>"
         f"<h1>{len(results)} asset{'s' * (len(results) != 1)}</h1>"
-        f"<p>Protocol {protocol}. Below: {what}, with 95 % bootstrap intervals; "
-        f"click a column to sort by it. Green is the best, red the worst of a column.</p>"
+        f"<p>Protocol {protocol}. Below: {what}, with 95 % bootstrap intervals over the prompts. {standard_error(means)} "
+        f"Click a column to sort by it. Green is the best, red the worst of a column.</p>"
         f"<table><thead><tr><th></th><th>prompt</th>{heads}</tr></thead><tbody>{body}</tbody>"
         f"<tfoot><tr><td></td><td>{what}</td>{feet}</tr></tfoot></table><script>{SORT}</script></html>"
     )

@@ -1,4 +1,4 @@
-"""Targets, intervals and comparisons, with scorers whose numbers are known."""
+"""What becomes of targets, with scorers whose numbers are known, and the command."""
 
 from __future__ import annotations
 
@@ -10,30 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from assets import box, write
 from command import Cli
 from PIL import Image
 
 from df3d import evaluate
 from df3d.catalog import Catalog
-from df3d.errors import ConfigError, ExportError, PromptError, RunError
-from df3d.evaluate import Result, Subject, Target
+from df3d.errors import ExportError, PromptError
+from df3d.evaluate import Result, Subject
 from df3d.export import read
-from df3d.types import Asset, Material, Mesh
-
-
-def box(width: float = 1.0) -> Asset:
-    corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float32) * (width, 1, 1)
-    faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
-    triangles = np.array([t for a, b, c, d in faces for t in ((a, b, c), (a, c, d))])
-    uvs = corners[:, :2] * 0.4 + 0.5
-    normals = corners / np.linalg.norm(corners, axis=1, keepdims=True)
-    image = np.full((8, 8, 3), (1.0, 0.0, 0.0), np.float32)
-    return Asset(Mesh(corners.astype(np.float32), triangles, normals, uvs.astype(np.float32)), Material(image), {"prompt": "a box"})
-
-
-def write(path: Path, catalog: Catalog, asset: Asset | None = None) -> Path:
-    catalog.get("exporter", path.suffix[1:]).load()(None).write(asset or box(), path)
-    return path
+from df3d.statistics import summary
+from df3d.targets import Target, find_targets
 
 
 class Width:
@@ -50,17 +37,17 @@ def test_what_cannot_be_scored_is_said_and_stops_nothing(catalog: Catalog, tmp_p
     write(tmp_path / "a.glb", catalog)
     write(tmp_path / "b.obj", catalog, box(2.0))  # an OBJ tells no prompt
     (tmp_path / "c.glb").write_bytes(b"glTF, but not really a file of it")
-    targets = evaluate.find_targets([tmp_path], catalog)
+    targets = find_targets([tmp_path], catalog)
     results = list(evaluate.evaluate(targets, {"width": Width()}, catalog))
     assert [result.scores for result in results] == [{"width.ratio": pytest.approx(1.0)}, {}, {}]
     assert results[1].problems == {"width": "no score for ``"}
     assert "cannot be read" in results[2].problems["asset"]
 
     (tmp_path / "prompts.csv").write_text("path,prompt\nb.obj,a box\n")
-    again = list(evaluate.evaluate(evaluate.find_targets([tmp_path], catalog), {"width": Width()}, catalog))
+    again = list(evaluate.evaluate(find_targets([tmp_path], catalog), {"width": Width()}, catalog))
     assert again[1].scores == {"width.ratio": pytest.approx(2.0)}
-    assert list(evaluate.summary(again)) == ["width.ratio"]
-    assert evaluate.summary(again)["width.ratio"].count == 2
+    assert list(summary(again)) == ["width.ratio"]
+    assert summary(again)["width.ratio"].count == 2
 
 
 class Clumsy:
@@ -72,7 +59,7 @@ def test_a_scorer_that_stumbles_and_a_damaged_run_stop_nothing(catalog: Catalog,
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "run.json").write_text("{")
     write(tmp_path / "a.glb", catalog)
-    targets = evaluate.find_targets([tmp_path], catalog)
+    targets = find_targets([tmp_path], catalog)
     first, second = evaluate.evaluate(targets, {"clumsy": Clumsy(), "width": Width()}, catalog)
     assert first.problems == {"clumsy": "ZeroDivisionError: by zero"}
     assert first.scores == {"width.ratio": pytest.approx(1.0)}
@@ -88,7 +75,7 @@ def test_scores_of_other_scorers_stay_until_the_asset_changes(catalog: Catalog, 
     asset = write(tmp_path / "asset.glb", catalog)
 
     def kept(name: str, scorer: object) -> set[str]:
-        list(evaluate.evaluate(evaluate.find_targets([tmp_path], catalog), {name: scorer}, catalog))  # type: ignore[dict-item]
+        list(evaluate.evaluate(find_targets([tmp_path], catalog), {name: scorer}, catalog))  # type: ignore[dict-item]
         return set(json.loads((tmp_path / "scores.json").read_text())["scores"])
 
     assert kept("width", Width()) == {"width.ratio"}
@@ -97,27 +84,6 @@ def test_scores_of_other_scorers_stay_until_the_asset_changes(catalog: Catalog, 
     assert kept("other", One()) == {"other.one"}
     asset.unlink()
     assert kept("other", One()) == set()  # said as a problem, not a traceback
-
-
-def test_prompts_are_taken_from_the_option_first(catalog: Catalog, tmp_path: Path) -> None:
-    path = write(tmp_path / "a.glb", catalog)
-    listed = tmp_path / "list.jsonl"
-    listed.write_text('{"path": "a.glb", "prompt": "a crate"}\n')
-
-    def prompt(*, prompt: str | None = None, prompts: Path | None = None) -> str:
-        (result,) = evaluate.evaluate(evaluate.find_targets([path], catalog, prompt=prompt, prompts=prompts), {}, catalog)
-        return result.target.prompt
-
-    assert prompt() == "a box"
-    assert prompt(prompts=listed) == "a crate"
-    assert prompt(prompt="x\x1b[2J", prompts=listed) == "x [2J"  # nothing that a terminal would obey
-
-
-@pytest.mark.parametrize(("name", "text"), [("p.csv", "path,wrong\na.glb,b\n"), ("p.jsonl", "[1]\n"), ("q.jsonl", "{broken\n")])
-def test_a_bad_list_of_prompts_is_one_clear_error(tmp_path: Path, name: str, text: str) -> None:
-    (tmp_path / name).write_text(text)
-    with pytest.raises(ConfigError, match=name):
-        evaluate.read_prompts(tmp_path / name)
 
 
 def test_the_picture_of_a_box_shows_its_colour_and_its_shape(catalog: Catalog, tmp_path: Path) -> None:
@@ -129,32 +95,6 @@ def test_the_picture_of_a_box_shows_its_colour_and_its_shape(catalog: Catalog, t
     assert green < 0.05
     assert subject.geometry[0, middle, middle].min() > 0.9
     assert subject.color[0, 0, 0].tolist() == [1, 1, 1]
-
-
-def test_an_interval_holds_the_mean_and_narrows_with_more() -> None:
-    values = list(np.random.default_rng(1).normal(3.0, 1.0, 400))
-    few, many = evaluate.interval(values[:25]), evaluate.interval(values)
-    assert few.low < few.mean < few.high
-    assert abs((many.high - many.low) - 4 * 0.98 / 20) < 0.03  # mean +- 1.96 standard errors
-    assert (few.high - few.low) > 2 * (many.high - many.low)
-    alone = evaluate.interval([2.0, float("nan")])
-    assert (alone.mean, alone.low, alone.high, alone.count) == (2.0, 2.0, 2.0, 1)
-
-
-def test_a_comparison_pairs_prompts_and_seeds() -> None:
-    def result(prompt: str, seed: int, value: float) -> Result:
-        return Result(Target(Path("x"), prompt, seed=seed), {"s.m": value})
-
-    first = [result("a", 0, 1.0), result("a", 1, 5.0), result("b", 0, 2.0)]
-    second = [result("b", 0, 2.5), result("a", 1, 5.5), result("c", 0, 100.0)]
-    found = evaluate.compare(first, second)["s.m"]
-    assert (found.mean, found.low, found.high, found.count) == (0.5, 0.5, 0.5, 2)
-    with pytest.raises(RunError, match="has the same prompt and seed"):
-        evaluate.compare([*first, first[0]], second)
-    with pytest.raises(RunError, match="prompt is not known"):
-        evaluate.compare(first, [result("", 0, 1.0)])
-    with pytest.raises(RunError, match="share no prompt"):
-        evaluate.compare(first, [result("z", 0, 1.0)])
 
 
 def test_the_command_prints_writes_and_counts(cli: Cli, tmp_path: Path, catalog: Catalog) -> None:
@@ -185,6 +125,7 @@ def test_the_command_prints_writes_and_counts(cli: Cli, tmp_path: Path, catalog:
         ((".", "--set", "geometry.wrong=1"), "unknown key `geometry.wrong`"),
         ((".", "--scorer", "clip"), "df3d models pull clip-b32"),
         ((".", "--csv", "no/where.csv"), "there is no folder `no`"),
+        ((".", "--html", "."), "`.` is a folder"),
     ],
 )
 def test_bad_input_is_one_line_and_a_hint(cli: Cli, arguments: tuple[str, ...], message: str) -> None:
@@ -209,7 +150,7 @@ def test_a_report_escapes_what_a_prompt_holds(tmp_path: Path) -> None:
     from df3d import report
 
     result = Result(Target(Path("a.glb"), "<script>alert('x')</script>\x07 & co"), {"s.m": 1.0}, {"asset": "<b>bad</b>"})
-    report.write(tmp_path / "r.html", [result], evaluate.summary([result]), headline=["s.m"], lower=frozenset(), catalog=Catalog())
+    report.write(tmp_path / "r.html", [result], summary([result]), headline=["s.m"], lower=frozenset(), catalog=Catalog())
     page = (tmp_path / "r.html").read_text()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page

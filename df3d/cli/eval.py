@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,9 @@ from df3d.errors import ConfigError, Df3dError
 from df3d.plugin import ScorerPlugin
 
 if TYPE_CHECKING:
-    from df3d.evaluate import Interval, Result
+    from df3d.evaluate import Result
     from df3d.interfaces import Scorer
+    from df3d.statistics import Interval
 
 
 def evaluate(
@@ -33,7 +35,9 @@ def evaluate(
     pool: Path | None = typer.Option(None, help="Text file of captions, a line each, to retrieve prompts among (CLIP)."),
     set_: list[str] = typer.Option([], "--set", "-s", metavar="SCORER.KEY=VALUE", help="Change an option of a scorer; repeatable."),
     views: int = typer.Option(12, min=1, max=360, help="Pictures of each target; another number is another protocol."),
-    compare: bool = typer.Option(False, "--compare", help="Two targets: means of the paired differences, second less first."),
+    compare: bool = typer.Option(
+        False, "--compare", help="Two targets: mean differences over the prompts of both, second less first."
+    ),
     json: bool = typer.Option(False, "--json", help="JSON lines on stdout: each target, then the summary."),
     csv_file: Path | None = typer.Option(None, "--csv", help="CSV file to write."),
     html_file: Path | None = typer.Option(None, "--html", help="HTML report to write."),
@@ -54,13 +58,18 @@ def evaluate(
     for path in (csv_file, html_file):
         if path is not None and not path.parent.is_dir():
             raise ConfigError(f"there is no folder `{path.parent}`", "make it first")
-    settings = [*([f"clip.pool={pool}"] if pool else []), *set_]
+        if path is not None and path.is_dir():
+            raise ConfigError(f"`{path}` is a folder", "name a file in it")
+    settings = [*([f"clip.pool={jsonlib.dumps(str(pool))}"] if pool else []), *set_]
     plugins = choose_scorers(scorer, settings, catalog, quiet=quiet)
     where = check_device(device)
 
     from df3d import evaluate as story
+    from df3d import statistics
+    from df3d.targets import find_targets
 
-    sides = [story.find_targets([path], catalog, prompt=prompt, prompts=prompts) for path in targets]
+    groups = [[path] for path in targets] if compare else [targets]
+    sides = [find_targets(group, catalog, prompt=prompt, prompts=prompts) for group in groups]
     scorers: dict[str, Scorer] = {}
     for name, chosen in plugins.items():
         try:
@@ -83,16 +92,16 @@ def evaluate(
                     for name, problem in result.problems.items():
                         print(f"note: {result.target.name}: {name}: {problem}", file=sys.stderr)
     results = [result for side in found for result in side]
-    means = story.compare(*found) if compare else story.summary(results)
-    headline, lower = headlines(plugins)
     if csv_file is not None:
         _write_csv(csv_file, results)
+    means = statistics.compare(*found) if compare else statistics.summary(results)
+    headline, lower = headlines(plugins)
     if html_file is not None:
         from df3d.report import write
 
         write(html_file, results, means, headline=headline, lower=lower, catalog=catalog, compared=compare)
     if json:
-        line = {"protocol": story.protocol(views), "compare" if compare else "summary": {k: vars(v) for k, v in means.items()}}
+        line = {"protocol": story.protocol(views), "compare" if compare else "summary": {k: _json(v) for k, v in means.items()}}
         print(jsonlib.dumps(line, ensure_ascii=False))
     else:
         _print(results, means, headline, compare=compare)
@@ -126,10 +135,10 @@ def _print(results: Sequence[Result], means: dict[str, Interval], headline: Sequ
     """The table for people; on stdout, for it is what was asked for."""
     columns = [measure for measure in headline if measure in means]
     if compare:
-        rows = table("measure", "difference", "from", "to", "pairs")
+        rows = table("measure", "difference", "from", "to", "prompts")
         for measure, value in means.items():
             rows.add_row(measure, f"{value.mean:+.4g}", f"{value.low:+.4g}", f"{value.high:+.4g}", str(value.count))
-        show(rows)
+        show(rows, _basis(results, means))
         return
     rows = table("target", "prompt", *(measure.replace(".", "\n") for measure in columns))
     for result in results:
@@ -141,11 +150,25 @@ def _print(results: Sequence[Result], means: dict[str, Interval], headline: Sequ
     if len(results) > 1:
         cells = [f"{means[m].mean:.3g}\n{means[m].low:.2g} to {means[m].high:.2g}" for m in columns]
         rows.add_row("mean", "", *cells)
-    show(rows)
+    show(rows, _basis(results, means))
+
+
+def _basis(results: Sequence[Result], means: dict[str, Interval]) -> str:
+    """What the numbers rest on."""
+    from df3d.statistics import standard_error
+
+    protocols = ", ".join(sorted({result.protocol for result in results}))
+    return f"protocol {protocols}; 95 % bootstrap intervals over the prompts. {standard_error(means)}".strip()
+
+
+def _json(value: Interval) -> dict[str, float | None]:
+    """JSON knows no NaN."""
+    return {name: number if isfinite(number) else None for name, number in vars(value).items()}
 
 
 def _write_csv(path: Path, results: Sequence[Result]) -> None:
     from df3d.checkpoint import replace_atomically
+    from df3d.targets import plain
 
     measures = list(dict.fromkeys(measure for result in results for measure in result.scores))
 
@@ -155,8 +178,7 @@ def _write_csv(path: Path, results: Sequence[Result]) -> None:
             rows.writerow(["protocol", "target", "prompt", "seed", *measures])
             for result in results:
                 seed = "" if result.target.seed is None else result.target.seed
-                rows.writerow(
-                    [result.protocol, result.target.name, result.target.prompt, seed, *(result.scores.get(m, "") for m in measures)]
-                )
+                name = plain(result.target.name)
+                rows.writerow([result.protocol, name, result.target.prompt, seed, *(result.scores.get(m, "") for m in measures)])
 
     replace_atomically(path, write)
