@@ -57,7 +57,3 @@ def did_you_mean(wrong: str, known: Iterable[str], otherwise: str = "") -> str:
 
 class Stopped(Exception):
     """The run was asked to stop and has saved a checkpoint; its folder goes on where it was."""
-
-    def __init__(self, run: object) -> None:
-        super().__init__(f"stopped; the run so far is in {run}")
-        self.run = run

@@ -144,7 +144,7 @@ def optimise(
     while index < steps:
         if stop():
             yield Saved(run.save(plan.name, index, parts), index)
-            raise Stopped(run.path)
+            raise Stopped
         step, failed = Step(index, steps, plan.name, seed), False
         try:
             stats = advance(plan, parts, encoded, step, device)

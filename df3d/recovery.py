@@ -57,7 +57,7 @@ class Recovery:
         if not how:
             raise RunError(
                 "out of memory, and nothing is left to save",
-                "render fewer or smaller views: --set cameras.views=1 --set cameras.size=32; or use a smaller model",
+                "start anew with fewer or smaller views, --fresh --set cameras.views=1 --set cameras.size=32, or a smaller model",
             )
         self.rung += 1
         return f"out of memory: {how}, and the same step again"
@@ -71,7 +71,7 @@ class Recovery:
             raise RunError(
                 f"the optimisation of stage `{stage}` diverged: gradients are not numbers at step {step}, "
                 f"after {ROLLBACKS} tries with smaller steps",
-                "run again with a lower learning rate or guidance scale; the last checkpoint is from before",
+                "start anew (--fresh) with a lower learning rate or guidance scale; `df3d export` writes what was saved before",
             )
         self.rollbacks += 1
         for group in parts.optimizer.param_groups:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -104,9 +105,10 @@ class LiveReporter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._progress.stop()
-        if self._picture and kind is None:
-            self._console.print(f"pictures: {escape(str(self._picture))}")
+        with suppress(OSError):  # the terminal may be gone
+            self._progress.stop()
+            if self._picture and kind is None:
+                self._console.print(f"pictures: {escape(str(self._picture))}")
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, events.StageStarted):

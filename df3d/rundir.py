@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 KEEP = 2  # checkpoints kept for each stage
 # What a run leaves in its folder, run.json aside.
-FILES = ("asset.*", "asset-normal.png", "turntable.webp", "sheet.png", "events.jsonl", "scores.json", "run.toml", ".*.tmp")
+FILES = (
+    *("asset.*", "asset-normal.png", "export.*", "export-normal.png", "turntable.webp", "sheet.png"),
+    *("events.jsonl", "scores.json", "run.toml", ".*.tmp"),
+)
 STAGE_FILES = ("*/step-*.safetensors", "*/preview-*.png", "*/.*.tmp")
 
 
@@ -74,7 +77,7 @@ class RunDir:
         if not occupied:
             return
         begun = (self.path / "run.toml").is_file()
-        if not (self.path / "run.json").is_file() or not (begun or set(self.manifest()) <= {"fit"}):
+        if not (self.path / "run.json").is_file() or not (begun or _is_ours(self.manifest())):
             raise RunError(f"`{self.path}` holds files that are not a run", "choose another folder with --out")
         if fresh:
             self._clear()
@@ -209,6 +212,11 @@ class RunDir:
             ) from None
 
 
+def _is_ours(manifest: Mapping[str, Any]) -> bool:
+    """Whether a run.json without a run.toml beside it is of a run that was killed before it wrote one."""
+    return set(manifest) <= {"fit"} or {"prompt", "seed", "recipe", "versions"} <= set(manifest)
+
+
 def _under(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
 
@@ -216,9 +224,9 @@ def _under(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
 def default_path(prompt: str, seed: int) -> Path:
     """`runs/a-red-car`, and `-seed1` behind it for a seed other than 0.
 
-    A prompt too long for a name, or without a letter of one, is told from others by a few digits of its SHA-256.
+    A prompt that a name cannot hold, capitals aside, is told from others by a few digits of its SHA-256.
     """
     slug = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")
-    if not 0 < len(slug) <= 60:
+    if not 0 < len(slug) <= 60 or slug.replace("-", " ") != prompt.lower():
         slug = f"{slug[:60].strip('-') or 'run'}-{hashlib.sha256(prompt.encode()).hexdigest()[:6]}"
     return Path("runs") / (slug if seed == 0 else f"{slug}-seed{seed}")

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from command import TINY, Cli
 
+from df3d import __version__
+
 
 def refused(done: subprocess.CompletedProcess[str], message: str, hint: str = "") -> None:
     lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
@@ -40,6 +42,7 @@ def refused(done: subprocess.CompletedProcess[str], message: str, hint: str = ""
         (["a car", "--device", "cuda:77"], "there is no device `cuda:77`", "--device cpu"),
         (["a car", "--resume"], "there is no run to resume", ""),
         (["a car", "--guidance", "sds"], "guidance `sds` has no model", "--set guidance.model=sd21"),
+        (["a car", "--out", "a" * 300], "File name too long", ""),
     ],
 )
 def test_a_mistake_costs_one_line(cli: Cli, arguments: list[str], message: str, hint: str) -> None:
@@ -50,6 +53,10 @@ def test_wrong_usage_is_exit_code_2(cli: Cli) -> None:
     assert cli("generate").returncode == 2
     assert cli("generate", "a car", "--steps", "0").returncode == 2
     assert cli("plugins", "shwo").returncode == 2
+
+
+def test_the_version_is_said(cli: Cli) -> None:
+    assert cli("--version").stdout == f"df3d {__version__}\n"
 
 
 def test_debug_shows_the_traceback(cli: Cli) -> None:
@@ -136,9 +143,14 @@ def test_a_finished_run_exports_in_every_format(cli: Cli, finished: Path) -> Non
         done = cli("export", "run", "--format", name, "--quiet")
         assert done.stdout == f"run/asset.{name}\n", done.stderr
         assert (finished / f"asset.{name}").stat().st_size > 1000
+    own = (finished / "asset.glb").read_bytes()
+    assert cli("export", "run", "--faces", "100", "--quiet").stdout == "run/export.glb\n"
+    assert (finished / "asset.glb").read_bytes() == own != (finished / "export.glb").read_bytes()
     assert cli("export", "run", "--out", "car.ply", "--quiet").stdout == "car.ply\n"
     assert cli("export", "run", "--out", "my.car.stl", "--quiet").stdout == "my.car.stl\n"
     assert cli("export", "run", "--out", "bare", "--format", "stl", "--quiet").stdout == "bare.stl\n"
+    (finished.parent / "a.folder").mkdir()
+    assert cli("export", "run", "--out", "a.folder", "--quiet").stdout == "a.folder/asset.glb\n"
     refused(cli("export", "run", "--out", "car.glb", "--format", "obj"), "`car.glb` is a glb file, not obj")
     refused(cli("export", "run", "--out", "car.fbx", "--quiet"), "no exporter writes `.fbx` files", ".glb")
     refused(cli("export", "run", "--format", "gbl"), "there is no exporter `gbl`", "`glb`")

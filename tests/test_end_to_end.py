@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -123,7 +123,9 @@ def test_a_run_killed_at_any_step_ends_as_an_unbroken_one(cli: Cli, finished: Pa
     assert same(field_of(finished), field_of(tmp_path / "broken"))
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(cli: Cli, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["SIGINT", "SIGHUP", "pipe"])
+def test_a_run_that_is_interrupted_saves_and_says_how_to_go_on(cli: Cli, tmp_path: Path, how: str) -> None:
+    """By Ctrl-C, by a terminal that hangs up, or by a reader of its output that has had enough."""
     command = ["generate", "a red car", *TINY[1:], "--steps", "400", "--set", "save_every=1000"]
     process = subprocess.Popen(
         [sys.executable, "-c", "from df3d.cli import main; main()", *command, "--json", "--out", "run"],
@@ -133,66 +135,35 @@ def test_ctrl_c_saves_and_says_how_to_go_on(cli: Cli, tmp_path: Path) -> None:
     assert process.stderr is not None
     for line in process.stdout:
         if json.loads(line)["event"] == "Stepped":
-            process.send_signal(signal.SIGINT)
             break
-    rest, talk = process.communicate(timeout=120)
+    if how == "pipe":
+        process.stdout.close()
+        talk = process.stderr.read()
+        process.wait(timeout=120)
+    else:
+        process.send_signal(getattr(signal, how))
+        rest, talk = process.communicate(timeout=120)
+        assert json.loads(rest.splitlines()[-1])["event"] == "Saved"
     assert process.returncode == 130
-    assert json.loads(rest.splitlines()[-1])["event"] == "Saved"
-    assert "run the same command again to go on from run" in talk
+    assert talk.splitlines()[1:] == ["stopped; run the same command again to go on from run"]  # after the recipe's note
     assert len(list((tmp_path / "run" / "coarse").glob("step-*.safetensors"))) == 1
     assert cli("export", "run", "--format", "stl", "--quiet").stdout == "run/asset.stl\n"
 
 
-PLUGIN = {
-    "pyproject.toml": """
-        [build-system]
-        requires = ["hatchling"]
-        build-backend = "hatchling.build"
-        [project]
-        name = "df3d-red"
-        version = "1.2.3"
-        [project.entry-points.df3d]
-        red = "df3d_red.hooks"
-        broken = "df3d_red.broken"
-        """,
-    "df3d_red/__init__.py": "",
-    "df3d_red/broken.py": "raise RuntimeError('half installed')",
-    "df3d_red/hooks.py": """
-        from dataclasses import dataclass
-        from df3d import GuidancePlugin, hookimpl
-
-        @dataclass(frozen=True, kw_only=True)
-        class RedConfig:
-            strength: float = 1.0
-
-        @hookimpl
-        def df3d_guidance():
-            yield GuidancePlugin(name="red", summary="Make it red", config=RedConfig, target="df3d_red.guidance:Red")
-        """,
-    "df3d_red/guidance.py": """
-        import torch
-        from df3d.types import GuidanceStep
-
-        class Red:
-            def __init__(self, config, *, device):
-                self.target = torch.tensor([1.0, 0.0, 0.0])
-
-            def encode(self, prompt):
-                return prompt
-
-            def step(self, render, cameras, encoded, step):
-                return GuidanceStep(100 * (render.rgb - self.target).square().mean())
-        """,
-}
+GUIDE = Path(__file__).parents[1] / "docs" / "how-to" / "write-a-guidance.md"
 
 
 @pytest.fixture(scope="session")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A third-party package, installed with pip into a folder that is put on the path."""
+    """The package of the guide, and a broken entry point beside it, installed with pip into a folder that is put on the path."""
     source, site = tmp_path_factory.mktemp("df3d-red"), tmp_path_factory.mktemp("site")
-    for name, text in PLUGIN.items():
+    files = dict(re.findall(r"^`([\w./]+)`[^\n]*\n\n```\w+\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL))
+    assert list(files) == ["pyproject.toml", "df3d_red/hooks.py", "df3d_red/guidance.py"]
+    files["pyproject.toml"] += 'broken = "df3d_red.broken"\n'
+    files |= {"df3d_red/__init__.py": "", "df3d_red/broken.py": "raise RuntimeError('half installed')"}
+    for name, text in files.items():
         (source / name).parent.mkdir(exist_ok=True)
-        (source / name).write_text(textwrap.dedent(text))
+        (source / name).write_text(text)
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(site), str(source)]
     subprocess.run(install, check=True, capture_output=True, timeout=300)
     return site
@@ -206,14 +177,14 @@ def test_a_third_party_guidance_is_found_and_used(cli: Cli, stranger: Path, tmp_
     recipe = (tmp_path / "run" / "run.toml").read_text()
     assert 'use = "red"' in recipe
     assert "strength = 2.0" in recipe
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["versions"]["df3d-red"] == "1.2.3"
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["versions"]["df3d-red"] == "0.1.0"
 
 
 def test_a_plugin_that_raises_on_import_is_shown_and_stops_nothing(cli: Cli, stranger: Path) -> None:
     path = {"PYTHONPATH": str(stranger)}
     listed = cli("plugins", **path)
     assert listed.returncode == 0
-    assert "broken (df3d-red 1.2.3): RuntimeError: half installed" in listed.stdout
+    assert "broken (df3d-red 0.1.0): RuntimeError: half installed" in listed.stdout
     assert cli("--help", **path).returncode == 0
     asked = cli("generate", "a red car", "--guidance", "broken", **path)
     assert asked.returncode == 1

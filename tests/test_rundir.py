@@ -14,12 +14,11 @@ from df3d.prompt import Prompt
 from df3d.rundir import RunDir, default_path
 
 
-def begin(path: Path, prompt: str = "a car", *, fresh: bool = False, whole: bool = True) -> None:
+def begin(path: Path, prompt: str = "a car", *, fresh: bool = False) -> None:
     recipe = recipes.find("toybox", Catalog.discover())
     run = RunDir.open(path, prompt=Prompt(prompt), recipe=recipe, seed=0, fresh=fresh)
-    run.update_manifest({"prompt": prompt, "negative": "", "seed": 0} if whole else {"fit": []})
-    if whole:
-        run.write_text("run.toml", recipe.toml())
+    run.update_manifest({"prompt": prompt, "negative": "", "seed": 0, "recipe": "toybox", "versions": {}})
+    run.write_text("run.toml", recipe.toml())
     run.close()
 
 
@@ -43,8 +42,12 @@ def test_other_peoples_run_json_is_left_alone(tmp_path: Path, fresh: bool) -> No
     assert json.loads((tmp_path / "run.json").read_text()) == {"theirs": 1}
 
 
-def test_a_run_that_ended_before_it_began_is_taken_up(tmp_path: Path) -> None:
-    begin(tmp_path / "run", whole=False)
+@pytest.mark.parametrize(
+    "manifest", ['{"fit": []}', '{"prompt": "a", "seed": 0, "recipe": "b", "versions": {}, "status": "running"}']
+)
+def test_a_run_that_ended_before_it_began_is_taken_up(tmp_path: Path, manifest: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(manifest)
     begin(tmp_path / "run")
     with pytest.raises(RunError, match="holds a run with prompt `a car`, not `a boat`"):
         begin(tmp_path / "run", "a boat")
@@ -59,8 +62,9 @@ def test_checkpoints_are_ordered_by_their_number(tmp_path: Path) -> None:
 
 def test_prompts_that_differ_have_folders_that_differ() -> None:
     long = "a zoomed out photo of a wizard raccoon casting a spell, standing on "
-    assert default_path("a red car!", 0) == Path("runs/a-red-car")
+    assert default_path("A red car", 0) == Path("runs/a-red-car")
     assert default_path("a red car", 2) == Path("runs/a-red-car-seed2")
-    names = {default_path(prompt, 0).name for prompt in (long + "a hill", long + "a log", "红色的汽车", "蓝色的汽车")}
-    assert len(names) == 4
+    prompts = (long + "a hill", long + "a log", "红色的汽车", "蓝色的汽车", "a red car", "a red car!", "a red 猫", "a red 犬")
+    names = {default_path(prompt, 0).name for prompt in prompts}
+    assert len(names) == len(prompts)
     assert all(len(name) < 80 for name in names)

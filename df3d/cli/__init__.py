@@ -7,10 +7,11 @@ import sys
 
 import typer
 
+from df3d import __version__
 from df3d.catalog import Catalog
 from df3d.cli import doctor, eval, export, generate, plugins, recipes, render, view
-from df3d.cli.context import fail
-from df3d.errors import Df3dError
+from df3d.cli.context import fail, nobody_listens
+from df3d.errors import Df3dError, RunError
 
 
 def build(catalog: Catalog) -> typer.Typer:
@@ -31,17 +32,20 @@ def build(catalog: Catalog) -> typer.Typer:
     app.command("recipes")(recipes.recipes)
     app.command("doctor")(doctor.doctor)
     app.command("plugins")(plugins.plugins)
-    app.callback()(_version)
+    app.callback()(_options)
     catalog.add_commands(app)
     return app
 
 
-def _version(version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True)) -> None:
-    if version:
-        from df3d import __version__
-
+def _print_version(asked: bool) -> None:
+    if asked:
         print(f"df3d {__version__}")
         raise typer.Exit
+
+
+def _options(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True, callback=_print_version),
+) -> None: ...
 
 
 def main() -> None:
@@ -49,9 +53,18 @@ def main() -> None:
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     try:
         build(Catalog.discover())()
-    except Df3dError as error:
+    except BrokenPipeError:
+        nobody_listens()
+        sys.exit(1)
+    except (Df3dError, OSError, UnicodeEncodeError) as error:
         if "--debug" in sys.argv:
             raise
-        sys.exit(fail(error))
-    except BrokenPipeError:
-        sys.exit(1)
+        sys.exit(fail(error if isinstance(error, Df3dError) else _of_the_system(error)))
+
+
+def _of_the_system(error: OSError | UnicodeEncodeError) -> RunError:
+    """What the system refused, where nothing nearer to it said so."""
+    if isinstance(error, UnicodeEncodeError):
+        return RunError(f"{error.object!r} cannot be written as text: {error.reason}", "use names in UTF-8")
+    what = f"`{error.filename}`" if error.filename else "what was asked for"
+    return RunError(f"cannot use {what}: {error.strerror or error}", "check its name, its permissions and the disk")

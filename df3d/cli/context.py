@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,11 @@ def fail(error: Df3dError) -> int:
     if error.hint:
         print(f"hint: {error.hint}", file=sys.stderr)
     return 1
+
+
+def nobody_listens() -> None:
+    """Drop what stdout still holds, and all that follows: else Python's last flush complains to a reader who has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def catalog_of(context: typer.Context) -> Catalog:

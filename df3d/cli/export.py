@@ -31,7 +31,9 @@ def export(
     context: typer.Context,
     run: Path = typer.Argument(..., help="A run folder."),
     format: str | None = typer.Option(None, "--format", "-f", help="Exporter; by default that of --out, or the recipe's."),
-    out: Path | None = typer.Option(None, "--out", "-o", help="File to write; by default `asset.*` in the run folder."),
+    out: Path | None = typer.Option(
+        None, "--out", "-o", help="File to write, or its folder; by default `asset.*` in the run's, or `export.*` beside its own."
+    ),
     stage: str | None = typer.Option(None, help="Stage whose field to export; by default the last that has begun."),
     resolution: int | None = typer.Option(None, min=8, max=1024, help="Cells of the marching cubes along each axis."),
     threshold: float | None = typer.Option(None, min=1e-6, help="Density of the surface; by default it is found."),
@@ -71,7 +73,7 @@ def export(
         config = dataclasses.replace(recipe.export, **{key: value for key, value in given.items() if value is not None})
     except ValueError as error:
         raise ConfigError(str(error), "see `df3d export --help`") from None
-    if out is not None and out.suffix:
+    if out is not None and out.suffix and not out.is_dir():
         from df3d.export import format_of
 
         written = format_of(catalog, out)
@@ -97,11 +99,13 @@ def export(
     folder.restore_field(plan.name, field)
     provenance = origin(manifest)
     suffix = suffix_of(catalog, config.format)
-    path = out or run / "asset"
+    path = run / "asset" if out is None else out / "asset" if out.is_dir() else out
     if path.suffix == "":
         path = path.with_name(path.name + suffix)
-    if out and not out.parent.is_dir():
-        raise ConfigError(f"there is no folder `{out.parent}`", "make it first")
+    if out is None and path == folder.asset():
+        path = path.with_stem("export")
+    if not path.parent.is_dir():
+        raise ConfigError(f"there is no folder `{path.parent}`", "make it first")
     steps = story(field, config, catalog, path, provenance=provenance)
     while True:
         try:

@@ -7,14 +7,17 @@ import os
 import signal
 import sys
 import threading
+import unicodedata
 import webbrowser
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from df3d.cli.context import catalog_of, check_device, choose_recipe, choose_scorers, memory_budget
+from df3d.cli.context import catalog_of, check_device, choose_recipe, choose_scorers, memory_budget, nobody_listens
 from df3d.compose import Chosen, check_prompt, check_ready, compose, fit_into
 from df3d.errors import ConfigError, Df3dError, PromptError, RunError, Stopped, did_you_mean
 from df3d.plugin import ScorerPlugin
@@ -24,6 +27,8 @@ from df3d.rundir import RunDir, default_path
 
 if TYPE_CHECKING:
     from df3d.catalog import Catalog
+    from df3d.compose import StagePlan
+    from df3d.events import Event
     from df3d.live import LiveView
     from df3d.recipe import Recipe
     from df3d.reporters import Reporter
@@ -64,8 +69,8 @@ def generate(
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     catalog = catalog_of(context)
-    wanted = Prompt(" ".join(_text(prompt).split()), negative)
-    if not (wanted.text + wanted.negative).isprintable():
+    wanted = Prompt(_text(prompt, quiet), " ".join(negative.split()))
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in wanted.text + wanted.negative):
         raise PromptError("the prompt has control characters", "type it as plain text")
     changes = [*([f"guidance.use={guidance}"] if guidance else []), *set_]
     chosen, note = choose_recipe(recipe, changes, steps, catalog, device=device)
@@ -78,51 +83,28 @@ def generate(
     if scorers and (seeds == 1 or until is not None):
         raise ConfigError("--best-by chooses among several finished runs", "add --seeds 4, and leave out --until")
     where = check_device(device)
-    say = (lambda text: None) if quiet else (lambda text: print(text, file=sys.stderr))
-    if note:
-        say(f"note: {note}")
-
+    if note and not quiet:
+        print(f"note: {note}", file=sys.stderr)
     live = _live_view(quiet) if view else None
+    job = _Job(
+        prompt=wanted, recipe=full, plans=plans, catalog=catalog, device=where,
+        vram=vram, resume=resume, until=until, live=live, json=json, quiet=quiet,
+    )  # fmt: skip
 
-    def run_with(number: int) -> tuple[Path, Path]:
-        """The run folder of a seed, and its asset."""
-        path = out or default_path(wanted.text, number)
-        if out and seeds > 1:
-            path = out / f"seed{number}"
-        if resume and not (path / "run.json").exists():
-            raise RunError(f"there is no run to resume in `{path}`", "leave out --resume to start one")
-        # what was free when the run began is no reason to refuse to go on with it
-        if vram is None and resume is not False and (path / "run.toml").exists():
-            settings = RunDir.existing(path).manifest().get("fit", [])
-        else:
-            settings, given_up = fit_into(plans, memory_budget(vram, where))
-            for text in given_up:
-                say(f"note: {text}")
-        fitting = compose(override(full, settings, catalog), catalog)[1]
-        run = RunDir.open(path, prompt=wanted, recipe=fitting, seed=number, fresh=resume is False)
-        talk = not (json or quiet)
-        try:
-            if settings:
-                run.update_manifest({"fit": settings})
-            return path, _follow(
-                fitting, wanted, run, catalog, _reporter(json, quiet), device=where, seed=number, until=until, talk=talk, live=live
-            )
-        except (Stopped, KeyboardInterrupt):
-            print(f"stopped; run the same command again to go on from {run.path}", file=sys.stderr)
-            raise typer.Exit(130) from None
-        finally:
-            run.close()
-
+    made, failed = [], 0
     with closing(live) if live else nullcontext():
-        made, failed = [], 0
         for number in range(seed, seed + seeds):
+            folder = out or default_path(wanted.text, number)
+            folder = folder / f"seed{number}" if out and seeds > 1 else folder
             try:
-                made.append(run_with(number))
+                made.append((folder, job.run(folder, number)))
             except Df3dError as error:
                 if seeds == 1 or (number == seed + seeds - 1 and not made):
                     raise
                 failed += 1
                 print(f"error: seed {number}: {error.message}", file=sys.stderr)
+            if job.stop.is_set() and number < seed + seeds - 1:
+                raise _stopped(f"the seeds from {number + 1} on are not made; run the same command again to make them")
     if scorers:
         made = _ranked(made, str(best_by), scorers, catalog, device=where, json=json, quiet=quiet)[:1]
     if not json:
@@ -130,6 +112,108 @@ def generate(
             print(asset)
     if failed and not scorers:
         raise typer.Exit(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What all seeds of a command have in common."""
+
+    prompt: Prompt
+    recipe: Recipe
+    plans: list[StagePlan]
+    catalog: Catalog
+    device: str
+    vram: str | None
+    resume: bool | None
+    until: str | None
+    live: LiveView | None
+    json: bool
+    quiet: bool
+    stop: threading.Event = field(default_factory=threading.Event)  # set by the first Ctrl-C
+
+    def run(self, folder: Path, seed: int) -> Path:
+        """Make the asset of a seed in its folder, or go on there; returns it, or the folder when the run is paused."""
+        if self.resume and not (folder / "run.json").exists():
+            raise RunError(f"there is no run to resume in `{folder}`", "leave out --resume to start one")
+        settings = self._fitting(folder)
+        recipe = compose(override(self.recipe, settings, self.catalog), self.catalog)[1]
+        run = RunDir.open(folder, prompt=self.prompt, recipe=recipe, seed=seed, fresh=self.resume is False)
+        try:
+            if settings:
+                run.update_manifest({"fit": settings})
+            return self._follow(run, recipe, seed)
+        except (Stopped, KeyboardInterrupt):
+            how = "run the same command again" if self.resume is not False else "run the same command without --fresh"
+            raise _stopped(f"{how} to go on from {folder}") from None
+        finally:
+            run.close()
+
+    def _fitting(self, folder: Path) -> list[tuple[str, Any]]:
+        """The settings with which the run fits into memory: those it began with, whatever is free now, or new ones."""
+        if self.vram is None and self.resume is not False and (folder / "run.toml").exists():
+            return list(RunDir.existing(folder).manifest().get("fit", []))
+        settings, given_up = fit_into(self.plans, memory_budget(self.vram, self.device))
+        for text in () if self.quiet else given_up:
+            print(f"note: {text}", file=sys.stderr)
+        return settings
+
+    def _follow(self, run: RunDir, recipe: Recipe, seed: int) -> Path:
+        """Tell the story to everybody who listens.
+
+        The first Ctrl-C, or a terminal or pipe that goes away, ends the run after its step with a checkpoint; the second
+        Ctrl-C ends it at once.
+        """
+        from df3d.events import RunFinished, RunPaused
+        from df3d.generate import generate as story
+        from df3d.reporters import QuietReporter
+
+        events = story(
+            recipe, self.prompt, run, self.catalog,
+            device=self.device, seed=seed, until=self.until, stop=self.stop.is_set, watch=self.live,
+        )  # fmt: skip
+        with _signals(self._ask_to_stop), _reporter(self.json, self.quiet) as reporter:
+            tell: Callable[[Event], None] = reporter
+            for event in events:
+                run.log(event)
+                self.catalog.on_event(event)
+                try:
+                    tell(event)
+                except OSError:
+                    nobody_listens()
+                    self.stop.set()
+                    tell = QuietReporter()
+                if isinstance(event, RunFinished):
+                    return event.asset
+                if isinstance(event, RunPaused):
+                    return event.run
+        raise AssertionError("a story ends with RunFinished or RunPaused")
+
+    def _ask_to_stop(self, number: int, frame: object) -> None:
+        if self.stop.is_set():
+            raise KeyboardInterrupt
+        self.stop.set()
+        if not (self.json or self.quiet):
+            with suppress(OSError):
+                print("stopping after this step; once more to stop at once", file=sys.stderr)
+
+
+@contextmanager
+def _signals(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Give the signals that end a run to `handler`, except those that are ignored, as `nohup` has it."""
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [number for name in names if signal.getsignal(number := getattr(signal, name)) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _stopped(how: str) -> typer.Exit:
+    with suppress(OSError):
+        print(f"stopped; {how}", file=sys.stderr)
+    return typer.Exit(130)
 
 
 def _ranked(
@@ -147,12 +231,13 @@ def _ranked(
     Raises RunError when none could be scored.
     """
     from df3d import evaluate
+    from df3d.targets import find_targets
 
     ((name, chosen),) = scorers.items()
     assert isinstance(chosen.plugin, ScorerPlugin)
     wanted = by.partition(".")[2] or chosen.plugin.headline[0]
     measure, sign = f"{name}.{wanted}", -1 if wanted in chosen.plugin.lower else 1
-    targets = evaluate.find_targets([path for path, _ in made], catalog)
+    targets = find_targets([path for path, _ in made], catalog)
     results = list(evaluate.evaluate(targets, {name: chosen.build(device=device)}, catalog, device=device))
     scored = [(result.scores[measure], both) for result, both in zip(results, made, strict=True) if measure in result.scores]
     if not scored:
@@ -178,60 +263,19 @@ def _live_view(quiet: bool) -> LiveView:
     return live
 
 
-def _text(prompt: str) -> str:
+def _text(prompt: str, quiet: bool) -> str:
+    """The prompt in one line, wherever it stands."""
     if prompt != "-" and not prompt.startswith("@"):
-        return prompt
+        return " ".join(prompt.split())
     source = "standard input" if prompt == "-" else f"`{prompt[1:]}`"
     try:
-        return sys.stdin.read() if prompt == "-" else Path(prompt[1:]).read_text(encoding="utf-8")
+        text = sys.stdin.read() if prompt == "-" else Path(prompt[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"the prompt cannot be read from {source}: {error}", "give text in UTF-8") from None
-
-
-def _follow(
-    recipe: Recipe,
-    prompt: Prompt,
-    run: RunDir,
-    catalog: Catalog,
-    reporter: Reporter,
-    *,
-    device: str,
-    seed: int,
-    until: str | None,
-    talk: bool,
-    live: LiveView | None,
-) -> Path:
-    """Tell the story to everybody who listens; returns the asset, or the run's folder when it is paused.
-
-    The first Ctrl-C or SIGTERM ends the run after its step with a checkpoint, the second one ends it at once.
-    """
-    from df3d.events import RunFinished, RunPaused
-    from df3d.generate import generate as story
-
-    stop = threading.Event()
-
-    def ask_to_stop(number: int, frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        if talk:
-            print("stopping after this step; once more to stop at once", file=sys.stderr)
-
-    handlers = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with reporter:
-            for event in story(recipe, prompt, run, catalog, device=device, seed=seed, until=until, stop=stop.is_set, watch=live):
-                run.log(event)
-                catalog.on_event(event)
-                reporter(event)
-                if isinstance(event, RunFinished):
-                    return event.asset
-                if isinstance(event, RunPaused):
-                    return event.run
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    raise AssertionError("a story ends with RunFinished or RunPaused")
+    text = text.removeprefix("\ufeff").strip()
+    if "\n" in text and not quiet:
+        print(f"note: the lines of {source} are one prompt; for a list of prompts, run the command for each", file=sys.stderr)
+    return " ".join(text.split())
 
 
 def _reporter(json: bool, quiet: bool) -> Reporter:
