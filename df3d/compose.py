@@ -169,13 +169,13 @@ def _check_fit(plan: StagePlan) -> None:
         raise PluginError(
             f"renderer `{renderer.name}` in stage `{plan.name}` needs a field with {_words(missing)}; "
             f"`{field.name}` has {_words(field.provides)}",
-            "`df3d plugins` shows what fits what",
+            "`df3d plugins show NAME` says what a part needs and offers",
         )
     if missing := guidance.needs - renderer.outputs:
         raise PluginError(
             f"guidance `{guidance.name}` in stage `{plan.name}` needs {_words(missing)} from the renderer; "
             f"`{renderer.name}` puts out {_words(renderer.outputs)}",
-            "`df3d plugins` shows what fits what",
+            "`df3d plugins show NAME` says what a part needs and offers",
         )
     for penalty, output in plan.recipe.penalties.NEEDS.items():
         weight = getattr(plan.recipe.penalties, penalty)

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def option(default: Any, help: str) -> Any:
-    """A dataclass field with its help text, which `df3d plugins show` prints."""
+    """A dataclass field with its help text, which `df3d plugins show` and the reference pages print."""
     return dataclasses.field(default=default, metadata={"help": help})
 
 
@@ -81,6 +81,20 @@ def describe(kind: Any) -> str:
         return f"a list of {'numbers' if inner[0] in (int, float) else 'texts'}"
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     return names.get(kind, f"a table of {', '.join(hints(kind))}" if dataclasses.is_dataclass(kind) else str(kind))
+
+
+def options_of(config: Any, prefix: str = "") -> list[dict[str, Any]]:
+    """Name, default, type and help of every option of a dataclass, those of tables inside it with their path."""
+    rows = []
+    types = hints(config)
+    for f in dataclasses.fields(config):
+        kind = types[f.name]
+        if dataclasses.is_dataclass(kind) and kind is not Schedule:
+            rows += options_of(kind, f"{prefix}{f.name}.")
+            continue
+        default = f.default.start if isinstance(f.default, Schedule) and f.default.end is None else f.default
+        rows.append({"name": prefix + f.name, "default": default, "type": describe(kind), "help": f.metadata.get("help", "")})
+    return rows
 
 
 def _required(f: dataclasses.Field[Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import typer.main
 from typer.core import TyperArgument, TyperGroup
@@ -11,8 +12,9 @@ from typer.core import TyperArgument, TyperGroup
 from df3d import recipe
 from df3d.catalog import Catalog
 from df3d.cli import build
-from df3d.cli.plugins import _options
 from df3d.compose import compose
+from df3d.config import options_of
+from df3d.options import CameraConfig, ExportConfig, OptimizerConfig, PenaltyConfig
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py. -->\n\n"
@@ -43,7 +45,20 @@ def commands(catalog: Catalog) -> str:
                     (", ".join(f"`{o}`" for o in [*parameter.opts, *parameter.secondary_opts]), getattr(parameter, "help", ""))
                 )
         text += table(("option", "meaning"), rows)
-    return text
+    return text + ENVIRONMENT
+
+
+ENVIRONMENT = """
+## Environment
+
+| variable | meaning |
+| --- | --- |
+| `DF3D_CACHE` | Folder for compiled kernels and prompt encodings; by default `df3d` in the user's cache folder. |
+| `DF3D_DISABLE_PLUGINS` | Names of plugins to leave out, with commas between them; `*` for all. |
+| `OMP_NUM_THREADS` | Cores that torch and df3d's kernels use; by default all. |
+| `HF_HUB_OFFLINE`, `HF_HOME` | As everywhere: ask no model hub; where fetched models lie. |
+| `NO_COLOR` | No colours. |
+"""
 
 
 def plugins(catalog: Catalog) -> str:
@@ -51,14 +66,40 @@ def plugins(catalog: Catalog) -> str:
     for source in catalog.sources:
         for kind, part in source.components:
             text += f"\n## {part.name} ({kind})\n\n{part.summary}. In {source.distribution}.\n"
-            rows = [(f"`{r['name']}`", f"`{r['default']}`", r["type"], r["help"]) for r in _options(part.config)]
-            if rows:
-                text += "\n" + table(("option", "default", "type", "meaning"), rows)
+            if rows := options_of(part.config):
+                text += "\n" + options(rows)
     return text
 
 
+def options(rows: list[dict[str, Any]]) -> str:
+    return table(
+        ("option", "default", "type", "meaning"), [(f"`{r['name']}`", f"`{r['default']}`", r["type"], r["help"]) for r in rows]
+    )
+
+
+FORMAT = """# Recipes
+
+A recipe is a TOML file: one or more `[[stage]]` tables, worked through in order, and `[export]`. A stage has a `name`, a number of
+`steps`, the tables `field`, `renderer` and `guidance`, each with `use = "NAME"` and the options of that [plugin](plugins.md), and
+what the tables below say; `start_from` names an earlier stage whose field it goes on from. `save_every` and `preview_every` count
+steps. What is left out has its default.
+
+A number that may change along a stage, here "a table", is written `{ start = 0.98, end = 0.5, since = 0.4, until = 0.6 }`: it is
+`start` until the share `since` of the stage's steps, then goes in a straight line to `end`, where it is from `until` on. `since`
+is 0 and `until` is 1 when not given.
+
+`--set KEY=VALUE` changes one number: `--set cameras.views=2` in every stage, `--set coarse.cameras.views=2` in one, `--set
+'guidance.t_max={start=0.98,end=0.3}'` one that changes, `--set guidance.use=NAME` a plugin. `--recipe FILE` reads a file;
+a run's `run.toml` is one.
+"""
+
+
 def recipes(catalog: Catalog) -> str:
-    text = NOTE + "# Shipped recipes\n"
+    text = NOTE + FORMAT
+    tables = {"cameras": CameraConfig, "optimizer": OptimizerConfig, "penalties": PenaltyConfig, "export": ExportConfig}
+    for name, part in tables.items():
+        text += f"\n## {name}\n\n{part.__doc__}\n\n{options(options_of(part))}"
+    text += "\n# Shipped recipes\n"
     for name in sorted(recipe.available(catalog)):
         full = compose(recipe.find(name, catalog), catalog)[1]
         text += f"\n## {name}\n\n{full.summary}.\n\n```toml\n{full.toml()}```\n"

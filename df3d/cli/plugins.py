@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json as jsonlib
 from typing import Any
 
@@ -11,10 +10,11 @@ from rich.markup import escape
 
 from df3d.catalog import Catalog, Source
 from df3d.cli.context import catalog_of, show, table
-from df3d.config import describe, hints
+from df3d.config import options_of
 from df3d.errors import PluginError, did_you_mean
 from df3d.plugin import Component
-from df3d.schedule import Schedule
+
+FITS = ("needs", "provides", "outputs", "starts_from", "suffixes")  # what records say of what they fit
 
 
 def plugins(
@@ -71,30 +71,16 @@ def _show(catalog: Catalog, name: str, json: bool) -> None:
         return
     for kind, part, source in found:
         show(f"[bold]{part.name}[/bold]: {part.summary} ({kind} of {source.distribution} {source.version})")
-        for word in ("needs", "provides", "outputs", "starts_from", "suffixes"):
+        for word in FITS:
             if values := getattr(part, word, ()):
                 show(f"{word.replace('_', ' ')}: {', '.join(sorted(values))}")
         options = table("option", "default", "type", "meaning")
-        for row in _options(part.config):
+        for row in options_of(part.config):
             options.add_row(row["name"], str(row["default"]), row["type"].replace("[", r"\["), row["help"])
         if options.row_count:
             show(options)
 
 
 def _part(kind: str, part: Component) -> dict[str, Any]:
-    lists = {w: sorted(getattr(part, w)) for w in ("needs", "provides", "outputs", "starts_from", "suffixes") if hasattr(part, w)}
-    return {"kind": kind, "name": part.name, "summary": part.summary, **lists, "options": _options(part.config)}
-
-
-def _options(config: type, prefix: str = "") -> list[dict[str, Any]]:
-    """Every option of a config class, those of tables inside it with their path."""
-    rows = []
-    types = hints(config)
-    for f in dataclasses.fields(config):
-        kind = types[f.name]
-        if dataclasses.is_dataclass(kind) and kind is not Schedule:
-            rows += _options(kind, f"{prefix}{f.name}.")  # type: ignore[arg-type]
-            continue
-        default = f.default.start if isinstance(f.default, Schedule) and f.default.end is None else f.default
-        rows.append({"name": prefix + f.name, "default": default, "type": describe(kind), "help": f.metadata.get("help", "")})
-    return rows
+    lists = {word: sorted(getattr(part, word)) for word in FITS if hasattr(part, word)}
+    return {"kind": kind, "name": part.name, "summary": part.summary, **lists, "options": options_of(part.config)}
