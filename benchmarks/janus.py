@@ -35,10 +35,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    scorer, catalog = (
-        JanusScorer(JanusConfig(model=options.model, weights=options.weights), device=options.device),
-        Catalog.discover(),
-    )
+    scorer = JanusScorer(JanusConfig(model=options.model, weights=options.weights), device=options.device)
+    catalog = Catalog.discover()
 
     def measures(parts: Parts, prompt: str) -> dict[str, float]:
         return scorer.score(Subject(Target(Path(), prompt), catalog, device=options.device, asset=asset_of(parts)))

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 KEEP = 2  # checkpoints kept for each stage
 # What a run leaves in its folder, run.json aside.
 FILES = (
-    *("asset.*", "asset-normal.png", "export.*", "export-normal.png", "turntable.webp", "sheet.png"),
-    *("events.jsonl", "scores.json", "run.toml", ".*.tmp"),
+    *(f"{name}{end}" for name in ("asset", "export") for end in (".*", "-albedo.png", "-normal.png")),
+    *("turntable.webp", "sheet.png", "events.jsonl", "scores.json", "run.toml", ".*.tmp"),
 )
 STAGE_FILES = ("*/step-*.safetensors", "*/preview-*.png", "*/.*.tmp")
 

@@ -163,7 +163,7 @@ def test_a_file_never_reads_outside_its_folder(catalog: Catalog, tmp_path: Path,
     Image.new("RGB", (2, 2), (0, 255, 0)).save(tmp_path / "secret.png")
     path = write(tmp_path / "inside" / "a.obj", catalog)
     material = path.with_suffix(".mtl")
-    material.write_text(material.read_text().replace("a.png", secret))
+    material.write_text(material.read_text().replace("a-albedo.png", secret))
     try:
         found = read(path, catalog)
     except ExportError:

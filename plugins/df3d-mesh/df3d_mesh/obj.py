@@ -18,11 +18,11 @@ class ObjExporter:
     def __init__(self, config: NoConfig) -> None: ...
 
     def write(self, asset: Asset, path: Path) -> list[Path]:
-        """`asset.obj`, `asset.mtl`, `asset.png`, and `asset-normal.png` for a normal map.
+        """`asset.obj`, `asset.mtl`, `asset-albedo.png`, and `asset-normal.png` for a normal map.
 
         The OBJ is written last, so that what it names is there when it is.
         """
-        mtl, png = path.with_suffix(".mtl"), path.with_suffix(".png")
+        mtl, png = path.with_suffix(".mtl"), path.with_name(f"{path.stem}-albedo.png")
         replace_atomically(png, lambda temporary: texture_image(asset).save(temporary, "PNG"))
         material = f"newmtl albedo\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nd 1\nillum 1\nmap_Kd {png.name}\n"
         files = [path, mtl, png]

@@ -116,11 +116,11 @@ def test_the_normal_map_of_an_obj_lies_beside_it(asset: Asset, tmp_path: Path) -
 
 def test_obj_and_mtl_and_png(asset: Asset, tmp_path: Path) -> None:
     files = ObjExporter(NoConfig()).write(asset, tmp_path / "a.obj")
-    assert [path.name for path in files] == ["a.obj", "a.mtl", "a.png"]
+    assert [path.name for path in files] == ["a.obj", "a.mtl", "a-albedo.png"]
     text = (tmp_path / "a.obj").read_text().splitlines()
     assert text[0] == "# df3d: a box with a line"
     assert text[1] == "mtllib a.mtl"
-    assert "map_Kd a.png" in (tmp_path / "a.mtl").read_text()
+    assert "map_Kd a-albedo.png" in (tmp_path / "a.mtl").read_text()
     back = trimesh.load(tmp_path / "a.obj", force="mesh")
     np.testing.assert_allclose(back.bounds, [[-0.3, -0.5, -0.2], [0.3, 0.5, 0.2]], atol=1e-6)
     assert len(back.faces) == len(asset.mesh.faces)
