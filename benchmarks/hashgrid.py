@@ -18,7 +18,7 @@ from df3d_hashgrid.config import GridConfig
 from df3d_hashgrid.encoding.numba import NumbaEncoding
 from df3d_hashgrid.encoding.torch import TorchEncoding
 
-from df3d import cpu
+from df3d import cpu, machine
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--levels", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    cpu.keep_freed_memory()  # as every run does
+    machine.keep_freed_memory()  # as every run does
     torch.manual_seed(0)
     config = GridConfig(levels=options.levels, log2_table=14, finest=128)
     encodings = {"torch": TorchEncoding(config), "numba": NumbaEncoding(config)}

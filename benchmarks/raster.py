@@ -25,7 +25,7 @@ from df3d_nvdiffrast.raster import make
 from df3d_nvdiffrast.renderer import project
 from torch import Tensor
 
-from df3d import cpu
+from df3d import cpu, machine
 from df3d.cameras import orbit, rays
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--runs", type=int, default=10)
     options = parser.parse_args()
-    cpu.keep_freed_memory()
+    machine.keep_freed_memory()
     vertices, faces = bumpy_ball(options.triangles)
     attributes, view = torch.rand(1, len(vertices), 6), orbit(1, size=options.size)
     upstream = torch.rand(1, options.size, options.size, 6)

@@ -25,7 +25,7 @@ from df3d_diffusion.loading import fastest_dtype
 from df3d_diffusion.sds import Distillation
 from torch import Tensor
 
-from df3d import cameras, cpu, recipe
+from df3d import cameras, machine, recipe
 from df3d.catalog import Catalog
 from df3d.compose import Parts, StagePlan, compose
 from df3d.config import parse_setting
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--tile", type=int, default=0)
     options = parser.parse_args()
     device, dtype = options.device, fastest_dtype(options.device)
-    cpu.keep_freed_memory()
+    machine.keep_freed_memory()
     torch.manual_seed(0)
     denoiser = stable_diffusion(device, dtype, tiny_vae=options.vae == "taesd", compiled=options.compile)
     plan, parts, encoded = prepared(denoiser, options)
@@ -106,7 +106,7 @@ def main() -> None:
     print(f"{device}, {str(dtype)[6:]}, {options.views} view(s), VAE {options.vae}, median of {options.steps} steps")
     print(", ".join(f"{name} {value:.0f} ms" for name, value in medians.items()))
     print(f"step / (UNet + VAE): {medians['whole step'] / (medians['UNet'] + medians['VAE']):.2f}")
-    peak = cpu.peak_memory_mib() if device == "cpu" else torch.cuda.max_memory_allocated() >> 20
+    peak = machine.peak_memory_mib() if device == "cpu" else torch.cuda.max_memory_allocated() >> 20
     print(f"peak memory {peak} MiB")
 
 

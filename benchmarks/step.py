@@ -16,7 +16,7 @@ import df3d  # noqa: F401 - first, for it settles how the threads of torch wait
 # isort: split
 import torch
 
-from df3d import cameras, cpu, recipe
+from df3d import cameras, cpu, machine, recipe
 from df3d.catalog import Catalog
 from df3d.compose import compose
 from df3d.generate import advance
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--warm", type=int, default=250)
     parser.add_argument("--steps", type=int, default=60)
     options = parser.parse_args()
-    cpu.keep_freed_memory()
+    machine.keep_freed_memory()
     catalog = Catalog.discover()
     plan = compose(recipe.find("toybox", catalog), catalog)[0][0]
     parts = plan.build(device="cpu", start_from=None, seed=0)

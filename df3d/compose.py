@@ -71,11 +71,6 @@ class StagePlan:
         """The recipe's stage with every default written out."""
         return dataclasses.replace(self.recipe, **{part: getattr(self, part).choice() for part in PARTS})
 
-    def table(self) -> dict[str, Any]:
-        """The same as a recipe writes it."""
-        table: dict[str, Any] = Recipe(name="", stages=(self.full(),)).table()["stage"][0]
-        return table
-
     def build(self, *, device: str, start_from: Field | None, seed: int) -> Parts:
         """Make the parts on `device`; the same seed makes the same ones."""
         import torch
@@ -149,7 +144,9 @@ def fit_into(plans: list[StagePlan], budget: float | None) -> tuple[list[tuple[s
     for plan in plans:
         plugin = plan.guidance.plugin
         if isinstance(plugin, GuidancePlugin) and plugin.fit:
-            found, given_up = load_target(plugin.fit, f"guidance `{plugin.name}`")(plan.guidance.config, plan.table(), budget)
+            found, given_up = load_target(plugin.fit, f"guidance `{plugin.name}`")(
+                plan.guidance.config, plan.full().table(), budget
+            )
             settings += [(f"{plan.name}.{path}", value) for path, value in found.items()]
             notes += [f"stage {plan.name}, to fit into {budget / 1e9:.1f} GB: {words}" for words in given_up]
     return settings, notes

@@ -122,6 +122,8 @@ def _value(kind: Any, value: Any, path: str) -> Any:
     if kind is Schedule and not isinstance(value, dict):
         return Schedule(_value(float, value, path))
     if dataclasses.is_dataclass(kind):
+        if isinstance(value, kind):  # type: ignore[arg-type]
+            return value
         if not isinstance(value, dict):
             raise _wrong(kind, value, path)
         return parse(kind, value, path)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from df3d import cameras, checkpoint, cpu, pictures
+from df3d import cameras, checkpoint, cpu, machine, pictures
 from df3d.catalog import Catalog
 from df3d.compose import Parts, StagePlan, check_prompt, check_ready, compose
 from df3d.errors import Stopped
@@ -59,7 +59,7 @@ def generate(
     may look.
     """
     started = time.perf_counter()
-    cpu.keep_freed_memory()
+    machine.keep_freed_memory()
     if (asset := run.asset()) is not None:
         yield RunFinished(run.path, asset, 0.0, (str(asset),))
         return
@@ -110,7 +110,7 @@ def generate(
             "status": "finished",
             "asset": files[0].name,
             "seconds": round(seconds, 1),
-            "peak_memory_mib": cpu.peak_memory_mib() if device == "cpu" else torch.cuda.max_memory_allocated(device) >> 20,
+            "peak_memory_mib": machine.peak_memory_mib() if device == "cpu" else torch.cuda.max_memory_allocated(device) >> 20,
         }
     )
     yield RunFinished(run.path, files[0], seconds, tuple(str(path) for path in files))

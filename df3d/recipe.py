@@ -44,6 +44,23 @@ class Stage:
     save_every: int = 250
     preview_every: int = 100
 
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", self.name):
+            raise ConfigError(f"a stage cannot be called `{self.name}`", "its name becomes a folder: use letters, digits, - and _")
+        if self.steps < 1 or self.save_every < 1 or self.preview_every < 0:
+            raise ValueError("steps and save_every must be at least 1, preview_every at least 0")
+
+    def table(self) -> dict[str, Any]:
+        """As TOML holds it."""
+        table: dict[str, Any] = {}
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, Choice):
+                table[f.name] = {"use": value.use, **value.options}
+            elif value is not None:
+                table[f.name] = dump(value) if dataclasses.is_dataclass(value) else value
+        return table
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -56,16 +73,7 @@ class Recipe:
 
     def table(self) -> dict[str, Any]:
         """As TOML holds it."""
-        stages = []
-        for stage in self.stages:
-            table: dict[str, Any] = {}
-            for f in dataclasses.fields(stage):
-                value = getattr(stage, f.name)
-                if isinstance(value, Choice):
-                    table[f.name] = {"use": value.use, **value.options}
-                elif value is not None:
-                    table[f.name] = dump(value) if dataclasses.is_dataclass(value) else value
-            stages.append(table)
+        stages = [stage.table() for stage in self.stages]
         return {"name": self.name, "summary": self.summary, "stage": stages, "export": dump(self.export)}
 
     def toml(self) -> str:
@@ -126,29 +134,7 @@ def _stage(table: dict[str, Any], index: int) -> Stage:
         if not isinstance(use, str):
             raise ConfigError(f"`{path}.{part}.use` is missing", "it names the plugin; `df3d plugins` lists them")
         values[part] = Choice(use, options)
-    known = hints(Stage)
-    for key in values:
-        if key not in known:
-            raise ConfigError(f"unknown key `{path}.{key}`", did_you_mean(key, known))
-    plain = {key: value for key, value in values.items() if key not in PARTS}
-    parsed: Any = parse(_PlainStage, plain, path)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", parsed.name):
-        raise ConfigError(f"a stage cannot be called `{parsed.name}`", "its name becomes a folder: use letters, digits, - and _")
-    if parsed.steps < 1 or parsed.save_every < 1 or parsed.preview_every < 0:
-        raise ConfigError(f"`{path}`: steps and save_every must be at least 1, preview_every at least 0")
-    return Stage(**{key: values[key] for key in PARTS}, **{f.name: getattr(parsed, f.name) for f in dataclasses.fields(parsed)})
-
-
-_PlainStage = dataclasses.make_dataclass(
-    "_PlainStage",
-    [
-        (f.name, hints(Stage)[f.name], f if f.default is not dataclasses.MISSING else dataclasses.field())
-        for f in dataclasses.fields(Stage)
-        if f.name not in PARTS
-    ],
-    frozen=True,
-    kw_only=True,
-)
+    return parse(Stage, values, path)
 
 
 def find(name: str, catalog: Catalog) -> Recipe:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -27,16 +26,6 @@ def test_an_error_in_a_part_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None
 
     with pytest.raises(ValueError, match="second part"):
         cpu.split(10, work)
-
-
-def test_the_cache_is_somewhere_that_can_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("DF3D_CACHE", str(tmp_path / "mine"))
-    assert cpu.cache_folder() == tmp_path / "mine"
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("DF3D_CACHE", str(tmp_path / "file" / "below"))
-    other = cpu.cache_folder()
-    assert other != tmp_path / "file" / "below"
-    assert os.access(other, os.W_OK)
 
 
 def test_first_time_is_said_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from df3d.catalog import Catalog
 from df3d.cli.context import catalog_of, show, table
+from df3d.machine import cache_folder
 from df3d.plugin import Finding
 
 _BUILD = "python -m pip install --no-build-isolation git+https://github.com/NVlabs"
@@ -83,10 +84,6 @@ def _compilers() -> list[Finding]:
 
 
 def _disk() -> Finding:
-    try:
-        from df3d.cpu import cache_folder
-    except ImportError as error:
-        return Finding("disk", "broken", f"not looked at: {error}", "nothing runs", "python -m pip install numba")
     folder = cache_folder()
     free = shutil.disk_usage(folder).free / 2**30
     if free < 1:

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from df3d import checkpoint, cpu
+from df3d import checkpoint, machine
 
 Encoder = Callable[[list[str]], Tensor]  # texts to (len(texts), L, D)
 
@@ -23,7 +23,7 @@ class CachedText:
 
     def __init__(self, load: Callable[[], Encoder], *, key: str, device: str) -> None:
         self._load, self._key, self._device = load, key, device
-        self._folder = cpu.cache_folder() / "text"
+        self._folder = machine.cache_folder() / "text"
 
     def __call__(self, texts: list[str]) -> Tensor:
         """(len(texts), L, D)."""

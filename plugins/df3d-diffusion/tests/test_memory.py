@@ -29,7 +29,7 @@ def stage(model: Path, *changes: str) -> tuple[SdsConfig, dict[str, object]]:
         recipe.find("dreamfusion", catalog), map(parse_setting, (f"guidance.model={model}", *changes)), catalog
     )
     plan = compose(changed, catalog)[0][0]
-    return plan.guidance.config, plan.table()
+    return plan.guidance.config, plan.full().table()
 
 
 def test_weights_are_counted_from_the_files(stable_diffusion: Path) -> None:
@@ -91,10 +91,10 @@ def test_a_surface_needs_its_grid_and_its_pixels_and_no_samples(stable_diffusion
     catalog = Catalog.discover()
     fine = compose(recipe.find("magic3d", catalog), catalog)[0][1]
     config = SdsConfig(model=str(stable_diffusion))
-    needed = memory.estimate(config, fine.table()).field
+    needed = memory.estimate(config, fine.full().table()).field
     assert 1e9 < needed < 4e9
     smaller = compose(recipe.override(recipe.find("magic3d", catalog), [("fine.field.resolution", 64)], catalog), catalog)[0][1]
-    assert memory.estimate(config, smaller.table()).field < 0.5 * needed
+    assert memory.estimate(config, smaller.full().table()).field < 0.5 * needed
 
 
 def test_a_run_fits_itself_and_goes_on_without_being_told_again(stable_diffusion: Path, tmp_path: Path) -> None:

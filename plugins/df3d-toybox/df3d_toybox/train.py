@@ -22,7 +22,7 @@ from df3d_diffusion.pixel import unshuffle
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from df3d import cameras, checkpoint, cpu
+from df3d import cameras, checkpoint, machine
 from df3d.errors import ConfigError
 from df3d.prompt import ViewConfig
 from df3d.types import Cameras
@@ -156,7 +156,7 @@ def train(
     `workers` processes draw the pictures beside the training; the pictures are the same for any number of them.
     Without a checkpoint the weights are random, or those of the model folder `start_from`.
     """
-    cpu.keep_freed_memory()
+    machine.keep_freed_memory()
     origin = json.loads((start_from / "card.json").read_text(encoding="utf-8")) if start_from else None
     torch.manual_seed(config.seed)
     model = read(start_from) if start_from else create()
