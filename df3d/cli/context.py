@@ -1,4 +1,4 @@
-"""What commands share: errors for people, the device, and the choice of a recipe."""
+"""What commands share: options, errors for people, the device, and the choice of a recipe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,6 +23,12 @@ from df3d.errors import ConfigError, Df3dError, RunError
 from df3d.plugin import ScorerPlugin, load_target
 from df3d.recipe import Recipe
 from df3d.rundir import RunDir
+
+# Options that commands have in common.
+Device = Annotated[str, typer.Option("--device", help="`cpu`, `cuda`, `cuda:1`, or `auto`.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Ask no model hub for anything, as with HF_HUB_OFFLINE=1.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]  # `main` looks for it
 
 
 def fail(error: Df3dError) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from df3d.cli.context import catalog_of, check_device, choose_scorers, show, table
+from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, check_device, choose_scorers, show, table
 from df3d.compose import Chosen
 from df3d.errors import ConfigError, Df3dError
 from df3d.plugin import ScorerPlugin
@@ -41,10 +41,10 @@ def evaluate(
     json: bool = typer.Option(False, "--json", help="JSON lines on stdout: each target, then the summary."),
     csv_file: Path | None = typer.Option(None, "--csv", help="CSV file to write."),
     html_file: Path | None = typer.Option(None, "--html", help="HTML report to write."),
-    offline: bool = typer.Option(False, "--offline", help="Ask no model hub for anything, as with HF_HUB_OFFLINE=1."),
-    device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Nothing on stderr but errors."),
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    offline: Offline = False,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Score assets: shape, likeness to the prompt, number of faces.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from df3d.cli.context import catalog_of, check_device
+from df3d.cli.context import Debug, Device, Quiet, catalog_of, check_device
 from df3d.compose import compose
 from df3d.errors import ConfigError, RunError, did_you_mean
 from df3d.rundir import RunDir
@@ -50,9 +50,9 @@ def export(
         None, "--origin", help="What lies at the origin: as in the field, middle of the base, or of all."
     ),
     up: Up | None = typer.Option(None, help="Axis that points up."),
-    device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Nothing on stderr but errors."),
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    device: Device = "auto",
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Write a run's asset in any format, from its newest checkpoint. Prints the path."""
     catalog = catalog_of(context)

@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from df3d.cli.context import catalog_of, check_device, choose_recipe, choose_scorers, memory_budget, nobody_listens
+from df3d.cli.context import (
+    Debug,
+    Device,
+    Offline,
+    Quiet,
+    catalog_of,
+    check_device,
+    choose_recipe,
+    choose_scorers,
+    memory_budget,
+    nobody_listens,
+)
 from df3d.compose import Chosen, check_prompt, check_ready, compose, fit_into
 from df3d.errors import ConfigError, Df3dError, PromptError, RunError, Stopped, did_you_mean
 from df3d.plugin import ScorerPlugin
@@ -51,16 +62,16 @@ def generate(
     steps: int | None = typer.Option(None, min=1, help="Steps of every stage."),
     until: str | None = typer.Option(None, metavar="STAGE", help="Pause after this stage; the same command without it goes on."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Run folder; by default runs/ and the prompt."),
-    device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
-    offline: bool = typer.Option(False, "--offline", help="Ask no model hub for anything, as with HF_HUB_OFFLINE=1."),
+    device: Device = "auto",
+    offline: Offline = False,
     vram: str | None = typer.Option(None, metavar="SIZE", help="Memory to fit into, as in 8G; by default what is free on the GPU."),
     resume: bool | None = typer.Option(
         None, "--resume/--fresh", help="Insist on going on with a run, or start it anew; by default what is there goes on."
     ),
     view: bool = typer.Option(False, "--view", help="Show the field in the browser while it is made (needs viser)."),
     json: bool = typer.Option(False, "--json", help="JSON lines on stdout instead of the asset's path."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Nothing on stderr but errors."),
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Make a 3D asset from a sentence.
 

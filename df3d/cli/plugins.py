@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from df3d.catalog import Catalog, Source
-from df3d.cli.context import catalog_of, show, table
+from df3d.cli.context import Debug, catalog_of, show, table
 from df3d.config import options_of
 from df3d.errors import PluginError, did_you_mean
 from df3d.plugin import Component
@@ -22,7 +22,7 @@ def plugins(
     action: str = typer.Argument("list", help="`list`, or `show` and a NAME."),
     name: str | None = typer.Argument(None, help="A part's name, with `show`."),
     json: bool = typer.Option(False, "--json", help="JSON on stdout."),
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    debug: Debug = False,
 ) -> None:
     """List plugins and what they offer, or show one part's options."""
     catalog = catalog_of(context)

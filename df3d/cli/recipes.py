@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 
 from df3d import recipe
-from df3d.cli.context import catalog_of, show, table
+from df3d.cli.context import Debug, catalog_of, show, table
 from df3d.compose import compose
 from df3d.config import parse_setting
 from df3d.errors import Df3dError
@@ -17,7 +17,7 @@ def recipes(
     action: str = typer.Argument("list", help="`list`, or `show` and a NAME."),
     name: str | None = typer.Argument(None, help="A recipe's name or file, with `show`."),
     set_: list[str] = typer.Option([], "--set", "-s", metavar="KEY=VALUE", help="Show it with this change; repeatable."),
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    debug: Debug = False,
 ) -> None:
     """List recipes, or print one whole, as TOML that `--recipe FILE` reads back."""
     catalog = catalog_of(context)

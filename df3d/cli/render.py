@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from df3d.cli.context import asset_path, catalog_of, check_device
+from df3d.cli.context import Debug, Device, asset_path, catalog_of, check_device
 from df3d.errors import ConfigError
 
 
@@ -28,8 +28,8 @@ def render(
     elevation: float = typer.Option(15.0, min=-89.0, max=89.0, help="Of the cameras, degrees."),
     shading: Shading = typer.Option(Shading.lit, help="Lit, colours alone, or the shape alone in white."),
     background: str = typer.Option("1,1,1", help="Red, green, blue between 0 and 1."),
-    device: str = typer.Option("auto", help="`cpu`, `cuda`, `cuda:1`, or `auto`."),
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    device: Device = "auto",
+    debug: Debug = False,
 ) -> None:
     """Draw a turntable of an asset. Prints the path of the picture."""
     catalog = catalog_of(context)

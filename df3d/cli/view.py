@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from df3d.cli.context import asset_path, catalog_of
+from df3d.cli.context import Debug, asset_path, catalog_of
 from df3d.errors import ConfigError
 
 
@@ -16,7 +16,7 @@ def view(
     asset: Path = typer.Argument(..., help="A GLB, glTF, OBJ, PLY or STL file, made by df3d or not, or a finished run."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Page to write; by default a .html beside the asset."),
     open_: bool = typer.Option(True, "--open/--no-open", help="Open it in the browser."),
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+    debug: Debug = False,
 ) -> None:
     """Write a page with the model to turn by hand, in one file that needs no network, and open it. Prints its path."""
     catalog = catalog_of(context)
