@@ -104,10 +104,15 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.Monk
     assert all(torch.equal(many[name], one[name]) for name in many)
 
 
-def test_the_backend_is_chosen_by_the_device() -> None:
+def test_the_backend_is_chosen_by_the_device_and_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose("auto", "cpu") == "numba"
-    assert choose("auto", "cuda") in ("tcnn", "triton", "torch")
     assert choose("torch", "cpu") == "torch"
+    monkeypatch.setattr("df3d_hashgrid.encoding.find_spec", lambda name: name == "triton")
+    monkeypatch.setenv("CC", "cc")
+    assert choose("auto", "cuda:1") == "triton"
+    monkeypatch.delenv("CC")
+    monkeypatch.setenv("PATH", "")  # no C compiler, no Triton launcher
+    assert choose("auto", "cuda") == "torch"
     assert isinstance(make(GridConfig(levels=2, backend="torch"), "cpu"), TorchEncoding)
 
 

@@ -8,18 +8,22 @@ from pathlib import Path
 
 import typer
 
+from df3d.config import options_of
+from df3d_toybox.config import TrainConfig
+
+_HELP = {row["name"]: row["help"][0].upper() + row["help"][1:] + "." for row in options_of(TrainConfig)}
 toybox = typer.Typer(help="The embedded model and its world.", no_args_is_help=True)
 
 
 @toybox.command()
 def train(
     out: Path = typer.Option(Path("toybox-training"), "--out", "-o", help="Folder of the training run; the same one goes on."),
-    images: int = typer.Option(100_000, min=32, help="Training pictures in all."),
-    batch: int = typer.Option(32, min=1, help="Pictures a step."),
-    learning_rate: float = typer.Option(1e-3, min=0.0, help="Of Muon and AdamW, after the warm-up."),
-    cooldown: float = typer.Option(0.4, min=0.01, max=1.0, help="Share of the steps, at the end, in which it falls to zero."),
-    drop_camera: float = typer.Option(0.35, min=0.0, max=1.0, help="Share of pictures without their camera."),
-    seed: int = typer.Option(0, min=0, help="Seed of every random draw."),
+    images: int = typer.Option(TrainConfig.images, min=32, help=_HELP["images"]),
+    batch: int = typer.Option(TrainConfig.batch, min=1, help=_HELP["batch"]),
+    learning_rate: float = typer.Option(TrainConfig.learning_rate, min=0.0, help=_HELP["learning_rate"]),
+    cooldown: float = typer.Option(TrainConfig.cooldown, min=0.01, max=1.0, help=_HELP["cooldown"]),
+    drop_camera: float = typer.Option(TrainConfig.drop_camera, min=0.0, max=1.0, help=_HELP["drop_camera"]),
+    seed: int = typer.Option(TrainConfig.seed, min=0, help=_HELP["seed"]),
     start_from: Path | None = typer.Option(None, exists=True, file_okay=False, help="A model folder whose weights to begin with."),
     device: str = typer.Option("auto", help="`cpu`, `cuda`, or `auto`."),
     workers: int | None = typer.Option(None, min=0, help="Processes that draw the pictures; for a GPU, one for each core but one."),
@@ -35,7 +39,7 @@ def train(
     device = check_device(device)
     if workers is None:
         workers = 0 if device == "cpu" else max(1, (os.cpu_count() or 2) - 1)
-    config = train.TrainConfig(
+    config = TrainConfig(
         images=images, batch=batch, learning_rate=learning_rate, cooldown=cooldown, drop_camera=drop_camera, seed=seed
     )
     columns = (TextColumn("train"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),

@@ -1,4 +1,4 @@
-"""Options of the toybox guidance and scorer."""
+"""Options of the toybox guidance, its scorer, and the training of its model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from df3d_diffusion.config import DistillationConfig
 
 from df3d.config import option
+from df3d.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,3 +27,30 @@ class ToyboxScorerConfig:
     def __post_init__(self) -> None:
         if self.variations < 0 or not self.within > 0:
             raise ValueError("`variations` must be at least 0 and `within` more than 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How the embedded model is trained."""
+
+    images: int = option(100_000, "training pictures in all")
+    batch: int = option(32, "pictures a step")
+    learning_rate: float = option(1e-3, "of Muon and AdamW, after the warm-up")
+    warmup: int = option(150, "steps to reach it")
+    cooldown: float = option(0.4, "share of the steps, at the end, in which it falls to zero")
+    average: float = option(0.9995, "decay of the weight average that is shipped")
+    drop_text: float = option(0.12, "share of pictures without their caption")
+    drop_camera: float = option(0.35, "share of pictures without their camera")
+    seed: int = option(0, "seed of every random draw")
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch <= self.images:
+            raise ConfigError("a batch must be at least 1 and at most the number of images", "change --batch or --images")
+
+    @property
+    def steps(self) -> int:
+        return self.images // self.batch
+
+    def rate(self, step: int) -> float:
+        """Learning rate at a step."""
+        return self.learning_rate * min(step / self.warmup, 1.0, (self.steps - step) / (self.cooldown * self.steps))

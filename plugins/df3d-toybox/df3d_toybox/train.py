@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,41 +23,16 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from df3d import cameras, checkpoint, machine
-from df3d.errors import ConfigError
 from df3d.prompt import ViewConfig
 from df3d.types import Cameras
 from df3d_toybox.captions import BLANK, SLOTS
+from df3d_toybox.config import TrainConfig
 from df3d_toybox.model import SIZE, UNSHUFFLE, ToyboxModel, create, read
 from df3d_toybox.muon import Muon
 from df3d_toybox.winograd import use_winograd
 from df3d_toybox.world import render, scene
 
 ELEVATION = (-15.0, 75.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    images: int = field(default=100_000, metadata={"help": "training pictures in all"})
-    batch: int = field(default=32, metadata={"help": "pictures a step"})
-    learning_rate: float = field(default=1e-3, metadata={"help": "highest learning rate of Muon and AdamW, held after the warm-up"})
-    warmup: int = field(default=150, metadata={"help": "steps to reach it"})
-    cooldown: float = field(default=0.4, metadata={"help": "share of the steps, at the end, in which it falls to zero"})
-    average: float = field(default=0.9995, metadata={"help": "decay of the weight average that is shipped"})
-    drop_text: float = field(default=0.12, metadata={"help": "share of pictures without their caption"})
-    drop_camera: float = field(default=0.35, metadata={"help": "share of pictures without their camera"})
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.batch <= self.images:
-            raise ConfigError("a batch must be at least 1 and at most the number of images", "change --batch or --images")
-
-    @property
-    def steps(self) -> int:
-        return self.images // self.batch
-
-    def rate(self, step: int) -> float:
-        """Learning rate at a step."""
-        return self.learning_rate * min(step / self.warmup, 1.0, (self.steps - step) / (self.cooldown * self.steps))
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from df3d_diffusion.loading import load
 from df3d_diffusion.pixel import PixelDenoiser
 from df3d_toybox import evaluate, train
 from df3d_toybox.captions import read
+from df3d_toybox.config import TrainConfig
 from df3d_toybox.guidance import wording
 from df3d_toybox.model import FOLDER, create
-from df3d_toybox.train import EMPTY, TrainConfig, batches, draw_batch
+from df3d_toybox.train import EMPTY, batches, draw_batch
 
 from df3d import checkpoint
 from df3d.cameras import orbit

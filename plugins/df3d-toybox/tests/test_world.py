@@ -92,11 +92,10 @@ def test_every_noun_fits_and_a_front_is_not_a_back(noun: str) -> None:
         assert np.abs(low + high).max() < 0.02
         reach = max(np.linalg.norm(solid.corners(), axis=1).max() for solid in parts)
         assert reach == pytest.approx(scene.RADIUS, abs=0.02)
-    front, left, back, right = draw(scene.build(Caption(Thing(noun))), orbit(4, elevation=15.0, fov_y=render.FOV_Y, size=64))
+    front, _, back, _ = draw(scene.build(Caption(Thing(noun))), orbit(4, elevation=15.0, fov_y=render.FOV_Y, size=64))
     assert front[..., 3].mean() > 0.02
     if nouns.NOUNS[noun].front:
         assert np.abs(front - back[:, ::-1])[..., :3].max(-1).mean() > 0.004
-    assert left.shape == right.shape
 
 
 def test_a_colour_shows() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from df3d.cpu import kernel, split
-from df3d_toybox.world.shapes import Solid
+from df3d_toybox.world.shapes import DOME, ELLIPSOID, FRUSTUM, Solid
 
 AMBIENT, DIFFUSE, BACKGROUND = 0.5, 0.5, 0.5
 DISTANCE, FOV_Y = 3.0, 35.0  # the camera of every picture the model is trained on
@@ -135,7 +135,7 @@ def _rectangle(rel, axes, wide, pose, half, pixel, n):
 def _hit(kind, ox, oy, oz, dx, dy, dz, taper_x, taper_z):
     """Where a ray enters a unit shape: distance (1e31 for a miss) and the outward normal there, in unit space."""
     miss = 1e31
-    if kind <= 1:  # ELLIPSOID, DOME
+    if kind in (ELLIPSOID, DOME):
         a = dx * dx + dy * dy + dz * dz
         b = ox * dx + oy * dy + oz * dz
         disc = b * b - a * (ox * ox + oy * oy + oz * oz - 1.0)
@@ -143,7 +143,7 @@ def _hit(kind, ox, oy, oz, dx, dy, dz, taper_x, taper_z):
             return miss, 0.0, 0.0, 0.0
         root = math.sqrt(disc)
         t = (-b - root) / a
-        if kind == 1 and (t <= 0.0 or oy + t * dy < 0.0):
+        if kind == DOME and (t <= 0.0 or oy + t * dy < 0.0):
             if dy <= 0.0:
                 return miss, 0.0, 0.0, 0.0
             t = -oy / dy  # through the flat bottom
@@ -154,7 +154,7 @@ def _hit(kind, ox, oy, oz, dx, dy, dz, taper_x, taper_z):
         if t <= 0.0:
             return miss, 0.0, 0.0, 0.0
         return t, ox + t * dx, oy + t * dy, oz + t * dz
-    if kind == 2:  # FRUSTUM: x2 + z2 = (p + q y)2, y in [-1, 1]
+    if kind == FRUSTUM:  # x2 + z2 = (p + q y)2, y in [-1, 1]
         q = 0.5 * (taper_x - 1.0)
         p = 1.0 + q
         ro, rd = p + q * oy, q * dy
@@ -180,7 +180,7 @@ def _hit(kind, ox, oy, oz, dx, dy, dz, taper_x, taper_z):
                     best = t
                     nx, ny, nz = 0.0, side, 0.0
         return best, nx, ny, nz
-    # BLOCK: six planes n.x <= h
+    # a block: six planes n.x <= h
     qx, qz = 0.5 * (taper_x - 1.0), 0.5 * (taper_z - 1.0)
     enter, leave = 0.0, miss
     nx, ny, nz = 0.0, 0.0, 0.0
