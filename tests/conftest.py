@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from command import TINY, Cli, df3d
+from minimal import MINIMAL
 
 from df3d.catalog import Catalog
 
@@ -35,3 +36,10 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(small_run: Path, tmp_path: Path) -> Path:
     """A finished run of `generate "a red car"` with the settings TINY, at `run` in the folder of `cli`."""
     return Path(shutil.copytree(small_run, tmp_path / "run"))
+
+
+@pytest.fixture
+def mini(tmp_path: Path) -> Path:
+    path = tmp_path / "mini.toml"
+    path.write_text(MINIMAL)
+    return path

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ from df3d.catalog import Catalog
 from df3d.errors import ExportError, PluginError
 from df3d.export import format_of, placed, read
 from df3d.options import ExportConfig
-from df3d.types import Asset, Material, Mesh
+from df3d.types import Mesh
 
 
 def slab() -> Mesh:
@@ -43,26 +41,6 @@ def test_up_is_z_and_the_front_looks_along_minus_y() -> None:
     d, e, f = slab().vertices[:3]
     x, y, z = np.cross(e - d, f - d)
     assert np.allclose(np.cross(b - a, c - a), (x, -z, y))  # faces still look outwards
-
-
-@pytest.mark.parametrize("unlit", [True, False])
-def test_unlit_is_said_in_the_file(catalog: Catalog, tmp_path: Path, unlit: bool) -> None:
-    corners = np.eye(3, dtype=np.float32)
-    mesh = Mesh(corners, np.array([[0, 1, 2]]), normals=np.full((3, 3), 3**-0.5, np.float32), uvs=corners[:, :2].copy())
-    asset = Asset(mesh, Material(np.ones((4, 4, 3), np.float32), unlit=unlit))
-    catalog.get("exporter", "glb").load()(None).write(asset, tmp_path / "a.glb")
-    data = (tmp_path / "a.glb").read_bytes()
-    tree = json.loads(data[20 : 20 + struct.unpack_from("<I", data, 12)[0]])
-    assert ("KHR_materials_unlit" in tree.get("extensionsUsed", [])) == unlit
-    assert ("extensions" in tree["materials"][0]) == unlit
-
-
-def test_an_open_mesh_is_no_stl(catalog: Catalog, tmp_path: Path) -> None:
-    two = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 5, 5], [6, 5, 5], [5, 6, 5]], np.float32)
-    asset = Asset(Mesh(two, np.array([[0, 1, 2], [3, 4, 5]])), Material(np.ones((1, 1, 3), np.float32)))
-    with pytest.raises(ExportError, match="not watertight"):
-        catalog.get("exporter", "stl").load()(None).write(asset, tmp_path / "a.stl")
-    assert not (tmp_path / "a.stl").exists()
 
 
 def test_what_cannot_be_read_or_written_is_said(catalog: Catalog, tmp_path: Path) -> None:

@@ -3,44 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from minimal import change
 
 from df3d import recipe as recipes
 from df3d.catalog import Catalog
 from df3d.compose import compose
-from df3d.errors import ConfigError, Df3dError, PluginError
+from df3d.errors import ConfigError, Df3dError
 from df3d.schedule import Schedule
-
-MINIMAL = """
-name = "mini"
-[[stage]]
-name = "coarse"
-steps = 3
-field = { use = "hashgrid", levels = 4 }
-renderer = { use = "raymarch" }
-guidance = { use = "toybox" }
-"""
-
-
-@pytest.fixture
-def mini(tmp_path: Path) -> Path:
-    path = tmp_path / "mini.toml"
-    path.write_text(MINIMAL)
-    return path
-
-
-def change(path: Path, old: str, new: str) -> Path:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-    return path
-
-
-def test_every_shipped_recipe_composes(catalog: Catalog) -> None:
-    names = recipes.available(catalog)
-    assert "toybox" in names
-    for name in names:
-        plans, _ = compose(recipes.find(name, catalog), catalog)
-        assert plans
 
 
 def test_a_resolved_recipe_repeats_itself(mini: Path, catalog: Catalog, tmp_path: Path) -> None:
@@ -112,24 +81,6 @@ def test_a_damaged_recipe_says_where(mini: Path, old: str, new: str, message: st
         recipes.read(change(mini, old, new))
     assert message in error.value.message
     assert str(mini) in error.value.message
-
-
-def test_parts_that_do_not_fit_are_refused(mini: Path, catalog: Catalog) -> None:
-    from df3d import FieldPlugin, NoConfig
-
-    class Flat:
-        def df3d_fields(self) -> list[FieldPlugin]:
-            return [FieldPlugin(name="flat", summary="", config=NoConfig, target="x:y", provides=frozenset({"surface"}))]
-
-    other = Catalog.discover()
-    other.add(Flat())
-    with pytest.raises(PluginError, match="renderer `raymarch` in stage `coarse` needs a field with volume; `flat` has surface"):
-        compose(recipes.read(change(mini, 'use = "hashgrid", levels = 4', 'use = "flat"')), other)
-
-
-def test_a_stage_can_only_start_from_an_earlier_one(mini: Path, catalog: Catalog) -> None:
-    with pytest.raises(ConfigError, match="`coarse.start_from` names no earlier stage: `fine`"):
-        compose(recipes.read(change(mini, "steps = 3", 'steps = 3\nstart_from = "fine"')), catalog)
 
 
 def test_an_unknown_recipe_names_the_nearest(catalog: Catalog) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from df3d_mesh.stl import StlExporter
 from PIL import Image
 
 from df3d import texture
+from df3d.errors import ExportError
 from df3d.plugin import NoConfig
 from df3d.types import Asset, Material, Mesh
 
@@ -157,3 +159,23 @@ def test_a_usdz_opens_with_its_mesh_and_texture(tmp_path: Path) -> None:
     assert material.GetPath() == "/asset/material"
     texture = stage.GetPrimAtPath("/asset/material/albedo").GetAttribute("inputs:file").Get()
     assert texture.path.endswith("albedo.png")
+
+
+@pytest.mark.parametrize("unlit", [True, False])
+def test_unlit_is_said_in_the_file(tmp_path: Path, unlit: bool) -> None:
+    corners = np.eye(3, dtype=np.float32)
+    mesh = Mesh(corners, np.array([[0, 1, 2]]), normals=np.full((3, 3), 3**-0.5, np.float32), uvs=corners[:, :2].copy())
+    asset = Asset(mesh, Material(np.ones((4, 4, 3), np.float32), unlit=unlit))
+    GlbExporter(NoConfig()).write(asset, tmp_path / "a.glb")
+    data = (tmp_path / "a.glb").read_bytes()
+    tree = json.loads(data[20 : 20 + struct.unpack_from("<I", data, 12)[0]])
+    assert ("KHR_materials_unlit" in tree.get("extensionsUsed", [])) == unlit
+    assert ("extensions" in tree["materials"][0]) == unlit
+
+
+def test_an_open_mesh_is_no_stl(tmp_path: Path) -> None:
+    two = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 5, 5], [6, 5, 5], [5, 6, 5]], np.float32)
+    asset = Asset(Mesh(two, np.array([[0, 1, 2], [3, 4, 5]])), Material(np.ones((1, 1, 3), np.float32)))
+    with pytest.raises(ExportError, match="not watertight"):
+        StlExporter(NoConfig()).write(asset, tmp_path / "a.stl")
+    assert not (tmp_path / "a.stl").exists()

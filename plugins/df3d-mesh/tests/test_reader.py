@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import trimesh
+from assets import write
 from df3d_mesh.reader import read
 from PIL import Image
 from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
+from df3d.catalog import Catalog
 from df3d.errors import ExportError
 
 
@@ -124,3 +127,49 @@ def test_a_mesh_without_a_surface_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.obj").write_text("v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n")
     with pytest.raises(ExportError, match="all in one line"):
         read(tmp_path / "a.obj")
+
+
+def test_any_mesh_can_be_read_back(tmp_path: Path) -> None:
+    for name in ("a.glb", "a.obj", "a.ply", "a.stl"):
+        found = read(write(tmp_path / name, Catalog.discover()))
+        assert len(found.mesh.faces) == 12
+        if name != "a.stl":
+            colors = found.mesh.colors if found.mesh.uvs is None else found.material.base_color
+            assert colors is not None
+            assert colors.reshape(-1, 3).mean(0).tolist() == [1, 0, 0]
+    assert read(tmp_path / "a.glb").provenance == {"prompt": "a box"}
+
+
+@pytest.mark.parametrize("secret", ["../secret.png", "/etc/hostname", "http://localhost/x.png"])
+def test_a_file_never_reads_outside_its_folder(tmp_path: Path, secret: str) -> None:
+    (tmp_path / "inside").mkdir()
+    Image.new("RGB", (2, 2), (0, 255, 0)).save(tmp_path / "secret.png")
+    path = write(tmp_path / "inside" / "a.obj", Catalog.discover())
+    material = path.with_suffix(".mtl")
+    material.write_text(material.read_text().replace("a-albedo.png", secret))
+    try:
+        found = read(path)
+    except ExportError:
+        return
+    assert found.mesh.uvs is None or not np.allclose(found.material.base_color.reshape(-1, 3).mean(0), (0, 1, 0))
+
+
+@pytest.mark.parametrize("lie", ["count", "bytes", "view"])
+def test_a_glb_that_lies_about_its_sizes_is_an_error(tmp_path: Path, lie: str) -> None:
+    path = write(tmp_path / "a.glb", Catalog.discover())
+    data = path.read_bytes()
+    length = struct.unpack_from("<I", data, 12)[0]
+    tree = json.loads(data[20 : 20 + length])
+    if lie == "count":
+        tree["accessors"][0]["count"] = 2**40
+    elif lie == "bytes":
+        tree["bufferViews"][0]["byteLength"] = 2**40
+    else:
+        tree["accessors"][0]["bufferView"] = 99
+    text = json.dumps(tree).encode()
+    text += b" " * (-len(text) % 4)
+    rest = data[20 + length :]
+    header = struct.pack("<4sII", b"glTF", 2, 20 + len(text) + len(rest)) + struct.pack("<I4s", len(text), b"JSON")
+    path.write_bytes(header + text + rest)
+    with pytest.raises(ExportError, match="cannot be read"):
+        read(path)
