@@ -86,7 +86,7 @@ def read(path: Path) -> Recipe:
     Raises ConfigError, with the place, for anything that is not a recipe.
     """
     try:
-        return from_table(tomllib.loads(path.read_text(encoding="utf-8")))
+        return from_table(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"recipe `{path}` is not valid TOML: {error}", "mend that line and run again") from None
     except OSError as error:

@@ -157,7 +157,7 @@ GUIDE = Path(__file__).parents[1] / "docs" / "how-to" / "write-a-guidance.md"
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of the guide, and a broken entry point beside it, installed with pip into a folder that is put on the path."""
     source, site = tmp_path_factory.mktemp("df3d-red"), tmp_path_factory.mktemp("site")
-    files = dict(re.findall(r"^`([\w./]+)`[^\n]*\n\n```\w+\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL))
+    files = dict(re.findall(r"^`([\w/]+\.(?:py|toml))`[^\n]*\n\n```\w+\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL))
     assert list(files) == ["pyproject.toml", "df3d_red/hooks.py", "df3d_red/guidance.py"]
     files["pyproject.toml"] += 'broken = "df3d_red.broken"\n'
     files |= {"df3d_red/__init__.py": "", "df3d_red/broken.py": "raise RuntimeError('half installed')"}
