@@ -7,7 +7,7 @@ with their middle proportions and with some drawn at random, and the nearest of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -102,7 +102,7 @@ def pictures(parts: Parts, views: int) -> np.ndarray:
     return small(render.render([render.pack(parts)] * views, _views(views).pose.numpy(), size=64))
 
 
-@cache
+@lru_cache(maxsize=8)  # 8 MB each
 def rings(caption: Caption) -> tuple[np.ndarray, np.ndarray]:
     """(4, RING, 32, 32, 4) pictures of the world's objects of a caption, and (16, ...) of the same with two and three faces."""
     own = [_build(caption, seed) for seed in (None, 0, 1, 2)]
