@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from df3d.catalog import Catalog
 from df3d.cli.context import Debug, Device, Quiet, catalog_of, check_device
 from df3d.compose import compose
 from df3d.errors import ConfigError, RunError, did_you_mean
@@ -69,20 +70,12 @@ def export(
         "origin": at_origin and at_origin.value,
         "up": up and up.value,
     }
+    if (written := _format(format, out, catalog)) is not None:
+        given["format"] = written
     try:
         config = dataclasses.replace(recipe.export, **{key: value for key, value in given.items() if value is not None})
     except ValueError as error:
         raise ConfigError(str(error), "see `df3d export --help`") from None
-    if out is not None and out.suffix and not out.is_dir():
-        from df3d.export import format_of
-
-        written = format_of(catalog, out)
-        if format not in (None, written):
-            raise ConfigError(f"`{out}` is a {written} file, not {format}", "leave out --format, or give --out its suffix")
-        format = written
-    if format is not None:
-        catalog.get("exporter", format)
-        config = dataclasses.replace(config, format=format)
     plans, _ = compose(recipe, catalog)
     if stage is not None and stage not in (names := [plan.name for plan in plans]):
         raise ConfigError(f"`{run}` has no stage `{stage}`", did_you_mean(stage, names))
@@ -94,19 +87,11 @@ def export(
     from df3d.export import suffix_of
     from df3d.provenance import origin
 
+    path = _path(folder, out, suffix_of(catalog, config.format))
     plan = started[-1]
     field = plan.field.build(device=check_device(device), start_from=None)
     folder.restore_field(plan.name, field)
-    provenance = origin(manifest)
-    suffix = suffix_of(catalog, config.format)
-    path = run / "asset" if out is None else out / "asset" if out.is_dir() else out
-    if path.suffix == "":
-        path = path.with_name(path.name + suffix)
-    if out is None and path == folder.asset():
-        path = path.with_stem("export")
-    if not path.parent.is_dir():
-        raise ConfigError(f"there is no folder `{path.parent}`", "make it first")
-    steps = story(field, config, catalog, path, provenance=provenance)
+    steps = story(field, config, catalog, path, provenance=origin(manifest))
     while True:
         try:
             event = next(steps)
@@ -115,3 +100,29 @@ def export(
             return
         if not quiet:
             print(f"export: {getattr(event, 'what', '')}", file=sys.stderr)
+
+
+def _format(format: str | None, out: Path | None, catalog: Catalog) -> str | None:
+    """The exporter that is asked for by name or by the suffix of --out; None where neither says."""
+    from df3d.export import format_of
+
+    if out is not None and out.suffix and not out.is_dir():
+        written = format_of(catalog, out)
+        if format not in (None, written):
+            raise ConfigError(f"`{out}` is a {written} file, not {format}", "leave out --format, or give --out its suffix")
+        return written
+    if format is not None:
+        catalog.get("exporter", format)
+    return format
+
+
+def _path(run: RunDir, out: Path | None, suffix: str) -> Path:
+    """The file to write; a finished run's own asset is left as it is."""
+    path = run.path / "asset" if out is None else out / "asset" if out.is_dir() else out
+    if path.suffix == "":
+        path = path.with_name(path.name + suffix)
+    if out is None and path == run.asset():
+        path = path.with_stem("export")
+    if not path.parent.is_dir():
+        raise ConfigError(f"there is no folder `{path.parent}`", "make it first")
+    return path
