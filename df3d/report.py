@@ -17,7 +17,8 @@ from df3d.statistics import Interval, standard_error
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; width: 100% } th, td { padding: .4rem .6rem; border-bottom: 1px solid #ddd; text-align: left }
-th { cursor: pointer; white-space: nowrap } td.number, th.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
+th { cursor: pointer; white-space: nowrap } td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
+.number small { white-space: nowrap }
 td:nth-child(2) { min-width: 12rem }
 img { width: 112px; height: 112px; object-fit: cover; border-radius: 6px; background: #eee } .problem { color: #a00 }
 td.best { background: #dff3df } td.worst { background: #f8e0dd } tfoot td { font-weight: 600; border-top: 2px solid #888 }

@@ -72,7 +72,7 @@ class RayMarchConfig(BackgroundConfig):
     occupancy: int = option(64, "cells of the occupancy grid along an axis")
     refresh_every: int = option(16, "steps between two refreshes of the occupancy grid")
     occupancy_decay: float = option(0.9, "what remains of a cell's density at a refresh, if the field has less")
-    occupied: float = option(0.05, "a cell counts as occupied from this opacity per step on")
+    occupied: float = option(0.01, "a cell counts as occupied from this opacity per step on; less is not drawn, but in the mesh")
     opaque: float = option(1e-3, "a ray ends when its transmittance, as the occupancy grid sees it, falls below this")
     chunk: int = option(65536, "most rays drawn at once outside training")
     normals: bool = option(False, "put out normals in every step, not in lit ones alone")
