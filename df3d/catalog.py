@@ -129,7 +129,7 @@ class Catalog:
         return [Path(__file__).parent / "recipes", *self._ask("df3d_recipes")]
 
     def add_commands(self, app: Any) -> None:
-        self._ask("df3d_commands", app=app)
+        self._tell("df3d_commands", app=app)
 
     def checks(self) -> list[Finding]:
         """What plugins have to say to `df3d doctor`."""
@@ -137,18 +137,26 @@ class Catalog:
 
     def on_event(self, event: Any) -> None:
         """Tell every plugin that watches; the run goes on whatever they do."""
-        self._ask("df3d_on_event", event=event)
+        self._tell("df3d_on_event", event=event)
 
-    def _ask(self, hook: str, **arguments: Any) -> list[Any]:
+    def _ask(self, hook: str) -> list[Any]:
         """What every plugin's hook yields. One that raises is broken from then on."""
         found: list[Any] = []
         for source in self.sources:
             with self._guarded(source):
-                found += _answers(source.module, hook, **arguments)
+                found += _answers(source.module, hook)
         return found
 
+    def _tell(self, hook: str, **arguments: Any) -> None:
+        """Call every plugin's hook, whatever it returns. One that raises is broken from then on."""
+        for source in self.sources:
+            implementation = getattr(source.module, hook, None)
+            if implementation is not None:
+                with self._guarded(source):
+                    implementation(**arguments)
 
-def _answers(module: object, hook: str, **arguments: Any) -> Iterable[Any]:
+
+def _answers(module: object, hook: str) -> Iterable[Any]:
     """What a plugin's hook yields; nothing when it does not have that hook."""
     implementation = getattr(module, hook, None)
-    return () if implementation is None else implementation(**arguments) or ()
+    return () if implementation is None else implementation()

@@ -63,7 +63,7 @@ def write(
     text = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>df3d eval</title><style>{STYLE}</style>"
         f"<h1>{len(results)} asset{'s' * (len(results) != 1)}</h1>"
-        f"<p>Protocol {protocol}. Below: {what}, with 95 % bootstrap intervals over the prompts. {standard_error(means)} "
+        f"<p>Protocol {protocol}. Below: {what}, with 95 % bootstrap intervals. {'' if compared else standard_error(means)} "
         f"Click a column to sort by it. Green is the best, red the worst of a column.</p>"
         f"<table><thead><tr><th></th><th>prompt</th>{heads}</tr></thead><tbody>{body}</tbody>"
         f"<tfoot><tr><td></td><td>{what}</td>{feet}</tr></tfoot></table><script>{SORT}</script></html>"

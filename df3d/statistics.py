@@ -56,7 +56,7 @@ def compare(first: Sequence[Result], second: Sequence[Result]) -> dict[str, Inte
     a prompt and seed twice.
     """
     before, after = _by_prompt(first, seeds_once=True), _by_prompt(second, seeds_once=True)
-    shared = [prompt for prompt in before if prompt in after and prompt]
+    shared = [prompt for prompt in before if prompt in after and not prompt.startswith("\n")]
     if not shared:
         raise RunError("the two sides share no prompt", "score the same prompts on both; --prompts says what meshes show")
     differences: dict[str, list[float]] = {}
@@ -73,9 +73,9 @@ def compare(first: Sequence[Result], second: Sequence[Result]) -> dict[str, Inte
 
 
 def standard_error(means: Mapping[str, Interval]) -> str:
-    """A sentence on how far a share, such as R-Precision, may be off by chance."""
+    """A sentence on how far the mean of a share, such as R-Precision, may be off by chance."""
     count = max((value.count for value in means.values()), default=0)
-    return f"With {count} prompts a share has a standard error of up to {50 / count**0.5:.1f} points." if count > 1 else ""
+    return f"Of {count}, a share has a standard error of up to {50 / count**0.5:.1f} points." if count > 1 else ""
 
 
 def _by_prompt(results: Sequence[Result], *, seeds_once: bool = False) -> dict[str, list[Result]]:

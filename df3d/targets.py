@@ -46,12 +46,12 @@ def find_targets(
     for path in paths:
         if path.name in LISTS and path.is_file():
             listed = {**read_prompts(path), **listed}
-    found = {
-        os.path.realpath(target.run or target.path): target
-        for path in paths
-        if path.name not in LISTS
-        for target in _targets(path, catalog, listed, given=True)
-    }
+    found: dict[str, Target] = {}
+    for path in paths:
+        for target in _targets(path, catalog, listed, given=True) if path.name not in LISTS else ():
+            place = os.path.realpath(target.run or target.path)
+            if place not in found or (target.prompt and not found[place].prompt):
+                found[place] = target
     targets = list(found.values())
     if not targets:
         raise RunError(f"there is nothing to score in {', '.join(f'`{path}`' for path in paths)}", "give runs or mesh files")

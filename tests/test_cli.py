@@ -145,6 +145,7 @@ def test_a_finished_run_exports_in_every_format(cli: Cli, finished: Path) -> Non
         assert (finished / f"asset.{name}").stat().st_size > 1000
     own = (finished / "asset.glb").read_bytes()
     assert cli("export", "run", "--faces", "100", "--quiet").stdout == "run/export.glb\n"
+    assert cli("export", "run", "--faces", "200", "--out", "run", "--quiet").stdout == "run/export.glb\n"
     assert (finished / "asset.glb").read_bytes() == own != (finished / "export.glb").read_bytes()
     assert cli("export", "run", "--out", "car.ply", "--quiet").stdout == "car.ply\n"
     assert cli("export", "run", "--out", "my.car.stl", "--quiet").stdout == "my.car.stl\n"

@@ -38,7 +38,7 @@ def test_seeds_of_a_prompt_count_as_one() -> None:
 
 def test_a_share_of_few_prompts_may_be_far_off() -> None:
     assert standard_error(summary([result(str(i), 0, 1.0) for i in range(100)])) == (
-        "With 100 prompts a share has a standard error of up to 5.0 points."
+        "Of 100, a share has a standard error of up to 5.0 points."
     )
     assert standard_error({}) == ""
 
@@ -51,7 +51,7 @@ def test_a_comparison_is_over_the_prompts_and_seeds_that_both_have() -> None:
     with pytest.raises(RunError, match="has the same prompt and seed"):
         compare([*first, first[0]], second)
     with pytest.raises(RunError, match="share no prompt"):
-        compare(first, [result("z", 0, 1.0), result("", 0, 1.0)])
+        compare([*first, result("", 0, 1.0)], [result("z", 0, 1.0), result("", 0, 1.0)])
 
 
 def test_meshes_without_a_seed_are_compared_with_the_mean_of_the_seeds() -> None:

@@ -45,6 +45,8 @@ def test_each_target_counts_once_and_a_wrong_one_stops_nothing(catalog: Catalog,
     (tmp_path / "again").symlink_to(tmp_path)
     (tmp_path / "prompts.csv").write_text("path,prompt\na.glb,a crate\n")
     (tmp_path / "note.txt").touch()
+    assert [target.prompt for target in find_targets([tmp_path, path], catalog)] == ["a crate"]
+    assert [target.prompt for target in find_targets([path, tmp_path], catalog)] == ["a crate"]
     found = find_targets([tmp_path, *sorted(tmp_path.glob("*")), path], catalog)
     assert [(target.path.name, target.prompt, bool(target.problem)) for target in found] == [
         ("a.glb", "a crate", False),

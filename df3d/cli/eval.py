@@ -60,7 +60,7 @@ def evaluate(
             raise ConfigError(f"there is no folder `{path.parent}`", "make it first")
         if path is not None and path.is_dir():
             raise ConfigError(f"`{path}` is a folder", "name a file in it")
-    settings = [*([f"clip.pool={jsonlib.dumps(str(pool))}"] if pool else []), *set_]
+    settings = [*([f"clip.pool={jsonlib.dumps(str(pool), ensure_ascii=False)}"] if pool else []), *set_]
     plugins = choose_scorers(scorer, settings, catalog, quiet=quiet)
     where = check_device(device)
 
@@ -133,12 +133,14 @@ def headlines(plugins: dict[str, Chosen]) -> tuple[list[str], frozenset[str]]:
 
 def _print(results: Sequence[Result], means: dict[str, Interval], headline: Sequence[str], *, compare: bool) -> None:
     """The table for people; on stdout, for it is what was asked for."""
+    from df3d.statistics import standard_error
+
     columns = [measure for measure in headline if measure in means]
     if compare:
         rows = table("measure", "difference", "from", "to", "prompts")
         for measure, value in means.items():
             rows.add_row(measure, f"{value.mean:+.4g}", f"{value.low:+.4g}", f"{value.high:+.4g}", str(value.count))
-        show(rows, _basis(results, means))
+        show(rows, _basis(results))
         return
     rows = table("target", "prompt", *(measure.replace(".", "\n") for measure in columns))
     for result in results:
@@ -150,15 +152,12 @@ def _print(results: Sequence[Result], means: dict[str, Interval], headline: Sequ
     if len(results) > 1:
         cells = [f"{means[m].mean:.3g}\n{means[m].low:.2g} to {means[m].high:.2g}" for m in columns]
         rows.add_row("mean", "", *cells)
-    show(rows, _basis(results, means))
+    show(rows, f"{_basis(results)}. {standard_error(means)}".strip())
 
 
-def _basis(results: Sequence[Result], means: dict[str, Interval]) -> str:
+def _basis(results: Sequence[Result]) -> str:
     """What the numbers rest on."""
-    from df3d.statistics import standard_error
-
-    protocols = ", ".join(sorted({result.protocol for result in results}))
-    return f"protocol {protocols}; 95 % bootstrap intervals over the prompts. {standard_error(means)}".strip()
+    return f"protocol {', '.join(sorted({result.protocol for result in results}))}; 95 % bootstrap intervals"
 
 
 def _json(value: Interval) -> dict[str, float | None]:

@@ -121,7 +121,8 @@ def _path(run: RunDir, out: Path | None, suffix: str) -> Path:
     path = run.path / "asset" if out is None else out / "asset" if out.is_dir() else out
     if path.suffix == "":
         path = path.with_name(path.name + suffix)
-    if out is None and path == run.asset():
+    own = run.asset()
+    if own is not None and (out is None or out.is_dir()) and path.resolve() == own.resolve():
         path = path.with_stem("export")
     if not path.parent.is_dir():
         raise ConfigError(f"there is no folder `{path.parent}`", "make it first")

@@ -115,7 +115,7 @@ def generate(
                 failed += 1
                 print(f"error: seed {number}: {error.message}", file=sys.stderr)
             if job.stop.is_set() and number < seed + seeds - 1:
-                raise _stopped(f"the seeds from {number + 1} on are not made; run the same command again to make them")
+                raise _stopped(f"{job.again()} to make the seeds from {number + 1} on")
     if scorers:
         made = _ranked(made, str(best_by), scorers, catalog, device=where, json=json, quiet=quiet)[:1]
     if not json:
@@ -154,10 +154,14 @@ class _Job:
                 run.update_manifest({"fit": settings})
             return self._follow(run, recipe, seed)
         except (Stopped, KeyboardInterrupt):
-            how = "run the same command again" if self.resume is not False else "run the same command without --fresh"
-            raise _stopped(f"{how} to go on from {folder}") from None
+            raise _stopped(f"{self.again()} to go on from {folder}") from None
         finally:
             run.close()
+
+    def again(self) -> str:
+        """What a person does to go on."""
+        option = {None: "again", True: "without --resume", False: "without --fresh"}[self.resume]
+        return f"run the same command {option}"
 
     def _fitting(self, folder: Path) -> list[tuple[str, Any]]:
         """The settings with which the run fits into memory: those it began with, whatever is free now, or new ones."""
@@ -190,7 +194,8 @@ class _Job:
                 try:
                     tell(event)
                 except OSError:
-                    nobody_listens()
+                    if self.json:
+                        nobody_listens()
                     self.stop.set()
                     tell = QuietReporter()
                 if isinstance(event, RunFinished):
@@ -201,7 +206,9 @@ class _Job:
 
     def _ask_to_stop(self, number: int, frame: object) -> None:
         if self.stop.is_set():
-            raise KeyboardInterrupt
+            if number in (signal.SIGINT, signal.SIGTERM):
+                raise KeyboardInterrupt
+            return  # a terminal that closes says so twice
         self.stop.set()
         if not (self.json or self.quiet):
             with suppress(OSError):

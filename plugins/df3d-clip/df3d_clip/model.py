@@ -19,6 +19,8 @@ class Clip:
     def __init__(self, model: str, weights: str = "", *, device: str = "cpu") -> None:
         if weights and model not in open_clip.list_models():
             raise ModelError(f"open_clip has no architecture `{model}`", did_you_mean(model, open_clip.list_models()))
+        if weights and "hf_tokenizer_name" in open_clip.get_model_config(model)["text_cfg"]:
+            raise ModelError(f"`{model}` reads texts with a tokenizer from the hub", "give a folder with open_clip_config.json")
         name = model if weights else f"local-dir:{folder_of(model)}"
         try:
             network = open_clip.create_model(name, pretrained=weights or None, device=device, require_pretrained=True)

@@ -14,20 +14,20 @@ from df3d_mesh.intersections import intersecting
 from df3d_mesh.trimeshes import shape
 
 TEXELS = 1024  # a side of the grid on which the overlap of UV islands is counted
-MOST_TILES = 10_000  # repetitions of the texture, all faces together, beyond which its layout is not looked at
+MOST_CELLS = 1e9  # of that grid, all faces together with repetitions, beyond which the layout is not looked at
 
 
 class GeometryScorer:
     """Measures of the mesh as it is in the file, but for seams of the texture, which are closed first.
 
-    - `watertight`: 1 when each edge has two faces; `components`; `genus`: handles of all components together, of a
-      watertight mesh. Faces with two equal corners do not count in these.
+    - `watertight`: 1 when each edge has two faces; `components`: pieces that share no edge; `genus`: handles of all of them
+      together, of a watertight mesh. Faces with two equal corners do not count in these.
     - `triangles`, `vertices`; `degenerate`: share of faces without area; `flipped`: share of edges whose two faces
       disagree on which side is outside, and 1 for a watertight mesh that is inside out; `boundary`: share of edges with one
       face, `nonmanifold`: with three or more; `self_intersections`: share of faces that pass through another one.
     - `uv_coverage`: share of the texture that islands cover, a texture that repeats counted once; `uv_overlap`: share of that
-      which more than one face claims; `texel_density`: texels along a side of the square of a world unit, where the longest
-      side of the object is 1. Several textures are measured in the one into which reading packs them.
+      which is claimed more than once, be it by repetition; `texel_density`: texels along a side of the square of a world unit,
+      where the longest side of the object is 1. Several textures are measured in the one into which reading packs them.
     - `bytes`: of the file.
     """
 
@@ -45,7 +45,7 @@ class GeometryScorer:
             flipped = 1.0
         found = {
             "watertight": float(watertight),
-            "components": float(mesh.body_count),
+            "components": float(pieces(faces)),
             "triangles": float(len(mesh.faces)),
             "vertices": float(len(asset.mesh.vertices)),
             "degenerate": float((area < 1e-12 * mesh.extents.max() ** 2).mean()),
@@ -69,10 +69,8 @@ def genus(faces: np.ndarray) -> float:
 
     Pieces that share a vertex and no edge are two, and the vertex counts for each: what counts as one is a fan of faces.
     """
-    count = len(faces)
-    start, end = faces.ravel(), np.roll(faces, -1, axis=1).ravel()  # side 3 f + k runs from corner k of face f to the next
-    key = np.minimum(start, end) * (faces.max() + 1) + np.maximum(start, end)
-    first, second = np.argsort(key, kind="stable").reshape(-1, 2).T  # the two sides of each edge
+    count, start = len(faces), faces.ravel()
+    first, second = _sides_of_edges(faces)
     after = np.arange(3 * count).reshape(-1, 3)[:, [1, 2, 0]].ravel()
     same_way = start[first] == start[second]
     fans = _groups(
@@ -80,7 +78,23 @@ def genus(faces: np.ndarray) -> float:
         np.concatenate([first, after[first]]),
         np.concatenate([np.where(same_way, second, after[second]), np.where(same_way, after[second], second)]),
     )
-    return _groups(count, first // 3, second // 3) - (fans - len(first) + count) / 2
+    return pieces(faces) - (fans - len(first) + count) / 2
+
+
+def pieces(faces: np.ndarray) -> int:
+    """How many groups of faces (F, 3) hang together by edges."""
+    first, second = _sides_of_edges(faces)
+    return _groups(len(faces), first // 3, second // 3)
+
+
+def _sides_of_edges(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of sides that are one edge, of three or more each with the next; side 3 f + k runs from corner k of face f to the
+    next one."""
+    start, end = faces.ravel().astype(np.int64), np.roll(faces, -1, axis=1).ravel().astype(np.int64)
+    key = np.minimum(start, end) * (len(start) and start.max() + 1) + np.maximum(start, end)
+    order = np.argsort(key, kind="stable")
+    same = np.flatnonzero(key[order][1:] == key[order][:-1])
+    return order[same], order[same + 1]
 
 
 def _groups(count: int, first: np.ndarray, second: np.ndarray) -> int:
@@ -103,7 +117,7 @@ def _texture(mesh: Mesh, closed: trimesh.Trimesh, size: tuple[int, ...]) -> dict
     assert mesh.uvs is not None
     corners = mesh.uvs[mesh.faces].astype(np.float64)
     claims = np.zeros((TEXELS, TEXELS), np.int32)
-    if np.ptp(corners, axis=1).prod(1).sum() > MOST_TILES:
+    if (np.ptp(corners, axis=1) * TEXELS + 1).prod(1).sum() > MOST_CELLS:
         return {}
     _count((corners - np.floor(corners.min(1, keepdims=True))) * TEXELS, claims)
     covered = claims > 0
