@@ -75,7 +75,7 @@ def compare(first: Sequence[Result], second: Sequence[Result]) -> dict[str, Inte
 def standard_error(means: Mapping[str, Interval]) -> str:
     """A sentence on how far the mean of a share, such as R-Precision, may be off by chance."""
     count = max((value.count for value in means.values()), default=0)
-    return f"Of {count}, a share has a standard error of up to {50 / count**0.5:.1f} points." if count > 1 else ""
+    return f"A share of {count} has a standard error of up to {50 / count**0.5:.1f} points." if count > 1 else ""
 
 
 def _by_prompt(results: Sequence[Result], *, seeds_once: bool = False) -> dict[str, list[Result]]:

@@ -38,7 +38,7 @@ def test_seeds_of_a_prompt_count_as_one() -> None:
 
 def test_a_share_of_few_prompts_may_be_far_off() -> None:
     assert standard_error(summary([result(str(i), 0, 1.0) for i in range(100)])) == (
-        "Of 100, a share has a standard error of up to 5.0 points."
+        "A share of 100 has a standard error of up to 5.0 points."
     )
     assert standard_error({}) == ""
 
