@@ -31,7 +31,7 @@ def df3d_scorers() -> Iterable[ScorerPlugin]:
         summary="Against the toybox world's own objects: retrieval, silhouette, shape, colour, number of faces",
         config=ToyboxScorerConfig,
         target="df3d_toybox.scorer:ToyboxScorer",
-        headline=("iou", "top1", "top5", "f_score", "color_error", "faces"),
+        headline=("iou", "top1", "top5", "f_score", "color_error", "faces", "janus"),
         lower=frozenset({"rank", "chamfer", "color_error", "faces", "janus"}),
     )
 
