@@ -17,7 +17,7 @@ from df3d_clip.config import JanusConfig
 from df3d_clip.janus import JanusScorer
 from df3d_toybox.captions import read
 from df3d_toybox.world import scene
-from df3d_toybox.world.faces import with_faces
+from df3d_toybox.world.faces import many_faced
 from df3d_toybox.world.mesh import asset_of
 from df3d_toybox.world.nouns import NOUNS
 from df3d_toybox.world.shapes import Parts
@@ -48,7 +48,7 @@ def main() -> None:
         for seed in range(options.seeds):
             parts = scene.build(caption, np.random.default_rng(seed))
             single.append(measures(parts, f"a {noun}"))
-            several += [measures(with_faces(parts, n, whole=whole), f"a {noun}") for n in (2, 3) for whole in (False, True)]
+            several += [measures(other, f"a {noun}") for other in many_faced(parts)]
         print(f"{noun}: {len(single)} with one face, {len(several)} with several", flush=True)
     print("\n| measure | ROC-AUC | threshold | sensitivity | specificity |\n| --- | --- | --- | --- | --- |")
     for measure in single[0]:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from df3d.export import read
 from df3d.finished import FinishedField, fitted, surface_renderer
 from df3d.interfaces import Scorer
 from df3d.rundir import RunDir
+from df3d.statistics import finite
 from df3d.targets import Target, plain
 from df3d.types import Asset, Cameras
 
@@ -69,7 +69,16 @@ class Subject:
     @cached_property
     def color(self) -> Tensor:
         """(V, H, W, 3): the protocol's pictures."""
-        return self.draw(self.cameras)[..., :3]
+        return self._drawn[..., :3]
+
+    @cached_property
+    def opacity(self) -> Tensor:
+        """(V, H, W): where the object is in them."""
+        return self._drawn[..., 3]
+
+    @cached_property
+    def _drawn(self) -> Tensor:
+        return self.draw(self.cameras)
 
     @cached_property
     def geometry(self) -> Tensor:
@@ -110,7 +119,7 @@ class Result:
             "run": None if run is None else str(run),
             "prompt": target.prompt,
             "seed": target.seed,
-            "scores": {measure: value if isfinite(value) else None for measure, value in self.scores.items()},
+            "scores": finite(self.scores),
             "problems": self.problems,
         }
 

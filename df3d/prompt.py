@@ -13,6 +13,11 @@ VIEWS: tuple[View, ...] = ("front", "side", "back", "overhead")
 LONGEST = 1000  # characters
 
 
+def same(text: str) -> str:
+    """What a text is to somebody who minds neither case nor spaces."""
+    return " ".join(text.split()).casefold()
+
+
 @dataclass(frozen=True)
 class Prompt:
     """A sentence, and what is not wanted."""

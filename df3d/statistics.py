@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from df3d.errors import RunError
+from df3d.prompt import same
 
 if TYPE_CHECKING:
     from df3d.evaluate import Result
@@ -24,6 +25,11 @@ class Interval:
     low: float
     high: float
     count: int
+
+
+def finite(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    """The same for JSON, which knows no NaN: None in its place."""
+    return {name: number if np.isfinite(number) else None for name, number in numbers.items()}
 
 
 def interval(values: Iterable[float]) -> Interval:
@@ -84,7 +90,7 @@ def _by_prompt(results: Sequence[Result], *, seeds_once: bool = False) -> dict[s
     for result in results:
         if not result.scores:
             continue
-        prompt = " ".join(result.target.prompt.casefold().split())
+        prompt = same(result.target.prompt)
         group = groups.setdefault(prompt or f"\n{result.target.name}", [])
         for other in group if seeds_once and result.target.seed is not None else ():
             if other.target.seed == result.target.seed:

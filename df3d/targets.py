@@ -46,9 +46,9 @@ def find_targets(
     for path in paths:
         if path.name in LISTS and path.is_file():
             listed = {**read_prompts(path), **listed}
-    found: dict[str, Target] = {}
+    known, found = sorted(readers(catalog)), dict[str, Target]()
     for path in paths:
-        for target in _targets(path, catalog, listed, given=True) if path.name not in LISTS else ():
+        for target in _targets(path, known, listed, given=True) if path.name not in LISTS else ():
             place = os.path.realpath(target.run or target.path)
             if place not in found or (target.prompt and not found[place].prompt):
                 found[place] = target
@@ -56,12 +56,15 @@ def find_targets(
     if not targets:
         raise RunError(f"there is nothing to score in {', '.join(f'`{path}`' for path in paths)}", "give runs or mesh files")
     if all(target.problem for target in targets) and not any(target.run for target in targets):
-        raise RunError(targets[0].problem, f"give runs, folders, or {', '.join(sorted(readers(catalog)))} files")
+        raise RunError(targets[0].problem, f"give runs, folders, or {', '.join(known)} files")
     return [dataclasses.replace(target, prompt=plain(target.prompt if prompt is None else prompt)) for target in targets]
 
 
-def _targets(path: Path, catalog: Catalog, listed: Mapping[str, str], *, given: bool = False) -> list[Target]:
-    """What a path means; `given`: a person named it, so that it means something even if it cannot be scored."""
+def _targets(path: Path, known: Sequence[str], listed: Mapping[str, str], *, given: bool = False) -> list[Target]:
+    """What a path means; `known` are the file name endings that can be read.
+
+    `given`: a person named it, so that it means something even if it cannot be scored.
+    """
     try:
         if (path / "run.json").is_file():
             return [_of_run(path, listed)]
@@ -69,8 +72,8 @@ def _targets(path: Path, catalog: Catalog, listed: Mapping[str, str], *, given: 
             for name in LISTS:
                 if (path / name).is_file():
                     listed = {**read_prompts(path / name), **listed}
-            return [target for child in sorted(path.iterdir()) for target in _targets(child, catalog, listed)]
-        if path.suffix.lower() in readers(catalog):
+            return [target for child in sorted(path.iterdir()) for target in _targets(child, known, listed)]
+        if path.suffix.lower() in known:
             return [Target(path, _listed(path, listed))]
     except OSError as error:
         return [Target(path, "", problem=f"`{path}` cannot be read: {error.strerror}")]

@@ -63,6 +63,14 @@ def asset_path(target: Path) -> Path:
     return asset
 
 
+def check_place(path: Path) -> None:
+    """Raises ConfigError when no file can be written at `path`, for its folder is not there or it is one itself."""
+    if not path.parent.is_dir():
+        raise ConfigError(f"there is no folder `{path.parent}`", "make it first")
+    if path.is_dir():
+        raise ConfigError(f"`{path}` is a folder", "name a file in it")
+
+
 def choose_recipe(name: str, settings: list[str], steps: int | None, catalog: Catalog, *, device: str) -> tuple[Recipe, str]:
     """The recipe with `--set` and `--steps` applied, and a note on what `auto` picked for the device."""
     overrides = [parse_setting(text) for text in settings]

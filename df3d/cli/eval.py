@@ -8,14 +8,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
-from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, check_device, choose_scorers, show, table
+from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, check_device, check_place, choose_scorers, show, table
 from df3d.compose import Chosen
 from df3d.errors import ConfigError, Df3dError
 from df3d.plugin import ScorerPlugin
@@ -56,10 +55,8 @@ def evaluate(
     if compare and len(targets) != 2:
         raise ConfigError("--compare takes two targets", "give two runs, or two folders of runs of the same prompts")
     for path in (csv_file, html_file):
-        if path is not None and not path.parent.is_dir():
-            raise ConfigError(f"there is no folder `{path.parent}`", "make it first")
-        if path is not None and path.is_dir():
-            raise ConfigError(f"`{path}` is a folder", "name a file in it")
+        if path is not None:
+            check_place(path)
     settings = [*([f"clip.pool={jsonlib.dumps(str(pool), ensure_ascii=False)}"] if pool else []), *set_]
     plugins = choose_scorers(scorer, settings, catalog, quiet=quiet)
     where = check_device(device)
@@ -101,7 +98,10 @@ def evaluate(
 
         write(html_file, results, means, headline=headline, lower=lower, catalog=catalog, compared=compare)
     if json:
-        line = {"protocol": story.protocol(views), "compare" if compare else "summary": {k: _json(v) for k, v in means.items()}}
+        line = {
+            "protocol": story.protocol(views),
+            "compare" if compare else "summary": {k: statistics.finite(vars(v)) for k, v in means.items()},
+        }
         print(jsonlib.dumps(line, ensure_ascii=False))
     else:
         _print(results, means, headline, compare=compare)
@@ -158,11 +158,6 @@ def _print(results: Sequence[Result], means: dict[str, Interval], headline: Sequ
 def _basis(results: Sequence[Result]) -> str:
     """What the numbers rest on."""
     return f"protocol {', '.join(sorted({result.protocol for result in results}))}; 95 % bootstrap intervals"
-
-
-def _json(value: Interval) -> dict[str, float | None]:
-    """JSON knows no NaN."""
-    return {name: number if isfinite(number) else None for name, number in vars(value).items()}
 
 
 def _write_csv(path: Path, results: Sequence[Result]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from df3d.catalog import Catalog
-from df3d.cli.context import Debug, Device, Quiet, catalog_of, check_device
+from df3d.cli.context import Debug, Device, Quiet, catalog_of, check_device, check_place
 from df3d.compose import compose
 from df3d.errors import ConfigError, RunError, did_you_mean
 from df3d.rundir import RunDir
@@ -124,6 +124,5 @@ def _path(run: RunDir, out: Path | None, suffix: str) -> Path:
     own = run.asset()
     if own is not None and (out is None or out.is_dir()) and path.resolve() == own.resolve():
         path = path.with_stem("export")
-    if not path.parent.is_dir():
-        raise ConfigError(f"there is no folder `{path.parent}`", "make it first")
+    check_place(path)
     return path

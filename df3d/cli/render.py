@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from df3d.cli.context import Debug, Device, asset_path, catalog_of, check_device
+from df3d.cli.context import Debug, Device, asset_path, catalog_of, check_device, check_place
 from df3d.errors import ConfigError
 
 
@@ -35,8 +35,7 @@ def render(
     catalog = catalog_of(context)
     source = asset_path(asset)
     path = out or source.with_name(f"{source.stem}-turntable.webp")
-    if not path.parent.is_dir():
-        raise ConfigError(f"there is no folder `{path.parent}`", "make it first")
+    check_place(path)
     if path.suffix.lower() not in (".png", ".webp", ".gif", ".mp4"):
         raise ConfigError(f"`{path}` is neither a sheet (.png) nor a film (.webp, .gif, .mp4)", "give --out one of these endings")
     color = _color(background)

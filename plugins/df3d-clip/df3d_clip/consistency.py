@@ -26,10 +26,9 @@ class ConsistencyScorer:
 
     @torch.no_grad()
     def score(self, subject: Subject) -> dict[str, float]:
-        views = subject.draw(subject.cameras)
-        found = {"sharpness": float(sharpness(views[..., :3], views[..., 3]))}
-        if len(views) > 1:
-            vectors = self._clip.images(views[..., :3])
+        found = {"sharpness": float(sharpness(subject.color, subject.opacity))}
+        if len(subject.color) > 1:
+            vectors = self._clip.images(subject.color)
             found["neighbours"] = float((vectors * vectors.roll(1, 0)).sum(-1).mean())
             found["guarded"] = found["neighbours"] * min(1.0, found["sharpness"] / SHARP)
         return found

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from df3d.errors import ConfigError, PromptError
 from df3d.evaluate import Subject
+from df3d.prompt import same
 from df3d_clip.config import ClipScorerConfig
 from df3d_clip.model import load
 
@@ -92,8 +93,3 @@ def read_pool(path: Path | None) -> list[str]:
     for caption in captions:
         kept.setdefault(same(caption), caption)
     return list(kept.values())
-
-
-def same(caption: str) -> str:
-    """What a caption is to a tokenizer that minds neither case nor spaces."""
-    return " ".join(caption.split()).casefold()

@@ -39,13 +39,14 @@ class GeometryScorer:
         mesh.merge_vertices(merge_tex=True, merge_norm=True)
         area = mesh.area_faces
         faces = mesh.faces[(mesh.faces != np.roll(mesh.faces, 1, axis=1)).all(1)]
+        sides = sides_of_edges(faces)
         count, flipped = edges(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]))
         watertight = len(faces) > 0 and bool((count == 2).all())
         if watertight and not flipped and mesh.volume < 0:
             flipped = 1.0
         found = {
             "watertight": float(watertight),
-            "components": float(pieces(faces)),
+            "components": float(pieces(faces, sides)),
             "triangles": float(len(mesh.faces)),
             "vertices": float(len(asset.mesh.vertices)),
             "degenerate": float((area < 1e-12 * mesh.extents.max() ** 2).mean()),
@@ -58,19 +59,18 @@ class GeometryScorer:
         if crossing is not None:
             found["self_intersections"] = float(crossing.mean())
         if watertight:
-            found["genus"] = genus(faces)
+            found["genus"] = genus(faces, sides)
         if asset.mesh.uvs is not None:
             found |= _texture(asset.mesh, mesh, asset.material.base_color.shape[:2])
         return found
 
 
-def genus(faces: np.ndarray) -> float:
-    """Handles of a watertight mesh (F, 3), all its pieces together: pieces - (V - E + F) / 2.
+def genus(faces: np.ndarray, sides: tuple[np.ndarray, np.ndarray]) -> float:
+    """Handles of a watertight mesh (F, 3), with its `sides_of_edges`, all pieces together: pieces - (V - E + F) / 2.
 
     Pieces that share a vertex and no edge are two, and the vertex counts for each: what counts as one is a fan of faces.
     """
-    count, start = len(faces), faces.ravel()
-    first, second = _sides_of_edges(faces)
+    (first, second), count, start = sides, len(faces), faces.ravel()
     after = np.arange(3 * count).reshape(-1, 3)[:, [1, 2, 0]].ravel()
     same_way = start[first] == start[second]
     fans = _groups(
@@ -78,16 +78,16 @@ def genus(faces: np.ndarray) -> float:
         np.concatenate([first, after[first]]),
         np.concatenate([np.where(same_way, second, after[second]), np.where(same_way, after[second], second)]),
     )
-    return pieces(faces) - (fans - len(first) + count) / 2
+    return pieces(faces, sides) - (fans - len(first) + count) / 2
 
 
-def pieces(faces: np.ndarray) -> int:
-    """How many groups of faces (F, 3) hang together by edges."""
-    first, second = _sides_of_edges(faces)
+def pieces(faces: np.ndarray, sides: tuple[np.ndarray, np.ndarray]) -> int:
+    """How many groups of faces (F, 3), with their `sides_of_edges`, hang together by edges."""
+    first, second = sides
     return _groups(len(faces), first // 3, second // 3)
 
 
-def _sides_of_edges(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sides_of_edges(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of sides that are one edge, of three or more each with the next; side 3 f + k runs from corner k of face f to the
     next one."""
     start, end = faces.ravel().astype(np.int64), np.roll(faces, -1, axis=1).ravel().astype(np.int64)

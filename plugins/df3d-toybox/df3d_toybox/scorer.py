@@ -20,7 +20,7 @@ from df3d.types import Cameras, Mesh
 from df3d_toybox.captions import COLOR_NAMES, NOUN_NAMES, Caption, Thing, read
 from df3d_toybox.config import ToyboxScorerConfig
 from df3d_toybox.world import render, scene
-from df3d_toybox.world.faces import with_faces
+from df3d_toybox.world.faces import many_faced
 from df3d_toybox.world.nouns import NOUNS
 from df3d_toybox.world.shapes import Parts
 
@@ -106,7 +106,7 @@ def pictures(parts: Parts, views: int) -> np.ndarray:
 def rings(caption: Caption) -> tuple[np.ndarray, np.ndarray]:
     """(4, RING, 32, 32, 4) pictures of the world's objects of a caption, and (16, ...) of the same with two and three faces."""
     own = [_build(caption, seed) for seed in (None, 0, 1, 2)]
-    many = [with_faces(parts, count, whole=whole) for parts in own for count in (2, 3) for whole in (False, True)]
+    many = [other for parts in own for other in many_faced(parts)]
     one, several = (np.array([pictures(parts, RING) for parts in some], np.float32) for some in (own, many))
     return one, several
 

@@ -19,3 +19,8 @@ def with_faces(parts: Parts, count: int, *, whole: bool = False) -> Parts:
         turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
         copies += [Solid(s.kind, turn @ s.center, turn @ s.axes, s.color, s.taper) for s in front]
     return copies
+
+
+def many_faced(parts: Parts) -> list[Parts]:
+    """An object with two and three faces, in place of its back and beside it."""
+    return [with_faces(parts, count, whole=whole) for count in (2, 3) for whole in (False, True)]
