@@ -111,7 +111,7 @@ def work(job: Job) -> list[Row]:
     for stage, result in zip(targets, evaluate(targets.values(), scorers, catalog), strict=True):
         if result.problems:
             raise RunError(f"{stage}: {'; '.join(result.problems.values())}")
-        measures = {name: f"{result.scores[name]:.4f}" for name in MEASURES if name in result.scores}
+        measures = {name: f"{result.scores[name]:.4f}" if name in result.scores else "" for name in MEASURES}
         rows.append({"way": job.way, "stage": stage, "prompt": job.prompt, "seed": str(job.seed), "device": job.device, **measures})
     return rows
 
@@ -171,7 +171,7 @@ class Scores:
 
     def _write(self, path: Path) -> None:
         with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, ["way", "stage", "prompt", "seed", "device", *MEASURES], restval="", lineterminator="\n")
+            writer = csv.DictWriter(file, ["way", "stage", "prompt", "seed", "device", *MEASURES], lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
 
