@@ -34,7 +34,7 @@ def df3d(*arguments: str, where: Path = Path(), **environment: str) -> subproces
     """Run `df3d` as a person does, in the folder `where`; with an environment of its own, in an interpreter of its own."""
     env = {**os.environ, "COLUMNS": "200", **environment}
     if environment:
-        command = [sys.executable, "-c", "from df3d.cli import main; main()", *arguments]
+        command = [sys.executable, "-m", "df3d", *arguments]
         return subprocess.run(command, cwd=where, env=env, capture_output=True, text=True, timeout=600)
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "stdout"), Path(folder, "stderr")

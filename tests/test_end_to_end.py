@@ -95,7 +95,7 @@ def test_prompts_come_from_a_file_too(cli: Cli, tmp_path: Path) -> None:
 
 def test_prompts_come_from_standard_input_too(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from df3d.cli import main; main()", "generate", "-", "--quiet", "--steps", "1", *TINY[1:]],
+        [sys.executable, "-m", "df3d", "generate", "-", "--quiet", "--steps", "1", *TINY[1:]],
         input="a red\n car\n", cwd=tmp_path, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.stdout == "runs/a-red-car/asset.glb\n", done.stderr

@@ -19,6 +19,7 @@ LAYERS = [
     {"evaluate"},
     {"report"},
     {"cli", "testing"},
+    {"__main__"},
 ]
 
 
