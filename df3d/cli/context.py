@@ -171,6 +171,6 @@ def table(*columns: str) -> Table:
 
 def show(*things: object) -> None:
     """Print tables and text for people to stdout, whole lines where it is not a terminal."""
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 10_000)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
     for thing in things:
         console.print(thing)
