@@ -13,13 +13,13 @@ from pathlib import Path
 
 import torch
 
-from df3d.cameras import orbit
-from df3d.catalog import Catalog
-from df3d.compose import compose
-from df3d.export import read
-from df3d.finished import FinishedField, surface_renderer
-from df3d.pictures import around
-from df3d.rundir import RunDir
+from df3d.mesh.assemble import read
+from df3d.mesh.finished import FinishedField, surface_renderer
+from df3d.plugin.catalog import Catalog
+from df3d.recipe.compose import compose
+from df3d.run.pictures import around
+from df3d.run.rundir import RunDir
+from df3d.scene.cameras import orbit
 from df3d.schedule import Step
 
 SHARED = ("background", "background_color", "shading")  # options that both kinds of renderer have

@@ -18,7 +18,7 @@ from df3d_hashgrid.config import GridConfig
 from df3d_hashgrid.encoding.numba import NumbaEncoding
 from df3d_hashgrid.encoding.torch import TorchEncoding
 
-from df3d import cpu, machine
+from df3d.system import cpu, machine
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -22,9 +22,9 @@ from df3d_toybox.world.mesh import asset_of
 from df3d_toybox.world.nouns import NOUNS
 from df3d_toybox.world.shapes import Parts
 
-from df3d.catalog import Catalog
-from df3d.evaluate import Subject
-from df3d.targets import Target
+from df3d.evaluation.subject import TargetSubject
+from df3d.evaluation.targets import Target
+from df3d.plugin.catalog import Catalog
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
     catalog = Catalog.discover()
 
     def measures(parts: Parts, prompt: str) -> dict[str, float]:
-        return scorer.score(Subject(Target(Path(), prompt), catalog, device=options.device, asset=asset_of(parts)))
+        return scorer.score(TargetSubject(Target(Path(), prompt), catalog, device=options.device, asset=asset_of(parts)))
 
     single, several = [], []
     for noun in [noun.name for noun in NOUNS.values() if noun.front][: options.nouns]:

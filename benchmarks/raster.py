@@ -25,8 +25,8 @@ from df3d_nvdiffrast.raster import make
 from df3d_nvdiffrast.renderer import project
 from torch import Tensor
 
-from df3d import cpu, machine
-from df3d.cameras import orbit, rays
+from df3d.scene.cameras import orbit, rays
+from df3d.system import cpu, machine
 
 
 def bumpy_ball(triangles: int) -> tuple[Tensor, Tensor]:

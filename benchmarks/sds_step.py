@@ -25,13 +25,15 @@ from df3d_diffusion.loading import fastest_dtype
 from df3d_diffusion.sds import Distillation
 from torch import Tensor
 
-from df3d import cameras, machine, recipe
-from df3d.catalog import Catalog
-from df3d.compose import Parts, StagePlan, compose
-from df3d.config import parse_setting
-from df3d.generate import advance
+from df3d.plugin.catalog import Catalog
+from df3d.plugin.schema import parse_setting
 from df3d.prompt import Prompt
+from df3d.recipe import recipe
+from df3d.recipe.compose import Parts, StagePlan, compose
+from df3d.run.generate import advance
+from df3d.scene import cameras
 from df3d.schedule import Step
+from df3d.system import machine
 
 UNET = {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8}  # the rest is diffusers' default
 VAE = {

@@ -16,12 +16,14 @@ import df3d  # noqa: F401 - first, for it settles how the threads of torch wait
 # isort: split
 import torch
 
-from df3d import cameras, cpu, machine, recipe
-from df3d.catalog import Catalog
-from df3d.compose import compose
-from df3d.generate import advance
+from df3d.plugin.catalog import Catalog
 from df3d.prompt import Prompt
+from df3d.recipe import recipe
+from df3d.recipe.compose import compose
+from df3d.run.generate import advance
+from df3d.scene import cameras
 from df3d.schedule import Step
+from df3d.system import cpu, machine
 
 
 def main() -> None:

@@ -33,22 +33,20 @@ from df3d_toybox.scorer import ToyboxScorer
 from df3d_toybox.world import scene
 from df3d_toybox.world.mesh import asset_of
 
-from df3d import recipe
-from df3d.catalog import Catalog
-from df3d.checkpoint import replace_atomically
-from df3d.compose import compose
-from df3d.config import parse_setting
+from df3d import NoConfig
 from df3d.errors import Df3dError, RunError
-from df3d.evaluate import Result, Subject, evaluate
-from df3d.export import export
-from df3d.generate import generate
-from df3d.interfaces import Scorer
-from df3d.plugin import NoConfig
-from df3d.prompt import Prompt
-from df3d.provenance import origin
-from df3d.rundir import RunDir, default_path
-from df3d.statistics import Interval, compare, summary
-from df3d.targets import Target
+from df3d.evaluation.evaluate import Result, evaluate
+from df3d.evaluation.statistics import Interval, compare, summary
+from df3d.evaluation.subject import TargetSubject
+from df3d.evaluation.targets import Target
+from df3d.mesh.assemble import export
+from df3d.plugin.catalog import Catalog
+from df3d.protocols import Scorer
+from df3d.recipe.compose import compose
+from df3d.run.job import prepare
+from df3d.run.provenance import origin
+from df3d.run.rundir import RunDir, default_path
+from df3d.system.files import replace_atomically
 
 PROMPTS = (
     *("a peacock on a surfboard", "a red car", "a brown dog", "a snowman", "a blue chair", "a dog on a table"),
@@ -118,27 +116,30 @@ def work(job: Job) -> list[Row]:
 
 def made(job: Job, catalog: Catalog) -> RunDir:
     """Run the prompt, or take up its run."""
-    settings = map(parse_setting, (*WAYS[job.way], *job.settings))
-    full = compose(recipe.override(recipe.find("toybox", catalog), settings, catalog), catalog)[1]
-    prompt = Prompt(job.prompt)
-    run = RunDir.open(job.folder / job.way / default_path(job.prompt, job.seed).name, prompt=prompt, recipe=full, seed=job.seed)
-    until = None if job.way == "camera" else "coarse"
-    try:
-        for event in generate(full, prompt, run, catalog, device=job.device, seed=job.seed, until=until):
-            run.log(event)
-    finally:
-        run.close()
-    return run
+    settings = [*WAYS[job.way], *job.settings]
+    prepared, _ = prepare(
+        job.prompt,
+        recipe="toybox",
+        settings=settings,
+        device=job.device,
+        catalog=catalog,
+        until=None if job.way == "camera" else "coarse",
+    )
+    folder = job.folder / job.way / default_path(job.prompt, job.seed).name
+    prepared.run(folder, job.seed, lambda event: None)
+    return RunDir(folder)
 
 
 def of_first_stage(run: RunDir, job: Job, catalog: Catalog) -> Target:
     """The asset that the run would have ended in without its later stages."""
     path = run.path / "coarse.glb"
     if not path.exists():
-        plan = compose(run.recipe(), catalog)[0][0]
-        field = plan.field.build(device="cpu", start_from=None)
-        run.restore_field(plan.name, field)
-        list(export(field, run.recipe().export, catalog, path, provenance=origin(run.manifest())))
+        plan = compose(run.recipe(), catalog)
+        stage = plan.stages[0]
+        assert stage.field is not None
+        field = stage.field.plugin.build(stage.field.config, device="cpu", start_from=None)
+        run.restore(stage.name, {"field": field})
+        list(export(field, plan.recipe.export, plan.exporter, path, provenance=origin(run.manifest())))
     return Target(path, job.prompt, seed=job.seed)
 
 
@@ -148,7 +149,7 @@ def ceiling(prompts: Sequence[str], scorer: ToyboxScorer, catalog: Catalog) -> l
         caption = read(prompt).caption
         assert caption is not None
         asset = asset_of(scene.build(caption, np.random.default_rng(OTHER)))
-        subject = Subject(Target(Path(), prompt), catalog, asset=asset)
+        subject = TargetSubject(Target(Path(), prompt), catalog, asset=asset)
         scores = {f"toybox.{measure}": value for measure, value in scorer.score(subject).items()}
         found.append(Result(subject.target, scores))
     return found

@@ -1,6 +1,16 @@
-"""df3d: text to 3D on the command line. Everything here is light to import; torch comes with the run."""
+"""df3d: text to 3D on the command line, and from Python. Light to import; torch comes with the first call that needs it.
+
+import df3d
+run = df3d.generate("a red car", out="runs/car", set={"field.levels": 10}, on_event=print)
+run.asset, run.mesh(), run.scores(), run            # in a notebook a run shows its turntable
+df3d.evaluate(["runs/car"]), df3d.export(run, "obj"), df3d.render("car.glb")
+"""
+
+from __future__ import annotations
 
 import os
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from df3d.errors import (
     ConfigError,
@@ -12,17 +22,33 @@ from df3d.errors import (
     PromptError,
     RunError,
 )
-from df3d.hookspecs import hookimpl
-from df3d.plugin import (
+from df3d.plugin.hookspecs import hookimpl
+from df3d.plugin.records import (
+    API,
+    CamerasPlugin,
     Component,
     ExporterPlugin,
     FieldPlugin,
-    Finding,
     GuidancePlugin,
-    NoConfig,
+    ImporterPlugin,
+    LauncherPlugin,
+    Memory,
+    OptimizerPlugin,
+    PenaltyPlugin,
     RendererPlugin,
+    Saving,
     ScorerPlugin,
+    SourcePlugin,
+    Workload,
 )
+from df3d.plugin.schema import NoConfig, option
+from df3d.prompt import Picture, Prompt
+from df3d.schedule import Schedule, Step
+from df3d.system.findings import Finding
+from df3d.types import Asset, Gaussians, GaussiansAsset, Material, Mesh, MeshAsset, RenderRequest
+
+if TYPE_CHECKING:
+    from df3d.api import Run, batch, evaluate, export, generate, load, render
 
 __version__ = "0.1.0"
 
@@ -31,7 +57,19 @@ __version__ = "0.1.0"
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
+_FROM_API = ("Run", "batch", "evaluate", "export", "generate", "load", "render")
+
+
+def __getattr__(name: str) -> object:
+    if name in _FROM_API:
+        return getattr(import_module("df3d.api"), name)
+    raise AttributeError(f"module `df3d` has no attribute `{name}`")
+
+
 __all__ = [
+    "API",
+    "Asset",
+    "CamerasPlugin",
     "Component",
     "ConfigError",
     "Df3dError",
@@ -40,14 +78,40 @@ __all__ = [
     "ExporterPlugin",
     "FieldPlugin",
     "Finding",
+    "Gaussians",
+    "GaussiansAsset",
     "GuidancePlugin",
+    "ImporterPlugin",
+    "LauncherPlugin",
+    "Material",
+    "Memory",
+    "Mesh",
+    "MeshAsset",
     "ModelError",
     "NoConfig",
+    "OptimizerPlugin",
+    "PenaltyPlugin",
+    "Picture",
     "PluginError",
+    "Prompt",
     "PromptError",
+    "RenderRequest",
     "RendererPlugin",
+    "Run",
     "RunError",
+    "Saving",
+    "Schedule",
     "ScorerPlugin",
+    "SourcePlugin",
+    "Step",
+    "Workload",
     "__version__",
+    "batch",
+    "evaluate",
+    "export",
+    "generate",
     "hookimpl",
+    "load",
+    "option",
+    "render",
 ]

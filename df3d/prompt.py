@@ -1,29 +1,70 @@
-"""What is asked for, and how it is worded for each view."""
+"""What is asked for: a text, what is not wanted, pictures, and a mesh to start from; and the wording for each view."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from df3d.config import option
 from df3d.errors import PromptError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 View = Literal["front", "side", "back", "overhead"]
 VIEWS: tuple[View, ...] = ("front", "side", "back", "overhead")
 LONGEST = 1000  # characters
 
 
-def same(text: str) -> str:
-    """What a text is to somebody who minds neither case nor spaces."""
+def normalised(text: str) -> str:
+    """A text without the differences that nobody minds: those of case and of spaces."""
     return " ".join(text.split()).casefold()
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture of what is wanted, and the camera that saw it, where that is known.
+
+    Azimuth and elevation are degrees, azimuth 0 is the front.
+    """
+
+    path: Path
+    azimuth: float | None = None
+    elevation: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.azimuth is None) != (self.elevation is None):
+            raise PromptError(f"picture `{self.path}` has half a camera", "give azimuth and elevation, or neither")
+        if self.elevation is not None and not -90 <= self.elevation <= 90:
+            raise PromptError(f"the elevation of picture `{self.path}` is {self.elevation:g}", "give degrees between -90 and 90")
+        if self.azimuth is not None and not -360 <= self.azimuth <= 360:
+            raise PromptError(f"the azimuth of picture `{self.path}` is {self.azimuth:g}", "give degrees between -360 and 360")
+
+    def pixels(self) -> np.ndarray:
+        """(H, W, 4) float32 in [0, 1]: sRGB and opacity, upright as its EXIF orientation says.
+
+        Raises PromptError when it cannot be read.
+        """
+        import numpy as np
+        from PIL import Image, ImageOps
+
+        try:
+            with Image.open(self.path, formats=("PNG", "JPEG", "WEBP")) as image:
+                return np.asarray(ImageOps.exif_transpose(image).convert("RGBA"), np.float32) / 255
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            reason = getattr(error, "strerror", None) or "it is no PNG, JPEG or WebP, or it is damaged"
+            raise PromptError(f"picture `{self.path}` cannot be read: {reason}", "give a PNG, JPEG or WebP file") from None
+
+
+@dataclass(frozen=True)
 class Prompt:
-    """A sentence, and what is not wanted."""
+    """A text, what is not wanted, pictures of what is, and a mesh file to start from."""
 
     text: str
     negative: str = ""
+    pictures: tuple[Picture, ...] = ()
+    mesh: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.text.strip():
@@ -31,22 +72,32 @@ class Prompt:
         if len(self.text) > LONGEST:
             raise PromptError(f"the prompt has {len(self.text)} characters", f"keep it under {LONGEST}")
 
+    @property
+    def offers(self) -> frozenset[str]:
+        """What it holds beside its text: "image", "mesh"."""
+        return frozenset({"image"} if self.pictures else set()) | frozenset({"mesh"} if self.mesh else set())
 
-@dataclass(frozen=True, kw_only=True)
-class ViewConfig:
-    """View-dependent prompting (DreamFusion, arXiv 2209.14988, section 3.2): which cameras see which view, in degrees."""
+    def record(self) -> dict[str, Any]:
+        """What the prompt is, for a run's manifest; files by path and SHA-256.
 
-    enabled: bool = option(True, "add the view to the prompt")
-    front: float = option(45.0, "azimuths up to this far from the front are a front view")
-    back: float = option(45.0, "azimuths up to this far from the back are a back view")
-    overhead: float = option(60.0, "elevations above this are an overhead view")
+        Raises PromptError when one of them cannot be read.
+        """
+        found: dict[str, Any] = {"prompt": self.text, "negative": self.negative}
+        if self.pictures:
+            found["pictures"] = [
+                {"path": str(one.path), "azimuth": one.azimuth, "elevation": one.elevation, "sha256": _digest(one.path)}
+                for one in self.pictures
+            ]
+        if self.mesh:
+            found["mesh"] = {"path": str(self.mesh), "sha256": _digest(self.mesh)}
+        return found
 
-    def view(self, azimuth: float, elevation: float) -> View:
-        """The view a camera has; azimuth 0 is the front."""
-        away = abs((azimuth + 180.0) % 360.0 - 180.0)
-        if elevation > self.overhead:
-            return "overhead"
-        return "front" if away <= self.front else "back" if away >= 180.0 - self.back else "side"
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise PromptError(f"`{path}` cannot be read: {error.strerror}", "check the path") from None
 
 
 def for_view(text: str, view: View) -> str:

@@ -14,11 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+
+    from df3d.schedule import Step
+
+Output = Literal["rgb", "opacity", "depth", "normal", "samples", "mesh", "background"]  # the fields of a `RenderOutput`
 
 
 @dataclass(frozen=True)
@@ -92,14 +96,28 @@ class SurfaceMesh:
 
 
 @dataclass(frozen=True)
+class RenderRequest:
+    """What a renderer is asked for.
+
+    With a `step`, as in training: jitter, random shading and background. Without one, the field at its best.
+    """
+
+    step: Step | None = None
+    needs: frozenset[Output] = frozenset({"rgb", "opacity"})  # the outputs that must be there
+
+
+AT_BEST = RenderRequest()
+
+
+@dataclass(frozen=True)
 class RenderOutput:
-    """V images and what was measured on the way."""
+    """V images and what was measured on the way. What the request does not need may be None."""
 
     rgb: Tensor  # (V, H, W, 3) in [0, 1], over the background
     opacity: Tensor  # (V, H, W, 1) in [0, 1]
     depth: Tensor | None = None  # (V, H, W, 1) expected distance along the ray, 0 where nothing is hit
-    normal: Tensor | None = None  # (V, H, W, 3) world space, length <= opacity
-    samples: RaySamples | None = None
+    normal: Tensor | None = None  # (V, H, W, 3) world space, length <= opacity, differentiable
+    samples: RaySamples | None = None  # in training only
     mesh: SurfaceMesh | None = None  # what was rasterised
     background: Tensor | None = None  # (V, H, W, 3) in [0, 1], what is seen where the opacity is 0
 
@@ -137,9 +155,39 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Asset:
-    """A finished object, ready for an exporter."""
+class Gaussians:
+    """N anisotropic 3D Gaussians, as in 3D Gaussian Splatting (arXiv 2308.04079)."""
 
+    means: np.ndarray  # (N, 3) float32, world space
+    scales: np.ndarray  # (N, 3) float32, standard deviations along the axes, more than 0, world units
+    rotations: np.ndarray  # (N, 4) float32, unit quaternions (w, x, y, z) from the axes to the world
+    opacities: np.ndarray  # (N,) float32 in [0, 1]
+    harmonics: np.ndarray  # (N, K, 3) float32, of the colour, K = (degree + 1)^2; sRGB is 0.5 + 0.28209 * the first, and so on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asset:
+    """A finished object. `kind` says what it is; exporters, scorers and renderers say which kinds they take.
+
+    A plugin with a kind of its own subclasses this with a frozen dataclass.
+    """
+
+    kind: ClassVar[str]
+    provenance: dict[str, Any] = field(default_factory=dict)  # prompt, seed, recipe, versions; JSON values only
+
+
+@dataclass(frozen=True)
+class MeshAsset(Asset):
+    """A triangle mesh and how it is coloured."""
+
+    kind = "mesh"
     mesh: Mesh
     material: Material
-    provenance: dict[str, Any] = field(default_factory=dict)  # prompt, seed, recipe, versions; JSON values only
+
+
+@dataclass(frozen=True)
+class GaussiansAsset(Asset):
+    """A cloud of 3D Gaussians."""
+
+    kind = "gaussians"
+    gaussians: Gaussians

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from df3d.rundir import default_path
+from df3d.run.rundir import default_path
 
 HERE = Path(__file__).parent
 FRONT_PAGE = ("a peacock on a surfboard", "a red car", "a brown dog", "a green mug", "a rocket", "a dog on a table")

@@ -9,12 +9,12 @@ from typing import Any
 import typer.main
 from typer.core import TyperArgument, TyperGroup
 
-from df3d import recipe
-from df3d.catalog import Catalog
 from df3d.cli import build
-from df3d.compose import compose
-from df3d.config import options_of
-from df3d.options import CameraConfig, ExportConfig, OptimizerConfig, PenaltyConfig
+from df3d.mesh.options import ExportConfig
+from df3d.plugin.catalog import Catalog
+from df3d.plugin.schema import options_of
+from df3d.recipe import recipe
+from df3d.recipe.compose import compose
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py. -->\n\n"
@@ -63,9 +63,9 @@ ENVIRONMENT = """
 
 def plugins(catalog: Catalog) -> str:
     text = NOTE + "# Shipped plugins\n"
-    for source in catalog.sources:
-        for kind, part in source.components:
-            text += f"\n## {part.name} ({kind})\n\n{part.summary}. In {source.distribution}.\n"
+    for plugin in catalog.plugins:
+        for part in plugin.components:
+            text += f"\n## {part.name} ({part.kind})\n\n{part.summary}. In {plugin.distribution}.\n"
             if rows := options_of(part.config):
                 text += "\n" + options(rows)
     return text
@@ -80,28 +80,36 @@ def options(rows: list[dict[str, Any]]) -> str:
 FORMAT = """# Recipes
 
 A recipe is a TOML file: one or more `[[stage]]` tables, worked through in order, and `[export]`. A stage has a `name`, a number of
-`steps`, the tables `field`, `renderer` and `guidance`, each with `use = "NAME"` and the options of that [plugin](plugins.md), and
-what the tables below say; `start_from` names an earlier stage whose field it goes on from. `save_every` and `preview_every` count
-steps. What is left out has its default.
+`steps`, and tables that choose parts with `use = "NAME"` and set the options of that [part](plugins.md):
+
+| table | chooses |
+| --- | --- |
+| `field`, `renderer` | the scene, and how it is drawn |
+| `guidance` | who judges the pictures; a list of tables for several, each with a `weight` |
+| `cameras` | where training looks from; `orbit` when it says no `use` |
+| `optimizer` | `adam` when it says no `use`; `decay` is a factor on every learning rate |
+| `penalties` | no `use` here: `NAME = WEIGHT` for each penalty |
+| `source` | in place of `guidance` and `steps`: a part that makes its asset, or the state of the `field`, in one go |
+
+`start_from` names an earlier stage whose result the field goes on from. `save_every` and `preview_every` count steps. What is left
+out has its default. `default_for = { cpu = 10 }` at the top offers the recipe to `--recipe auto`; the highest number goes first.
 
 A number that may change along a stage, here "a table", is written `{ start = 0.98, end = 0.5, since = 0.4, until = 0.6 }`: it is
 `start` until the share `since` of the stage's steps, then goes in a straight line to `end`, where it is from `until` on. `since`
 is 0 and `until` is 1 when not given.
 
 `--set KEY=VALUE` changes one number: `--set cameras.views=2` in every stage, `--set coarse.cameras.views=2` in one, `--set
-'guidance.t_max={start=0.98,end=0.3}'` one that changes, `--set guidance.use=NAME` a plugin. `--recipe FILE` reads a file;
-a run's `run.toml` is one.
+'guidance.t_max={start=0.98,end=0.3}'` one that changes, `--set guidance.use=NAME` a part, `--set guidance.NAME.scale=20` an option
+of one of several guidances. `--recipe FILE` reads a file; a run's `run.toml` is one.
 """
 
 
 def recipes(catalog: Catalog) -> str:
     text = NOTE + FORMAT
-    tables = {"cameras": CameraConfig, "optimizer": OptimizerConfig, "penalties": PenaltyConfig, "export": ExportConfig}
-    for name, part in tables.items():
-        text += f"\n## {name}\n\n{part.__doc__}\n\n{options(options_of(part))}"
+    text += f"\n## export\n\n{ExportConfig.__doc__}\n\n{options(options_of(ExportConfig))}"
     text += "\n# Shipped recipes\n"
     for name in sorted(recipe.available(catalog)):
-        full = compose(recipe.find(name, catalog), catalog)[1]
+        full = compose(recipe.find(name, catalog), catalog).recipe
         text += f"\n## {name}\n\n{full.summary}.\n\n```toml\n{full.toml()}```\n"
     return text
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from df3d.catalog import Catalog
-from df3d.types import Asset, Material, Mesh
+from df3d.plugin.catalog import Catalog
+from df3d.types import Asset, Material, Mesh, MeshAsset
 
 
 def box(width: float = 1.0) -> Asset:
@@ -17,9 +17,13 @@ def box(width: float = 1.0) -> Asset:
     uvs = corners[:, :2] * 0.4 + 0.5
     normals = corners / np.linalg.norm(corners, axis=1, keepdims=True)
     image = np.full((8, 8, 3), (1.0, 0.0, 0.0), np.float32)
-    return Asset(Mesh(corners.astype(np.float32), triangles, normals, uvs.astype(np.float32)), Material(image), {"prompt": "a box"})
+    return MeshAsset(
+        Mesh(corners.astype(np.float32), triangles, normals, uvs.astype(np.float32)),
+        Material(image),
+        provenance={"prompt": "a box"},
+    )
 
 
 def write(path: Path, catalog: Catalog, asset: Asset | None = None) -> Path:
-    catalog.get("exporter", path.suffix[1:]).load()(None).write(asset or box(), path)
+    catalog.exporters.get(path.suffix[1:]).load()(None).write(asset or box(), path)
     return path

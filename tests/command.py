@@ -30,15 +30,18 @@ _SERVER.set_forkserver_preload(
 )
 
 
-def df3d(*arguments: str, where: Path = Path(), **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `df3d` as a person does, in the folder `where`; with an environment of its own, in an interpreter of its own."""
-    env = {**os.environ, "COLUMNS": "200", **environment}
+def df3d(*arguments: str, where: Path = Path(), site: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `df3d` as a person does, in the folder `where`; with an environment of its own, in an interpreter of its own.
+
+    `site` is a folder of installed packages that comes first on the path.
+    """
+    env = {**os.environ, "COLUMNS": "200", **({"PYTHONPATH": str(site)} if site else {}), **environment}
     if environment:
         command = [sys.executable, "-m", "df3d", *arguments]
         return subprocess.run(command, cwd=where, env=env, capture_output=True, text=True, timeout=600)
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "stdout"), Path(folder, "stderr")
-        process = _SERVER.Process(target=_command, args=(arguments, where, env, output))
+        process = _SERVER.Process(target=_command, args=(arguments, where, site, env, output))
         process.start()
         process.join(600)
         if process.exitcode is None:
@@ -47,10 +50,12 @@ def df3d(*arguments: str, where: Path = Path(), **environment: str) -> subproces
         return subprocess.CompletedProcess(arguments, process.exitcode, *(path.read_text() for path in output))
 
 
-def _command(arguments: tuple[str, ...], where: Path, env: dict[str, str], output: tuple[Path, Path]) -> None:
+def _command(arguments: tuple[str, ...], where: Path, site: Path | None, env: dict[str, str], output: tuple[Path, Path]) -> None:
     for stream, path in enumerate(output, start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream)
     os.chdir(where)
+    if site is not None:
+        sys.path.insert(0, str(site))
     os.environ.clear()
     os.environ.update(env)
     sys.argv = ["df3d", *arguments]

@@ -10,7 +10,7 @@ import pytest
 from command import TINY, Cli, df3d
 from minimal import MINIMAL
 
-from df3d.catalog import Catalog
+from df3d.plugin.catalog import Catalog
 
 
 @pytest.fixture(scope="session")

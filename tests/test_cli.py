@@ -123,11 +123,11 @@ def test_a_run_refuses_what_it_does_not_hold_and_keeps_what_it_does(cli: Cli, fi
     refused(cli("generate", "a red car", "--out", "run", *TINY, "--set", "field.levels=5"), "other settings", "run.toml")
     assert (finished / "asset.glb").read_bytes() == before
 
-    newest = sorted((finished / "coarse").glob("*.safetensors"))[-1]
+    newest = sorted((finished / "fine").glob("*.safetensors"))[-1]
     newest.write_bytes(b"damaged")
     (finished / "asset.glb").unlink()  # so that there is something to do
-    refused(cli("generate", "a red car", "--out", "run", *TINY), f"checkpoint `run/coarse/{newest.name}` cannot be read", "delete")
-    refused(cli("export", "run", "--stage", "coarse"), "cannot be read")
+    refused(cli("generate", "a red car", "--out", "run", *TINY), f"checkpoint `run/fine/{newest.name}` cannot be read", "delete")
+    refused(cli("export", "run", "--stage", "fine"), "cannot be read")
     newest.unlink()
     assert cli("generate", "a red car", "--out", "run", *TINY).returncode == 0
 
@@ -185,25 +185,3 @@ def test_a_full_disk_ends_in_a_clear_error(cli: Cli, tmp_path: Path) -> None:
     )  # fmt: skip
     refused(done, "cannot write `run/coarse/step-000002.safetensors`", "--out")
     assert not list((tmp_path / "run").rglob("*.tmp"))
-
-
-def test_auto_takes_stable_diffusion_where_there_is_a_gpu_and_its_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from df3d.catalog import Catalog
-    from df3d.cli import context
-
-    catalog = Catalog.discover()
-    monkeypatch.setattr(context, "gpu_is_there", lambda: False)
-    chosen, note = context.choose_recipe("auto", [], None, catalog, device="auto")
-    assert (chosen.name, note) == ("toybox", "recipe `toybox`: the embedded model, since there is no GPU")
-    monkeypatch.setattr(context, "gpu_is_there", lambda: True)
-    monkeypatch.setattr("df3d_diffusion.models.on_disk", lambda hub: None)
-    chosen, note = context.choose_recipe("auto", [], None, catalog, device="auto")
-    assert chosen.name == "toybox"
-    assert "df3d models pull sd21" in note
-    monkeypatch.setattr("df3d_diffusion.models.on_disk", lambda hub: tmp_path)
-    assert context.choose_recipe("auto", [], 7, catalog, device="auto")[0].stages[0].steps == 7
-    assert context.choose_recipe("auto", [], None, catalog, device="cpu")[0].name == "toybox"
-    monkeypatch.setattr(context, "check_device", lambda name: "cuda")
-    assert context.choose_recipe("auto", [], None, catalog, device="auto")[0].name == "dreamfusion"
-    monkeypatch.setattr(context, "check_device", lambda name: "cpu")  # a torch without CUDA
-    assert context.choose_recipe("auto", [], None, catalog, device="auto")[0].name == "toybox"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from df3d import hookspecs
+from df3d.plugin import hookspecs
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path for path in ROOT.rglob("*.md") if not {".venv", ".nox", "node_modules"} & set(path.parts))

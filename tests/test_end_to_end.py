@@ -14,11 +14,11 @@ import pytest
 import torch
 from command import TINY, Cli
 
-from df3d import checkpoint
+from df3d.system.tensors import read_tensors
 
 
 def field_of(run: Path) -> dict[str, torch.Tensor]:
-    return checkpoint.read(sorted((run / "coarse").glob("step-*.safetensors"))[-1])[0]
+    return read_tensors(sorted((run / "coarse").glob("step-*.safetensors"))[-1])[0]
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -59,7 +59,7 @@ def test_a_run_pauses_after_a_stage_and_the_same_command_goes_on(cli: Cli, finis
     done = cli(*command)
     assert done.stdout == "paused/asset.glb\n", done.stderr
     assert "stage coarse: 6 steps, going on from 6" in done.stderr
-    last = [checkpoint.read(run / "fine" / "step-000006.safetensors")[0] for run in (tmp_path / "paused", finished)]
+    last = [read_tensors(run / "fine" / "step-000006.safetensors")[0] for run in (tmp_path / "paused", finished)]
     assert same(*last)
     earlier = cli("export", "paused", "--stage", "coarse", "--out", "again.glb", "--quiet")
     assert earlier.returncode == 0, earlier.stderr

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from df3d.errors import PromptError
-from df3d.prompt import Prompt, ViewConfig, for_view
+from df3d.prompt import Prompt, for_view
+from df3d.scene.options import ViewConfig
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import sys
 import typer
 
 from df3d import __version__
-from df3d.catalog import Catalog
-from df3d.cli import doctor, eval, export, generate, plugins, recipes, render, view
+from df3d.cli import batch, doctor, eval, export, generate, plugins, recipes, render, view
 from df3d.cli.context import fail, nobody_listens
 from df3d.errors import Df3dError, RunError
+from df3d.plugin.catalog import Catalog
 
 
 def build(catalog: Catalog) -> typer.Typer:
@@ -31,7 +31,8 @@ def build(catalog: Catalog) -> typer.Typer:
     app.command("view")(view.view)
     app.command("recipes")(recipes.recipes)
     app.command("doctor")(doctor.doctor)
-    app.command("plugins")(plugins.plugins)
+    app.command("batch")(batch.batch)
+    app.add_typer(plugins.plugins, name="plugins")
     app.callback()(_options)
     catalog.add_commands(app)
     return app

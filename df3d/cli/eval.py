@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, check_device, check_place, choose_scorers, show, table
-from df3d.compose import Chosen
+from df3d.api import check_place, choose_scorers
+from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, show, table
 from df3d.errors import ConfigError, Df3dError
-from df3d.plugin import ScorerPlugin
+from df3d.plugin.catalog import Catalog
+from df3d.plugin.records import ScorerPlugin
+from df3d.plugin.schema import hints
+from df3d.recipe.plan import ConfiguredPart
+from df3d.system.devices import check_device
 
 if TYPE_CHECKING:
-    from df3d.evaluate import Result
-    from df3d.interfaces import Scorer
-    from df3d.statistics import Interval
+    from df3d.evaluation.results import Result
+    from df3d.evaluation.statistics import Interval
+    from df3d.protocols import Scorer
 
 
 def evaluate(
@@ -57,20 +61,24 @@ def evaluate(
     for path in (csv_file, html_file):
         if path is not None:
             check_place(path)
-    settings = [*([f"clip.pool={jsonlib.dumps(str(pool), ensure_ascii=False)}"] if pool else []), *set_]
-    plugins = choose_scorers(scorer, settings, catalog, quiet=quiet)
+    settings = [*(_pool_settings(pool, scorer, catalog) if pool else []), *set_]
+    plugins, notes = choose_scorers(scorer, settings, catalog)
+    for note in () if quiet else notes:
+        print(f"note: {note}", file=sys.stderr)
     where = check_device(device)
 
-    from df3d import evaluate as story
-    from df3d import statistics
-    from df3d.targets import find_targets
+    from df3d.evaluation import evaluate as story
+    from df3d.evaluation import statistics
+    from df3d.evaluation.protocol import protocol
+    from df3d.evaluation.results import finite
+    from df3d.evaluation.targets import find_targets
 
     groups = [[path] for path in targets] if compare else [targets]
     sides = [find_targets(group, catalog, prompt=prompt, prompts=prompts) for group in groups]
     scorers: dict[str, Scorer] = {}
     for name, chosen in plugins.items():
         try:
-            scorers[name] = chosen.build(device=where)
+            scorers[name] = chosen.plugin.build(chosen.config, device=where)
         except Df3dError as error:
             if name in scorer:
                 raise
@@ -94,19 +102,30 @@ def evaluate(
     means = statistics.compare(*found) if compare else statistics.summary(results)
     headline, lower = headlines(plugins)
     if html_file is not None:
-        from df3d.report import write
+        from df3d.evaluation.report import write
 
         write(html_file, results, means, headline=headline, lower=lower, catalog=catalog, compared=compare)
     if json:
         line = {
-            "protocol": story.protocol(views),
-            "compare" if compare else "summary": {k: statistics.finite(vars(v)) for k, v in means.items()},
+            "protocol": protocol(views),
+            "compare" if compare else "summary": {k: finite(vars(v)) for k, v in means.items()},
         }
         print(jsonlib.dumps(line, ensure_ascii=False))
     else:
         _print(results, means, headline, compare=compare)
     if not any(result.scores for result in results):
         raise typer.Exit(1)
+
+
+def _pool_settings(pool: Path, names: Sequence[str], catalog: Catalog) -> list[str]:
+    """The pool for every scorer that has one.
+
+    Raises ConfigError when none of them has.
+    """
+    having = [plugin.name for plugin in catalog.scorers if "pool" in hints(plugin.config) and (not names or plugin.name in names)]
+    if not having:
+        raise ConfigError("no scorer retrieves prompts among captions", "leave out --pool, or name another --scorer")
+    return [f"{name}.pool={jsonlib.dumps(str(pool), ensure_ascii=False)}" for name in having]
 
 
 @contextmanager
@@ -121,11 +140,10 @@ def _progress(count: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(task)
 
 
-def headlines(plugins: dict[str, Chosen]) -> tuple[list[str], frozenset[str]]:
+def headlines(plugins: dict[str, ConfiguredPart[ScorerPlugin]]) -> tuple[list[str], frozenset[str]]:
     """The measures that tables show, and those of them where less is better."""
     shown, lower = [], set()
     for name, chosen in plugins.items():
-        assert isinstance(chosen.plugin, ScorerPlugin)
         shown += [f"{name}.{measure}" for measure in chosen.plugin.headline]
         lower |= {f"{name}.{measure}" for measure in chosen.plugin.lower}
     return shown, frozenset(lower)
@@ -133,7 +151,7 @@ def headlines(plugins: dict[str, Chosen]) -> tuple[list[str], frozenset[str]]:
 
 def _print(results: Sequence[Result], means: dict[str, Interval], headline: Sequence[str], *, compare: bool) -> None:
     """The table for people; on stdout, for it is what was asked for."""
-    from df3d.statistics import standard_error
+    from df3d.evaluation.statistics import standard_error
 
     columns = [measure for measure in headline if measure in means]
     if compare:
@@ -161,8 +179,8 @@ def _basis(results: Sequence[Result]) -> str:
 
 
 def _write_csv(path: Path, results: Sequence[Result]) -> None:
-    from df3d.checkpoint import replace_atomically
-    from df3d.targets import plain
+    from df3d.evaluation.targets import printable
+    from df3d.system.files import replace_atomically
 
     measures = list(dict.fromkeys(measure for result in results for measure in result.scores))
 
@@ -172,7 +190,7 @@ def _write_csv(path: Path, results: Sequence[Result]) -> None:
             rows.writerow(["protocol", "target", "prompt", "seed", *measures])
             for result in results:
                 seed = "" if result.target.seed is None else result.target.seed
-                name = plain(result.target.name)
+                name = printable(result.target.name)
                 rows.writerow([result.protocol, name, result.target.prompt, seed, *(result.scores.get(m, "") for m in measures)])
 
     replace_atomically(path, write)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import typer
 
-from df3d.catalog import Catalog
-from df3d.cli.context import Debug, Device, Quiet, catalog_of, check_device, check_place
-from df3d.compose import compose
-from df3d.errors import ConfigError, RunError, did_you_mean
-from df3d.rundir import RunDir
+from df3d import api
+from df3d.cli.context import Debug, Device, Quiet, catalog_of
 
 
 class Origin(StrEnum):
@@ -56,73 +51,10 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write a run's asset in any format, from its newest checkpoint. Prints the path."""
-    catalog = catalog_of(context)
-    folder = RunDir.existing(run)
-    manifest, recipe = folder.manifest(), folder.recipe()
-    given: dict[str, Any] = {
-        "resolution": resolution,
-        "threshold": threshold,
-        "faces": faces,
-        "texture_size": texture_size,
-        "normal_map": normal_map,
-        "unlit": unlit,
-        "scale": scale,
-        "origin": at_origin and at_origin.value,
-        "up": up and up.value,
-    }
-    if (written := _format(format, out, catalog)) is not None:
-        given["format"] = written
-    try:
-        config = dataclasses.replace(recipe.export, **{key: value for key, value in given.items() if value is not None})
-    except ValueError as error:
-        raise ConfigError(str(error), "see `df3d export --help`") from None
-    plans, _ = compose(recipe, catalog)
-    if stage is not None and stage not in (names := [plan.name for plan in plans]):
-        raise ConfigError(f"`{run}` has no stage `{stage}`", did_you_mean(stage, names))
-    started = [plan for plan in plans if folder.checkpoints(plan.name) and stage in (None, plan.name)]
-    if not started:
-        raise RunError(f"`{run}` has no checkpoint yet", "let `df3d generate` run for longer first")
-
-    from df3d.export import export as story
-    from df3d.export import suffix_of
-    from df3d.provenance import origin
-
-    path = _path(folder, out, suffix_of(catalog, config.format))
-    plan = started[-1]
-    field = plan.field.build(device=check_device(device), start_from=None)
-    folder.restore_field(plan.name, field)
-    steps = story(field, config, catalog, path, provenance=origin(manifest))
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            print(end.value[0])
-            return
-        if not quiet:
-            print(f"export: {getattr(event, 'what', '')}", file=sys.stderr)
-
-
-def _format(format: str | None, out: Path | None, catalog: Catalog) -> str | None:
-    """The exporter that is asked for by name or by the suffix of --out; None where neither says."""
-    from df3d.export import format_of
-
-    if out is not None and out.suffix and not out.is_dir():
-        written = format_of(catalog, out)
-        if format not in (None, written):
-            raise ConfigError(f"`{out}` is a {written} file, not {format}", "leave out --format, or give --out its suffix")
-        return written
-    if format is not None:
-        catalog.get("exporter", format)
-    return format
-
-
-def _path(run: RunDir, out: Path | None, suffix: str) -> Path:
-    """The file to write; a finished run's own asset is left as it is."""
-    path = run.path / "asset" if out is None else out / "asset" if out.is_dir() else out
-    if path.suffix == "":
-        path = path.with_name(path.name + suffix)
-    own = run.asset()
-    if own is not None and (out is None or out.is_dir()) and path.resolve() == own.resolve():
-        path = path.with_stem("export")
-    check_place(path)
-    return path
+    path = api.export(
+        run, format, out=out, stage=stage, device=device, catalog=catalog_of(context),
+        on_event=None if quiet else lambda event: print(f"export: {getattr(event, 'what', '')}", file=sys.stderr),
+        resolution=resolution, threshold=threshold, faces=faces, texture_size=texture_size, normal_map=normal_map,
+        unlit=unlit, scale=scale, origin=at_origin and at_origin.value, up=up and up.value,
+    )  # fmt: skip
+    print(path)

@@ -1,86 +1,164 @@
-"""`df3d plugins`: what is installed, what it offers, and what is broken."""
+"""`df3d plugins`: what is installed, what it offers, and what is broken; new ones, and installing those of others."""
 
 from __future__ import annotations
 
 import json as jsonlib
+import sys
+from pathlib import Path
 from typing import Any
 
 import typer
 from rich.markup import escape
 
-from df3d.catalog import Catalog, Source
 from df3d.cli.context import Debug, catalog_of, show, table
-from df3d.config import options_of
 from df3d.errors import PluginError, did_you_mean
-from df3d.plugin import Component
+from df3d.plugin.catalog import Catalog, InstalledPlugin
+from df3d.plugin.records import KINDS, Component
+from df3d.plugin.schema import options_of
 
-FITS = ("needs", "provides", "outputs", "starts_from", "suffixes")  # what records say of what they fit
+FITS = ("needs", "provides", "outputs", "starts_from", "accepts", "makes", "takes", "draws", "suffixes")  # of records
+
+plugins = typer.Typer(help="List plugins and what they offer; make, install and check them.", invoke_without_command=True)
+Json = typer.Option(False, "--json", help="JSON on stdout.")
 
 
-def plugins(
-    context: typer.Context,
-    action: str = typer.Argument("list", help="`list`, or `show` and a NAME."),
-    name: str | None = typer.Argument(None, help="A part's name, with `show`."),
-    json: bool = typer.Option(False, "--json", help="JSON on stdout."),
-    debug: Debug = False,
-) -> None:
-    """List plugins and what they offer, or show one part's options."""
+@plugins.callback()
+def list_(context: typer.Context, json: bool = Json, debug: Debug = False) -> None:
+    """List plugins and what they offer; make, install and check them."""
+    if context.invoked_subcommand:
+        return
     catalog = catalog_of(context)
-    if action == "show" and name:
-        _show(catalog, name, json)
-    elif action == "list" and name is None:
-        _list(catalog, json)
-    else:
-        raise typer.BadParameter("use `df3d plugins` or `df3d plugins show NAME`")
-
-
-def _list(catalog: Catalog, json: bool) -> None:
     if json:
-        print(jsonlib.dumps([_source(source) for source in catalog.sources], indent=2))
+        print(jsonlib.dumps([_plugin(plugin) for plugin in catalog.plugins], indent=2))
         return
     parts = table("kind", "name", "summary", "plugin")
-    for source in catalog.sources:
-        for kind, part in source.components:
-            parts.add_row(kind, part.name, part.summary, f"{source.distribution} {source.version}")
+    for plugin in catalog.plugins:
+        for part in plugin.components:
+            parts.add_row(part.kind, part.name, escape(part.summary), f"{plugin.distribution} {plugin.version}")
     show(parts)
-    for source in catalog.sources:
-        if source.problem:
-            show(f"[red]broken[/red]: {source.name} ({source.distribution} {source.version}): {escape(source.problem)}")
+    for plugin in catalog.plugins:
+        if plugin.problem:
+            show(f"[red]broken[/red]: {escape(f'{plugin.name} ({plugin.distribution} {plugin.version}): {plugin.problem}')}")
 
 
-def _source(source: Source) -> dict[str, Any]:
-    return {
-        "name": source.name,
-        "distribution": source.distribution,
-        "version": source.version,
-        "problem": source.problem or None,
-        "parts": [{"kind": kind, "name": part.name, "summary": part.summary} for kind, part in source.components],
-    }
-
-
-def _show(catalog: Catalog, name: str, json: bool) -> None:
-    found = catalog.find(name)
-    if not found:
-        broken = [source for source in catalog.sources if source.problem and source.name == name]
-        if broken:
-            raise PluginError(f"plugin `{name}` is broken: {broken[0].problem}", f"reinstall {broken[0].distribution}")
-        known = {part.name for source in catalog.sources for _, part in source.components}
-        raise PluginError(f"there is no part `{name}`", did_you_mean(name, known))
+@plugins.command("show")
+def show_part(
+    context: typer.Context, name: str = typer.Argument(..., help="A part's name."), json: bool = Json, debug: Debug = False
+) -> None:
+    """Show what a part needs and offers, and its options."""
+    catalog = catalog_of(context)
+    found = _found(catalog, name)
     if json:
-        print(jsonlib.dumps([_part(kind, part) for kind, part, _ in found], indent=2, default=str))
+        print(jsonlib.dumps([_part(part) for part in found], indent=2, default=str))
         return
-    for kind, part, source in found:
-        show(f"[bold]{part.name}[/bold]: {part.summary} ({kind} of {source.distribution} {source.version})")
+    for part in found:
+        owner = catalog.owner(part)
+        show(f"[bold]{part.name}[/bold]: {escape(part.summary)} ({part.kind} of {owner.distribution} {owner.version})")
         for word in FITS:
             if values := getattr(part, word, ()):
-                show(f"{word.replace('_', ' ')}: {', '.join(sorted(values))}")
+                show(f"{word.replace('_', ' ')}: {values if isinstance(values, str) else ', '.join(sorted(values))}")
         options = table("option", "default", "type", "meaning")
         for row in options_of(part.config):
-            options.add_row(row["name"], str(row["default"]), row["type"].replace("[", r"\["), row["help"])
+            options.add_row(row["name"], escape(str(row["default"])), escape(row["type"]), escape(row["help"]))
         if options.row_count:
             show(options)
 
 
-def _part(kind: str, part: Component) -> dict[str, Any]:
-    lists = {word: sorted(getattr(part, word)) for word in FITS if hasattr(part, word)}
-    return {"kind": kind, "name": part.name, "summary": part.summary, **lists, "options": options_of(part.config)}
+@plugins.command("new")
+def new_plugin(
+    name: str = typer.Argument(..., help="The part's name, in small letters: it becomes the package df3d-NAME."),
+    kind: str = typer.Option(..., help=f"{', '.join(KINDS)}."),
+    directory: Path = typer.Option(Path(), "--dir", help="Folder in which to make the package's own."),
+    debug: Debug = False,
+) -> None:
+    """Write a small plugin that works, to change: package, options, tests, README. Prints its folder."""
+    from df3d.plugin.new import write
+
+    folder = write(name, kind, directory)
+    print(folder)
+    print(
+        f"python -m pip install -e {folder}\ndf3d plugins show {name}\ndf3d plugins check {name}",
+        file=sys.stderr,
+    )
+
+
+@plugins.command("install")
+def install(
+    specs: list[str] = typer.Argument(..., metavar="SPEC...", help="What pip takes: names, versions, folders, addresses."),
+    upgrade: bool = typer.Option(False, "--upgrade", help="Take newer versions than those that are there."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would change, and change nothing."),
+    debug: Debug = False,
+) -> None:
+    """Install plugins without touching torch, numpy, diffusers, transformers and df3d, which are held where they are."""
+    from df3d.plugin import install as installer
+
+    changes = installer.preview(specs, upgrade=upgrade)
+    for line in changes or ["nothing would change"]:
+        print(line)
+    if changes and not dry_run:
+        installer.install(specs, upgrade=upgrade)
+        print("installed; `df3d plugins` lists what is there")
+
+
+@plugins.command("uninstall")
+def uninstall(
+    names: list[str] = typer.Argument(..., metavar="NAME...", help="Distributions that offer plugins."), debug: Debug = False
+) -> None:
+    """Remove plugins."""
+    from df3d.plugin import install as installer
+
+    installer.uninstall(names)
+    print(f"removed {', '.join(names)}")
+
+
+@plugins.command("check")
+def check(
+    context: typer.Context,
+    name: str = typer.Argument(..., help="A part's name, or that of an installed plugin."),
+    json: bool = Json,
+    debug: Debug = False,
+) -> None:
+    """Run the contract tests on an installed part. Exit code 1 when one fails."""
+    catalog = catalog_of(context)
+    mine = [part for plugin in catalog.plugins if name in (plugin.name, plugin.distribution) for part in plugin.components]
+    from df3d.testing.check import check as run
+
+    rows = [row for part in mine or _found(catalog, name) for row in run(part)]
+    if json:
+        print(jsonlib.dumps(rows, indent=2))
+    else:
+        shown = table("", "part", "contract", "why")
+        colour = {"ok": "green", "skipped": "yellow", "failed": "red"}
+        for row in rows:
+            state = row["state"]
+            shown.add_row(f"[{colour[state]}]{state}[/]", row["part"], escape(row["contract"]), escape(row["why"]))
+        show(shown)
+    if any(row["state"] == "failed" for row in rows):
+        raise typer.Exit(1)
+
+
+def _found(catalog: Catalog, name: str) -> list[Component]:
+    found = catalog.find(name)
+    if not found:
+        for plugin in catalog.plugins:
+            if plugin.problem and plugin.name == name:
+                raise PluginError(f"plugin `{name}` is broken: {plugin.problem}", f"reinstall {plugin.distribution}")
+        known = {part.name for plugin in catalog.plugins for part in plugin.components}
+        raise PluginError(f"there is no part `{name}`", did_you_mean(name, known))
+    return found
+
+
+def _plugin(plugin: InstalledPlugin) -> dict[str, Any]:
+    return {
+        "name": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "problem": plugin.problem or None,
+        "parts": [{"kind": part.kind, "name": part.name, "summary": part.summary} for part in plugin.components],
+    }
+
+
+def _part(part: Component) -> dict[str, Any]:
+    said = {word: value for word in FITS if (value := getattr(part, word, None)) is not None}
+    lists = {word: value if isinstance(value, str) else sorted(value) for word, value in said.items()}
+    return {"kind": part.kind, "name": part.name, "summary": part.summary, **lists, "options": options_of(part.config)}

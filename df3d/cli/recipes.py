@@ -5,11 +5,11 @@ from __future__ import annotations
 import typer
 from rich.markup import escape
 
-from df3d import recipe
 from df3d.cli.context import Debug, catalog_of, show, table
-from df3d.compose import compose
-from df3d.config import parse_setting
 from df3d.errors import Df3dError
+from df3d.recipe import recipe
+from df3d.recipe.compose import compose
+from df3d.recipe.settings import override, parse_setting
 
 
 def recipes(
@@ -22,14 +22,15 @@ def recipes(
     """List recipes, or print one whole, as TOML that `--recipe FILE` reads back."""
     catalog = catalog_of(context)
     if action == "show" and name:
-        chosen = recipe.override(recipe.find(name, catalog), map(parse_setting, set_), catalog)
-        print(compose(chosen, catalog)[1].toml(), end="")
+        chosen = override(recipe.find(name, catalog), map(parse_setting, set_), catalog)
+        print(compose(chosen, catalog).recipe.toml(), end="")
     elif action == "list" and name is None:
         rows = table("recipe", "stages", "summary")
         for path in recipe.available(catalog).values():
             try:
                 found = recipe.read(path)
-                rows.add_row(path.stem, ", ".join(f"{s.name} ({s.steps})" for s in found.stages), found.summary)
+                stages = ", ".join(f"{s.name} ({s.steps})" if s.steps else s.name for s in found.stages)
+                rows.add_row(path.stem, stages, found.summary)
             except Df3dError as error:
                 rows.add_row(path.stem, "", f"[red]broken[/red]: {escape(error.message)}")
         show(rows)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import typer
 
-from df3d.cli.context import Debug, Device, asset_path, catalog_of, check_device, check_place
+from df3d import api
+from df3d.cli.context import Debug, Device, catalog_of
 from df3d.errors import ConfigError
 
 
@@ -32,40 +33,18 @@ def render(
     debug: Debug = False,
 ) -> None:
     """Draw a turntable of an asset. Prints the path of the picture."""
-    catalog = catalog_of(context)
-    source = asset_path(asset)
-    path = out or source.with_name(f"{source.stem}-turntable.webp")
-    check_place(path)
-    if path.suffix.lower() not in (".png", ".webp", ".gif", ".mp4"):
-        raise ConfigError(f"`{path}` is neither a sheet (.png) nor a film (.webp, .gif, .mp4)", "give --out one of these endings")
-    color = _color(background)
-    where = check_device(device)
-
-    import dataclasses
-
-    from df3d.cameras import orbit
-    from df3d.export import read
-    from df3d.finished import FinishedField, fitted, surface_renderer
-    from df3d.pictures import around, save
-
-    loaded = read(source, catalog)
-    loaded = dataclasses.replace(loaded, mesh=fitted(loaded.mesh))
-    lit = 0.0 if shading is Shading.albedo else 1.0
-    options = {
-        "background_color": color,
-        "shading": {"albedo_until": 0.0, "lambertian": lit, "ambient": 0.4, "diffuse": 0.6, "light": "head"},
-    }
-    field = FinishedField(loaded, device=where, textureless=shading is Shading.geometry)
-    renderer = surface_renderer(catalog, options, device=where)
-    save(around(field, renderer, orbit(views, size=size, elevation=elevation), device=where), path)
+    path = api.render(
+        asset, out, views=views, size=size, elevation=elevation, shading=shading.value, background=_color(background),
+        device=device, catalog=catalog_of(context),
+    )  # fmt: skip
     print(path)
 
 
-def _color(text: str) -> list[float]:
+def _color(text: str) -> tuple[float, float, float]:
     try:
         color = [float(part) for part in text.split(",")]
     except ValueError:
         color = []
     if len(color) != 3 or not all(0 <= part <= 1 for part in color):
         raise ConfigError(f"`{text}` is not a colour", "give red, green and blue between 0 and 1, as in 0.5,0.5,0.5")
-    return color
+    return color[0], color[1], color[2]

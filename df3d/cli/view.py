@@ -7,8 +7,9 @@ from pathlib import Path
 
 import typer
 
-from df3d.cli.context import Debug, asset_path, catalog_of
-from df3d.errors import ConfigError
+from df3d.api import asset_path
+from df3d.cli.context import Debug, catalog_of
+from df3d.errors import ConfigError, ExportError
 
 
 def view(
@@ -24,11 +25,14 @@ def view(
     path = out or source.with_suffix(".html")
     if not path.parent.is_dir() or path.suffix != ".html":
         raise ConfigError(f"cannot write a page to `{path}`", "give a .html file in a folder that exists")
-    writer = catalog.get("exporter", "html")
 
-    from df3d.export import read
+    from df3d.mesh.files import exporter_for, read
 
-    files = writer.load()(writer.config()).write(read(source, catalog), path)
+    loaded = read(source, catalog)
+    writer = exporter_for(path, catalog, {loaded.kind})
+    if loaded.kind not in writer.takes:
+        raise ExportError(f"no page shows {loaded.kind}", "`df3d plugins` lists the exporters")
+    files = writer.build(writer.config()).write(loaded, path)
     if open_:
         webbrowser.open(files[0].resolve().as_uri())
     print(files[0])

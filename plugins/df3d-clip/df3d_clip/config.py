@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from df3d.config import option
+from df3d import option
 from df3d.errors import ModelError
 
 

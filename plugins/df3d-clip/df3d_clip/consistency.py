@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from df3d.evaluate import Subject
+from df3d.protocols import Subject
 from df3d_clip.config import ClipModelConfig
 from df3d_clip.model import load
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from df3d import GuidancePlugin, ScorerPlugin, hookimpl
 from df3d_clip.config import ClipGuidanceConfig, ClipModelConfig, ClipScorerConfig, JanusConfig
 
+df3d_api = 1
+
 
 @hookimpl
 def df3d_scorers() -> Iterable[ScorerPlugin]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from df3d.cameras import orbit
 from df3d.errors import PromptError
-from df3d.evaluate import DISTANCE, ELEVATION, FOV_Y, SIZE, Subject
+from df3d.protocols import Subject
+from df3d.scene.cameras import orbit
 from df3d_clip.config import JanusConfig
 from df3d_clip.model import load
 
@@ -35,7 +35,9 @@ class JanusScorer:
         if not subject.prompt:
             raise PromptError("there is no prompt to score against", "give one with --prompt or --prompts")
         count = self.config.views
-        ring = orbit(count, elevation=ELEVATION, distance=DISTANCE, fov_y=FOV_Y, size=SIZE)
+        first = subject.cameras[:1]
+        near = {"elevation": float(first.elevation), "distance": float(first.distance), "fov_y": float(first.fov_y)}
+        ring = orbit(count, size=first.height, **near)
         pictures = subject.draw(ring)[..., :3]
         vectors = self._clip.images(pictures)
         texts = self._clip.texts([f"{subject.prompt}, {side} view" for side in SIDES])

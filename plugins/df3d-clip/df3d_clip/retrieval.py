@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from df3d.errors import ConfigError, PromptError
-from df3d.evaluate import Subject
-from df3d.prompt import same
+from df3d.prompt import normalised
+from df3d.protocols import Subject
 from df3d_clip.config import ClipScorerConfig
 from df3d_clip.model import load
 
@@ -41,7 +41,7 @@ class ClipScorer:
         if not subject.prompt:
             raise PromptError("there is no prompt to score against", "give one with --prompt or --prompts")
         wanted = self._read([subject.prompt])
-        others = self._vectors[[same(caption) != same(subject.prompt) for caption in self._pool]]
+        others = self._vectors[[normalised(caption) != normalised(subject.prompt) for caption in self._pool]]
         found: dict[str, float] = {}
         for end, images in (("", subject.color), ("_geo", subject.geometry)):
             views = self._clip.images(images)
@@ -91,5 +91,5 @@ def read_pool(path: Path | None) -> list[str]:
         raise ConfigError(f"the pool of captions `{path}` is empty", "give a text file, a caption a line")
     kept: dict[str, str] = {}
     for caption in captions:
-        kept.setdefault(same(caption), caption)
+        kept.setdefault(normalised(caption), caption)
     return list(kept.values())

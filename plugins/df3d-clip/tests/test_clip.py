@@ -17,11 +17,11 @@ from df3d_clip.janus import JanusScorer
 from df3d_clip.model import Clip
 from df3d_clip.retrieval import ClipScorer, beaten_by, chance, read_pool
 
-from df3d.catalog import Catalog
 from df3d.errors import ConfigError, ModelError, PromptError
-from df3d.evaluate import Subject
-from df3d.targets import Target
-from df3d.types import Asset, Material, Mesh
+from df3d.evaluation.subject import TargetSubject
+from df3d.evaluation.targets import Target
+from df3d.plugin.catalog import Catalog
+from df3d.types import Material, Mesh, MeshAsset
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +30,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def subject() -> Subject:
+def subject() -> TargetSubject:
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
     mesh = Mesh(corners, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]), colors=np.eye(4, 3, dtype=np.float32))
-    asset = Asset(mesh, Material(np.ones((1, 1, 3), np.float32)))
-    return Subject(Target(Path(), "a red car"), Catalog.discover(), views=4, asset=asset)
+    asset = MeshAsset(mesh, Material(np.ones((1, 1, 3), np.float32)))
+    return TargetSubject(Target(Path(), "a red car"), Catalog.discover(), views=4, asset=asset)
 
 
 def test_pictures_are_read_as_open_clip_reads_them(folder: Path) -> None:
@@ -67,7 +67,7 @@ def test_r_precision_equals_the_value_worked_by_hand() -> None:
     assert chance(*alone, 1).tolist() == [1.0, 1.0, 1.0]
 
 
-def test_a_pool_has_each_caption_once_and_may_lack_the_prompt(folder: Path, subject: Subject, tmp_path: Path) -> None:
+def test_a_pool_has_each_caption_once_and_may_lack_the_prompt(folder: Path, subject: TargetSubject, tmp_path: Path) -> None:
     pool = tmp_path / "pool.txt"
     pool.write_text("# a comment\na red car\na red car\n\na blue chair\na cat\n")
     assert read_pool(pool) == ["a red car", "a blue chair", "a cat"]
@@ -82,7 +82,7 @@ def test_a_pool_has_each_caption_once_and_may_lack_the_prompt(folder: Path, subj
     assert read_pool(pool) == ["a red car", "a blue chair"]
 
 
-def test_captions_that_are_the_same_to_the_model_are_ties(folder: Path, subject: Subject, tmp_path: Path) -> None:
+def test_captions_that_are_the_same_to_the_model_are_ties(folder: Path, subject: TargetSubject, tmp_path: Path) -> None:
     """Read one by one and in batches, they differ by rounding."""
     pool = tmp_path / "pool.txt"
     pool.write_text("a cat &amp; a dog\n" + "".join(f"caption {i}\n" for i in range(70)))
@@ -128,7 +128,7 @@ def test_the_shipped_pool_is_large_and_has_no_caption_twice() -> None:
     assert captions == read_pool(None)
 
 
-def test_scores_are_of_colour_and_of_shape(folder: Path, subject: Subject) -> None:
+def test_scores_are_of_colour_and_of_shape(folder: Path, subject: TargetSubject) -> None:
     found = ClipScorer(ClipScorerConfig(model=str(folder))).score(subject)
     clip = Clip(str(folder))
     with torch.no_grad():
@@ -151,12 +151,12 @@ def test_faces_are_peaks_and_copies_are_repetition() -> None:
     assert janus.repetition(ring) < 0 < janus.repetition(twice)
 
 
-def test_janus_and_consistency_run_on_a_real_loader(folder: Path, subject: Subject) -> None:
+def test_janus_and_consistency_run_on_a_real_loader(folder: Path, subject: TargetSubject) -> None:
     found = JanusScorer(JanusConfig(model=str(folder), views=12)).score(subject)
     assert all(np.isfinite(value) for value in found.values())
     found = ConsistencyScorer(ClipModelConfig(model=str(folder))).score(subject)
     assert found["guarded"] == pytest.approx(found["neighbours"] * min(1.0, found["sharpness"] / 0.02))
-    once = Subject(subject.target, Catalog.discover(), views=1, asset=subject.asset)
+    once = TargetSubject(subject.target, Catalog.discover(), views=1, asset=subject.asset)
     assert set(ConsistencyScorer(ClipModelConfig(model=str(folder))).score(once)) == {"sharpness"}
 
 

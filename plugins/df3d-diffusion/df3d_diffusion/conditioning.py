@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from df3d.cameras import rays
+from df3d.scene.cameras import rays
 from df3d.types import Cameras
 
 RAY_CHANNELS = 9

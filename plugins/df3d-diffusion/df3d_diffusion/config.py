@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from df3d.config import option
-from df3d.prompt import ViewConfig
+from df3d import option
+from df3d.scene.options import ViewConfig
 from df3d.schedule import Schedule
+from df3d.types import Output
 
 Weighting = Literal["sigma2", "uniform", "fantasia3d"]
 ViewTexts = Literal["discrete", "interpolated", "perp-neg", "perp-neg-strong"]
@@ -89,3 +90,11 @@ class SdsConfig(DistillationConfig):
         super().__post_init__()
         if not 0 <= self.latent_until <= 1:
             raise ValueError("`latent_until` is a share of the stage, between 0 and 1")
+
+
+def outputs(config: DistillationConfig) -> frozenset[Output]:
+    """What these options need of a render beside its colours."""
+    needed: set[Output] = {"opacity", "background"} if any(config.matting.ends) else set()
+    if isinstance(config, SdsConfig) and config.latent_until:
+        needed |= {"opacity", "normal"}
+    return frozenset(needed)

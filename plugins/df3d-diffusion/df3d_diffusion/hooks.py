@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from df3d import Finding, GuidancePlugin, hookimpl
@@ -10,6 +11,8 @@ from df3d_diffusion.config import SdsConfig
 
 if TYPE_CHECKING:
     import typer
+
+df3d_api = 1
 
 
 @hookimpl
@@ -20,14 +23,23 @@ def df3d_guidance() -> Iterable[GuidancePlugin]:
         config=SdsConfig,
         target="df3d_diffusion.sds:from_config",
         ready="df3d_diffusion.models:ready",
-        fit="df3d_diffusion.memory:plan",
+        memory="df3d_diffusion.memory:memory",
+        needs_with="df3d_diffusion.config:outputs",
     )
 
 
 @hookimpl
+def df3d_recipes() -> Iterable[Path]:
+    yield Path(__file__).parent / "recipes"
+
+
+@hookimpl
 def df3d_checks() -> Iterable[Finding]:
+    from df3d.system.checks import package
     from df3d_diffusion.models import ALIASES, hub_answers, on_disk
 
+    yield package("diffusers", "no diffusion guidance")
+    yield package("transformers", "no diffusion guidance")
     here = [alias.name for alias in ALIASES.values() if any(on_disk(hub) for hub in alias.hubs)]
     if here:
         yield Finding("models", "ok", f"on disk: {', '.join(here)}")

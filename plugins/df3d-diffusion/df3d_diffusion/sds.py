@@ -112,8 +112,7 @@ class Distillation:
 
     def _shape_as_latents(self, render: RenderOutput) -> Tensor:
         """Normals and opacity, in [-1, 1], for a VAE's four channels (Fantasia3D, arXiv 2303.13873, section 3.2)."""
-        if render.normal is None or not render.normal.requires_grad:
-            raise ConfigError("`guidance.latent_until` needs normals in every step", "add --set renderer.normals=true")
+        assert render.normal is not None
         four = torch.cat([render.normal, 2 * render.opacity - 1], dim=-1).permute(0, 3, 1, 2)
         size = self.denoiser.unet.config.sample_size
         if self.denoiser.unet.config.in_channels != 4:
@@ -122,8 +121,9 @@ class Distillation:
 
     def _missing_opacity(self, target: Tensor, render: RenderOutput) -> Tensor:
         """Half the squared opacity that the render lacks for the target, in units of the latents, a mean over the views."""
-        if self.denoiser.clip is None or render.background is None:
-            raise ConfigError("`guidance.matting` is for models of pixels and renderers with a background", "set it to 0")
+        if self.denoiser.clip is None:
+            raise ConfigError("`guidance.matting` is for models of pixels", "set it to 0")
+        assert render.background is not None
         needed = least_opacity(target, self.denoiser.encode_images(render.background.detach())) * 2 - 1
         opacity = self.denoiser.encode_images(render.opacity)
         return 0.5 * (needed - opacity).clamp_min(0).square().sum() / len(target)

@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from df3d import checkpoint, machine
+from df3d.system import machine
+from df3d.system.tensors import read_tensors, write_tensors
 
 Encoder = Callable[[list[str]], Tensor]  # texts to (len(texts), L, D)
 
@@ -42,13 +43,13 @@ class CachedText:
 
     def _read(self, text: str) -> Tensor | None:
         try:
-            return checkpoint.read(self._path(text))[0]["encoding"]
+            return read_tensors(self._path(text))[0]["encoding"]
         except Exception:  # not there, or damaged: it is made again
             return None
 
     def _write(self, text: str, encoding: Tensor) -> None:
         try:
-            checkpoint.write(self._path(text), {"encoding": encoding.contiguous().cpu()})
+            write_tensors(self._path(text), {"encoding": encoding.contiguous().cpu()})
         except Exception:  # a full disk takes away the cache, not the run
             return
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from df3d.prompt import View, ViewConfig
+from df3d.prompt import View
+from df3d.scene.options import ViewConfig
 from df3d.types import Cameras
 from df3d_diffusion.config import DistillationConfig, ViewTexts
 

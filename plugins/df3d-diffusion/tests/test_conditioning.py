@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from df3d_diffusion.conditioning import RAY_CHANNELS, VIEW_CODES, ray_map, view_code
 
-from df3d.cameras import look_at, orbit
+from df3d.scene.cameras import look_at, orbit
 
 
 def test_a_ray_map_holds_place_and_line_of_every_pixel() -> None:

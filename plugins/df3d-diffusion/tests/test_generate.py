@@ -9,6 +9,8 @@ import pytest
 from command import TINY, df3d
 from pipelines import write_taesd
 
+from df3d.system.tensors import read_tensors
+
 SMALL = [setting for setting in TINY if "steps" not in setting and "field.resolution" not in setting]
 
 
@@ -35,13 +37,12 @@ def test_a_recipe_makes_a_glb(recipe: str, family: str, tmp_path: Path, request:
 
 def test_variational_distillation_resumes_with_its_student(stable_diffusion: Path, tmp_path: Path) -> None:
     """Six steps in one go and in two sittings end in the same field and the same student."""
-    from df3d import checkpoint
 
     run = ["generate", "a red car", "--recipe=dreamfusion", f"--set=guidance.model={stable_diffusion}", "--steps=6", *SMALL,
            "--set=guidance.objective=vsd", "--set=guidance.dtype=float32"]  # fmt: skip
     done = df3d(*run, "--out=whole", where=tmp_path)
     assert done.returncode == 0, done.stderr
-    whole = checkpoint.read(tmp_path / "whole" / "coarse" / "step-000006.safetensors")[0]
+    whole = read_tensors(tmp_path / "whole" / "coarse" / "step-000006.safetensors")[0]
     assert any(name.startswith("guidance.") for name in whole)
     done = df3d(*run, "--out=broken", where=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -49,7 +50,7 @@ def test_variational_distillation_resumes_with_its_student(stable_diffusion: Pat
     manifest = json.loads((tmp_path / "broken" / "run.json").read_text())
     (tmp_path / "broken" / "run.json").write_text(json.dumps({**manifest, "status": "running"}))
     assert df3d(*run, "--out=broken", where=tmp_path).returncode == 0
-    resumed = checkpoint.read(tmp_path / "broken" / "coarse" / "step-000006.safetensors")[0]
+    resumed = read_tensors(tmp_path / "broken" / "coarse" / "step-000006.safetensors")[0]
     assert whole.keys() == resumed.keys()
     assert all((whole[name] == resumed[name]).all() for name in whole)
 

@@ -18,9 +18,9 @@ from diffusers import AutoencoderKL, AutoencoderTiny, DDPMScheduler, UNet2DCondi
 from pipelines import write_pipeline, write_single_file, write_taesd
 from transformers import AutoTokenizer, CLIPTextModel, T5EncoderModel
 
-from df3d.cameras import orbit
 from df3d.errors import ModelError
 from df3d.prompt import Prompt
+from df3d.scene.cameras import orbit
 from df3d.schedule import Step
 from df3d.types import RenderOutput
 
@@ -63,7 +63,7 @@ def test_a_damaged_or_unwritable_text_cache_costs_nothing_but_time(
     (kept,) = (own_cache / "text").iterdir()
     kept.write_bytes(b"no")
     assert torch.equal(denoiser.encode_text(["a red car"]), first)
-    monkeypatch.setattr("df3d.checkpoint.write", lambda *a, **k: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("df3d_diffusion.text.write_tensors", lambda *a, **k: (_ for _ in ()).throw(OSError("disk full")))
     assert torch.equal(denoiser.encode_text(["a blue car"]), denoiser.encode_text(["a blue car"]))
 
 

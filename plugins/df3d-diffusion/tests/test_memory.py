@@ -16,20 +16,29 @@ from df3d_diffusion.config import SdsConfig
 from df3d_diffusion.loading import load
 from df3d_diffusion.sds import from_config
 
-from df3d import recipe
-from df3d.catalog import Catalog
-from df3d.compose import compose
-from df3d.config import parse_setting
+from df3d import Workload
 from df3d.errors import ModelError
+from df3d.plugin.catalog import Catalog
+from df3d.recipe import recipe
+from df3d.recipe.compose import compose
+from df3d.recipe.memory import applied, fit_into, need, total
+from df3d.recipe.plan import Plan
+from df3d.recipe.settings import override, parse_setting
 
 
-def stage(model: Path, *changes: str) -> tuple[SdsConfig, dict[str, object]]:
+def planned(model: Path, *changes: str) -> Plan:
     catalog = Catalog.discover()
-    changed = recipe.override(
-        recipe.find("dreamfusion", catalog), map(parse_setting, (f"guidance.model={model}", *changes)), catalog
-    )
-    plan = compose(changed, catalog)[0][0]
-    return plan.guidance.config, plan.full().table()
+    settings = map(parse_setting, (f"guidance.model={model}", *changes))
+    return compose(override(recipe.find("dreamfusion", catalog), settings, catalog), catalog)
+
+
+def needed(plan: Plan) -> float:
+    return total(need(plan.stages[0]))
+
+
+def stage(model: Path, *changes: str) -> tuple[SdsConfig, Workload]:
+    first = planned(model, *changes).stages[0]
+    return first.guidance[0].config, first.cameras.plugin.ask("workload", first.cameras.config)  # type: ignore[return-value]
 
 
 def test_weights_are_counted_from_the_files(stable_diffusion: Path) -> None:
@@ -38,38 +47,41 @@ def test_weights_are_counted_from_the_files(stable_diffusion: Path) -> None:
 
 
 def test_with_enough_memory_nothing_is_given_up(stable_diffusion: Path) -> None:
-    assert memory.plan(*stage(stable_diffusion), 80e9) == ({}, [])
+    assert fit_into(planned(stable_diffusion), 80e9) == ([], [])
 
 
 def test_renders_that_change_count_where_they_are_largest(stable_diffusion: Path) -> None:
-    largest = memory.estimate(*stage(stable_diffusion, "cameras.size=256"))
-    assert memory.estimate(*stage(stable_diffusion, "cameras.size={start=32,end=256}")) == largest
-    assert memory.estimate(*stage(stable_diffusion, "cameras.size={start=256,end=32}")) == largest
+    largest = needed(planned(stable_diffusion, "cameras.size=256"))
+    assert needed(planned(stable_diffusion, "cameras.size={start=32,end=256}")) == largest
+    assert needed(planned(stable_diffusion, "cameras.size={start=256,end=32}")) == largest
+    assert needed(planned(stable_diffusion, "cameras.size=128")) < largest
 
 
 def test_the_cheapest_is_given_up_first_and_only_as_much_as_needed(stable_diffusion: Path) -> None:
-    config, table = stage(stable_diffusion, "cameras.views=4", "cameras.size=256")
-    budgets = [memory.estimate(config, table).total]
-    found = []
+    plan = planned(stable_diffusion, "cameras.views=4", "cameras.size=256")
+    budgets, found = [needed(plan)], []
     while True:
         try:
-            settings, words = memory.plan(config, table, budgets[-1] * 0.999)
+            settings, words = fit_into(plan, budgets[-1] * 0.999)
         except ModelError:
             break
-        assert memory.estimate(config, table, settings).total <= budgets[-1]
-        assert len(words) == len({word.split(":")[0] for word in words})
-        found.append(settings)
-        budgets.append(memory.estimate(config, table, settings).total)
-    assert found[0] == {"renderer.tile": 16384}
+        fitted = needed(applied(plan, settings))
+        assert fitted <= budgets[-1]
+        assert len(words) == len({word.split(":")[1] for word in words})
+        found.append(dict(settings))
+        budgets.append(fitted)
+    assert found[0] == {"coarse.renderer.tile": 16384}
     assert [len(settings) for settings in found] == sorted(len(settings) for settings in found)
-    assert found[-1] == {"renderer.tile": 1024, "guidance.checkpoint_vae": True, "guidance.at_once": 1}
+    last = {"renderer.tile": 1024, "guidance.sds.checkpoint_vae": True, "guidance.sds.at_once": 1}
+    assert found[-1] == {f"coarse.{path}": value for path, value in last.items()}
 
 
 def test_more_views_need_more_and_tiles_need_less(stable_diffusion: Path) -> None:
-    few, many = (memory.estimate(*stage(stable_diffusion, f"cameras.views={n}")).total for n in (1, 8))
+    few, many = (needed(planned(stable_diffusion, f"cameras.views={n}")) for n in (1, 8))
     assert many > few
-    config, table = stage(stable_diffusion, "cameras.size=512")
-    assert memory.estimate(config, table, {"renderer.tile": 1024}).field < 0.1 * memory.estimate(config, table).field
+    whole, tiled = (need(planned(stable_diffusion, "cameras.size=512", *more).stages[0]) for more in ((), ("renderer.tile=1024",)))
+    assert tiled["renderer"].bytes < 0.1 * whole["renderer"].bytes
+    assert tiled["guidance.sds"].bytes == whole["guidance.sds"].bytes
 
 
 def test_the_estimate_for_stable_diffusion_is_what_is_known_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,28 +92,30 @@ def test_the_estimate_for_stable_diffusion_is_what_is_known_of_it(tmp_path: Path
     (tmp_path / "vae" / "config.json").write_text(json.dumps({"block_out_channels": [128]}))
     sizes = {"unet": 859_520_964, "vae": 83_653_863}
     monkeypatch.setattr(memory, "parameters", lambda folder: sizes[folder.name])
-    need = memory.estimate(*stage(tmp_path))
-    assert 4.2e9 < need.total < 6e9
-    settings, _ = memory.plan(*stage(tmp_path), 4e9)
-    assert memory.estimate(*stage(tmp_path), settings).total <= 4e9
+    plan = planned(tmp_path)
+    assert 4.2e9 < needed(plan) < 6e9
+    settings, _ = fit_into(plan, 4e9)
+    assert needed(applied(plan, settings)) <= 4e9
 
 
-def test_a_surface_needs_its_grid_and_its_pixels_and_no_samples(stable_diffusion: Path) -> None:
+def test_a_surface_needs_its_grid_and_its_pixels_and_no_samples() -> None:
     """The fine stage of `magic3d` ran within 7.5 GB on a GPU, Stable Diffusion included."""
     catalog = Catalog.discover()
-    fine = compose(recipe.find("magic3d", catalog), catalog)[0][1]
-    config = SdsConfig(model=str(stable_diffusion))
-    needed = memory.estimate(config, fine.full().table()).field
-    assert 1e9 < needed < 4e9
-    smaller = compose(recipe.override(recipe.find("magic3d", catalog), [("fine.field.resolution", 64)], catalog), catalog)[0][1]
-    assert memory.estimate(config, smaller.full().table()).field < 0.5 * needed
+
+    def without_model(*settings: tuple[str, object]) -> float:
+        plan = compose(override(recipe.find("magic3d", catalog), [*settings, ("guidance.use", "toybox")], catalog), catalog)
+        return total(need(plan["fine"]))
+
+    whole = without_model()
+    assert 1e9 < whole < 4e9
+    assert without_model(("fine.field.resolution", 64)) < 0.6 * whole
 
 
 def test_a_run_fits_itself_and_goes_on_without_being_told_again(stable_diffusion: Path, tmp_path: Path) -> None:
     small = [setting for setting in TINY if "field.resolution" not in setting and "fit_steps" not in setting]
     run = ["generate", "a red car", "--recipe=dreamfusion", f"--set=guidance.model={stable_diffusion}", *small, "--out=run"]
-    need = memory.estimate(*stage(stable_diffusion, *(s.removeprefix("--set=") for s in small if s.startswith("--set=")))).total
-    done = df3d(*run, f"--vram={need * 0.9999 / 1e6:.6f}M", where=tmp_path)
+    bytes_ = needed(planned(stable_diffusion, *(s.removeprefix("--set=") for s in small if s.startswith("--set="))))
+    done = df3d(*run, f"--vram={bytes_ * 0.9999 / 1e6:.6f}M", where=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "note: stage coarse, to fit into" in done.stderr
     assert "tile = 1024" in (tmp_path / "run" / "run.toml").read_text()
@@ -130,7 +144,7 @@ def test_a_damaged_folder_is_one_clear_error_before_anything_is_loaded(stable_di
     shutil.copytree(stable_diffusion, folder)
     (folder / damage).write_bytes(b"no")
     with pytest.raises(ModelError, match="cannot be read as a model"):
-        memory.plan(*stage(folder), 80e9)
+        memory.memory(*stage(folder))
 
 
 def test_when_memory_runs_out_the_encoder_keeps_less_first(stable_diffusion: Path) -> None:

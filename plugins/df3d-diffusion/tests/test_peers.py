@@ -17,8 +17,8 @@ from df3d_diffusion.views import EncodedPrompt, texts_for
 from safetensors.torch import load_file
 from torch import Tensor
 
-from df3d.cameras import look_at
 from df3d.prompt import VIEWS
+from df3d.scene.cameras import look_at
 from df3d.types import Cameras
 
 DATA = load_file(Path(__file__).parent / "data" / "peers.safetensors")

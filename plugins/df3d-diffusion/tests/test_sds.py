@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from denoisers import Gaussian
-from df3d_diffusion.config import DistillationConfig, SdsConfig, ViewWords
+from df3d_diffusion.config import DistillationConfig, SdsConfig, ViewWords, outputs
 from df3d_diffusion.sds import Distillation, from_config
 from torch import Tensor
 
-from df3d.cameras import orbit
 from df3d.errors import ConfigError
-from df3d.prompt import Prompt, ViewConfig
+from df3d.prompt import Prompt
+from df3d.scene.cameras import orbit
+from df3d.scene.options import ViewConfig
 from df3d.schedule import Schedule, Step
 from df3d.types import Cameras, RenderOutput
 
@@ -100,7 +101,7 @@ def test_matting_asks_for_the_opacity_that_the_clean_image_needs(weight: float) 
 def test_matting_says_what_it_cannot_work_with() -> None:
     with pytest.raises(ValueError, match="`matting` needs the objective `reconstruction`"):
         DistillationConfig(matting=Schedule(1.0))
-    with pytest.raises(ConfigError, match="models of pixels and renderers with a background"):
+    with pytest.raises(ConfigError, match="`guidance.matting` is for models of pixels"):
         gradient(distillation(Gaussian({}), objective="reconstruction", matting=Schedule(1.0)), torch.rand(1, 8, 8, 3))
 
 
@@ -169,5 +170,6 @@ def test_shape_comes_first_where_it_is_taken_for_latents(stable_diffusion: Path)
         guidance.step(view, orbit(1, size=16), encoded, Step(index, 10)).loss.backward()
         assert (rgb.grad is None) == early
         assert (normal.grad is None) == (opacity.grad is None) == (not early)
-    with pytest.raises(ConfigError, match="needs normals in every step"):
-        guidance.step(RenderOutput(rgb, opacity), orbit(1, size=16), encoded, Step(0, 10))
+    assert outputs(guidance.config) == {"opacity", "normal"}
+    assert outputs(SdsConfig()) == set()
+    assert outputs(SdsConfig(objective="reconstruction", matting=Schedule(1.0, 0.0))) == {"opacity", "background"}

@@ -9,8 +9,8 @@ import torch
 from df3d_diffusion.config import SdsConfig
 from df3d_diffusion.sds import Distillation, from_config
 
-from df3d.cameras import orbit
 from df3d.prompt import Prompt
+from df3d.scene.cameras import orbit
 from df3d.schedule import Schedule, Step
 from df3d.types import RenderOutput
 

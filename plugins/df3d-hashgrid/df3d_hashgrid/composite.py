@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from df3d.cpu import kernel, split
+from df3d.system.cpu import kernel, split
 from df3d_hashgrid.march import Samples
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from df3d.config import option
-from df3d.options import BackgroundConfig, ShadingConfig
+from df3d import Memory, Saving, Workload, option
+from df3d.scene.options import BackgroundConfig, ShadingConfig
 
 Backend = Literal["auto", "numba", "triton", "torch", "tcnn"]
 
@@ -33,6 +33,10 @@ class GridConfig:
             raise ValueError("`log2_table` must be between 4 and 24")
         if not 2 <= self.base <= self.finest:
             raise ValueError("`base` must be at least 2 and at most `finest`")
+
+    def table_bytes(self) -> float:
+        """Tables with their gradient and both moments of Adam."""
+        return 16.0 * self.levels * 2**self.log2_table * self.features
 
     def resolutions(self) -> list[int]:
         """Cells along an axis, level by level, in geometric steps."""
@@ -75,7 +79,7 @@ class RayMarchConfig(BackgroundConfig):
     occupied: float = option(0.01, "a cell counts as occupied from this opacity per step on; less is not drawn, but in the mesh")
     opaque: float = option(1e-3, "a ray ends when its transmittance, as the occupancy grid sees it, falls below this")
     chunk: int = option(65536, "most rays drawn at once outside training")
-    normals: bool = option(False, "put out normals in every step, not in lit ones alone")
+    normals: bool = option(False, "put out normals in every step", deprecated="what needs normals says so itself, and gets them")
     tile: int = option(0, "rays drawn at once in training; drawn again for the gradient, so memory stays that of a tile; 0 for all")
     backend: Literal["auto", "numba", "torch"] = option("auto", "numba on a CPU, torch on a GPU")
     shading: ShadingConfig = option(ShadingConfig(), "light")
@@ -85,3 +89,21 @@ class RayMarchConfig(BackgroundConfig):
             raise ValueError("`occupied` and `opaque` must be between 0 and 1")
         if self.samples < 1 or self.occupancy < 2 or self.refresh_every < 1 or self.chunk < 1 or self.tile < 0:
             raise ValueError("`samples`, `refresh_every` and `chunk` must be at least 1, `occupancy` at least 2, `tile` at least 0")
+
+
+SAMPLE = 700.0  # bytes of a sample on a ray; held against an H200 (df3d-diffusion, memory.py)
+TILES = (16384, 4096, 1024)  # rays drawn at once, of those that can be given up to
+
+
+def field_memory(config: HashGridConfig, work: Workload) -> Memory:
+    """What the field takes, but for its samples, which the renderer counts."""
+    return Memory(config.table_bytes())
+
+
+def renderer_memory(config: RayMarchConfig, work: Workload) -> Memory:
+    """What the samples of the rays that are drawn at once take."""
+    at_once = min(config.tile or work.rays, work.rays)
+    savings = tuple(
+        Saving({"tile": tile}, f"rays: drawn {tile} at a time, and again for their gradient") for tile in TILES if tile < at_once
+    )
+    return Memory(SAMPLE * at_once * config.samples, savings)

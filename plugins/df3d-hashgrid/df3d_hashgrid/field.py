@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from df3d.errors import PluginError
-from df3d.interfaces import Volume
+from df3d.protocols import Volume
 from df3d.schedule import Step
 from df3d.types import FieldSamples
 from df3d_hashgrid.config import HashGridConfig

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from df3d import FieldPlugin, RendererPlugin, hookimpl
+from df3d import FieldPlugin, Finding, RendererPlugin, hookimpl
 from df3d_hashgrid.config import HashGridConfig, RayMarchConfig
+
+df3d_api = 1
 
 
 @hookimpl
@@ -17,6 +19,7 @@ def df3d_fields() -> Iterable[FieldPlugin]:
         target="df3d_hashgrid.field:HashGridField",
         provides=frozenset({"volume"}),
         starts_from=frozenset({"volume"}),
+        memory="df3d_hashgrid.config:field_memory",
     )
 
 
@@ -28,5 +31,15 @@ def df3d_renderers() -> Iterable[RendererPlugin]:
         config=RayMarchConfig,
         target="df3d_hashgrid.renderer:RayMarchRenderer",
         needs=frozenset({"volume"}),
-        outputs=frozenset({"rgb", "opacity", "depth", "normal"}),
+        outputs=frozenset({"rgb", "opacity", "depth", "normal", "samples", "background"}),
+        memory="df3d_hashgrid.config:renderer_memory",
     )
+
+
+@hookimpl
+def df3d_checks() -> Iterable[Finding]:
+    from df3d.system.checks import package
+
+    build = "python -m pip install --no-build-isolation git+https://github.com/NVlabs/tiny-cuda-nn#subdirectory=bindings/torch"
+    yield package("triton", "hash grids on a GPU run in plain torch", "comes with torch for CUDA")
+    yield package("tinycudann", "hash grids on a GPU run as Triton kernels", build)

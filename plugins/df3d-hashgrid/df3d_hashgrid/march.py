@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from df3d.cpu import kernel, split
+from df3d.system.cpu import kernel, split
 
 
 @dataclass(frozen=True)

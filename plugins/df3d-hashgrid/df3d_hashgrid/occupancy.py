@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from df3d.interfaces import Volume
+from df3d.protocols import Volume
 from df3d.schedule import Step
 
 

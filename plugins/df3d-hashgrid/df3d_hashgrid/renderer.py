@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from df3d.background import Background
-from df3d.cameras import rays
-from df3d.interfaces import Volume
+from df3d.protocols import Volume
+from df3d.scene.background import Background
+from df3d.scene.cameras import rays
+from df3d.scene.shading import Lighting, lighting
 from df3d.schedule import Step
-from df3d.shading import Lighting, lighting
-from df3d.types import Cameras, FieldSamples, RaySamples, RenderOutput
+from df3d.types import AT_BEST, Cameras, FieldSamples, RaySamples, RenderOutput, RenderRequest
 from df3d_hashgrid.composite import composite
 from df3d_hashgrid.config import RayMarchConfig
 from df3d_hashgrid.march import march
@@ -60,15 +60,16 @@ class RayMarchRenderer(nn.Module):
         self.tile = self.tile // 2 if self.tile else LARGEST_TILE
         return f"drawing {self.tile} rays at a time"
 
-    def render(self, field: Volume, cameras: Cameras, *, step: Step | None = None) -> RenderOutput:
+    def render(self, field: Volume, cameras: Cameras, request: RenderRequest = AT_BEST) -> RenderOutput:
         """In training whole or, with `tile`, piece by piece: no piece keeps what its gradient needs, each is drawn again for it.
 
         The gradient is the same; what it costs is one more drawing. (Deferred backpropagation, arXiv 2206.06360, section 4.1.)
         """
-        views, height, width = len(cameras), cameras.height, cameras.width
+        views, height, width, step = len(cameras), cameras.height, cameras.width, request.step
         origins, directions = (t.reshape(-1, 3) for t in rays(cameras))
         view = torch.arange(views, device=origins.device).repeat_interleave(height * width)
         light = lighting(self.config.shading, cameras, step)
+        slopes = light.needs_normals or "normal" in request.needs or step is None
         if step is None:
             jitter = torch.full_like(origins[:, 0], 0.5)
         else:
@@ -77,19 +78,29 @@ class RayMarchRenderer(nn.Module):
         parts = zip(*(t.split(size) for t in (origins, directions, view, jitter)), strict=True)
         if step is not None and self.tile:
             drawn = [
-                checkpoint(self._draw, field, *part, light, step, use_reentrant=False, preserve_rng_state=False) for part in parts
+                checkpoint(self._draw, field, *part, light, slopes, step, use_reentrant=False, preserve_rng_state=False)
+                for part in parts
             ]
         else:
-            drawn = [self._draw(field, *part, light, step) for part in parts]
+            drawn = [self._draw(field, *part, light, slopes, step) for part in parts]
 
         def image(index: int) -> Tensor:
             return torch.cat([piece[index] for piece in drawn]).view(views, height, width, -1)
 
         samples = None if step is None else _joined([piece[-1] for piece in drawn])
-        return RenderOutput(image(0), image(1), image(2), image(3), samples, background=image(4))
+        normal = image(3) if slopes else None
+        return RenderOutput(image(0), image(1), image(2), normal, samples, background=image(4))
 
     def _draw(
-        self, field: Volume, origins: Tensor, directions: Tensor, view: Tensor, jitter: Tensor, light: Lighting, step: Step | None
+        self,
+        field: Volume,
+        origins: Tensor,
+        directions: Tensor,
+        view: Tensor,
+        jitter: Tensor,
+        light: Lighting,
+        slopes: bool,
+        step: Step | None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, RaySamples]:
         config = self.config
         samples = march(
@@ -103,7 +114,7 @@ class RayMarchRenderer(nn.Module):
             opaque=config.opaque,
             backend=self.backend,
         )
-        found = self._query(field, samples.points, gradient=light.needs_normals or config.normals or step is None)
+        found = self._query(field, samples.points, gradient=slopes)
         normals = None if found.gradient is None else -functional.normalize(found.gradient, dim=-1, eps=1e-6)
         color = light.shade(found.albedo, normals, samples.points, view[samples.ray])
         values = [color, samples.distance[:, None], *([] if normals is None else [normals])]

@@ -94,7 +94,7 @@ def test_the_gradient_is_that_of_the_values() -> None:
 
 
 def test_results_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    from df3d import cpu
+    from df3d.system import cpu
 
     points = torch.rand(20000, 3)
     _, fast = pair(CONFIGS[0])

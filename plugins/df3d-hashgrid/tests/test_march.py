@@ -6,7 +6,7 @@ import pytest
 import torch
 from df3d_hashgrid.march import Samples, march
 
-from df3d.cameras import orbit, rays
+from df3d.scene.cameras import orbit, rays
 
 
 def sample(density: torch.Tensor, backend: str, *, least: float = 1.0, step: float = 0.05, jitter: float = 0.3) -> Samples:

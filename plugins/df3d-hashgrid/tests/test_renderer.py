@@ -9,13 +9,13 @@ from df3d_hashgrid.field import HashGridField
 from df3d_hashgrid.renderer import RayMarchRenderer
 from torch import Tensor
 
-from df3d import recipe
-from df3d.cameras import look_at, orbit
-from df3d.catalog import Catalog
-from df3d.compose import compose
-from df3d.options import ShadingConfig
+from df3d.plugin.catalog import Catalog
+from df3d.recipe import recipe
+from df3d.recipe.compose import compose
+from df3d.scene.cameras import look_at, orbit
+from df3d.scene.options import ShadingConfig
 from df3d.schedule import Step
-from df3d.types import Cameras, FieldSamples, RenderOutput
+from df3d.types import Cameras, FieldSamples, RenderOutput, RenderRequest
 
 
 class Ball:
@@ -40,7 +40,7 @@ def draw(config: RayMarchConfig, cameras: Cameras, field: object = None, step: S
     renderer = RayMarchRenderer(config)
     shape = field or Ball()
     renderer.refresh(shape, Step(0, 10))  # type: ignore[arg-type]
-    return renderer.render(shape, cameras, step=step)  # type: ignore[arg-type]
+    return renderer.render(shape, cameras, RenderRequest(step))  # type: ignore[arg-type]
 
 
 def small(**changes: object) -> RayMarchConfig:
@@ -79,7 +79,7 @@ def test_the_background_is_what_the_recipe_says() -> None:
     assert not torch.equal(random[0], random[2])
     renderer = RayMarchRenderer(small(background="learned"))
     assert renderer.parameter_groups()
-    view = renderer.render(Ball(), orbit(1, size=8), step=Step(1, 10))  # type: ignore[arg-type]
+    view = renderer.render(Ball(), orbit(1, size=8), RenderRequest(Step(1, 10)))  # type: ignore[arg-type]
     view.rgb.sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in renderer.background.parameters())
 
@@ -109,7 +109,7 @@ def test_tiles_and_padded_samples_have_the_same_gradient() -> None:
         renderer = RayMarchRenderer(small(tile=tile, shading=LIT, samples=40, background="learned"))
         renderer.multiple = multiple  # as on a GPU
         renderer.refresh(field, Step(0, 10))
-        view = renderer.render(field, orbit(2, size=16), step=Step(1, 10))
+        view = renderer.render(field, orbit(2, size=16), RenderRequest(Step(1, 10)))
         assert view.samples is not None
         assert view.samples.rays == 2 * 16 * 16
         loss = (
@@ -137,7 +137,7 @@ def test_with_tiles_memory_does_not_grow_with_the_picture() -> None:
         renderer = RayMarchRenderer(small(tile=tile, shading=LIT, samples=40))
         renderer.refresh(field, Step(0, 10))
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            renderer.render(field, orbit(1, size=size), step=Step(1, 10))
+            renderer.render(field, orbit(1, size=size), RenderRequest(Step(1, 10)))
         return sum(held.values())
 
     assert kept(64, 0) > 10 * kept(16, 0)
@@ -190,7 +190,9 @@ def test_a_camera_at_the_rim_of_the_ball_is_no_trouble() -> None:
 def test_what_a_recipe_begins_with_is_seen_and_not_skipped(name: str) -> None:
     """Space that no render shows has no gradient, and would be in the mesh all the same."""
     catalog = Catalog.discover()
-    first = compose(recipe.find(name, catalog), catalog)[0][0]
+    first = compose(recipe.find(name, catalog), catalog).stages[0]
+    assert first.field is not None
+    assert first.renderer is not None
     torch.manual_seed(0)
     field = HashGridField(first.field.config)
 

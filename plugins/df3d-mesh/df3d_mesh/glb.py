@@ -12,22 +12,22 @@ from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
 import df3d
-from df3d.checkpoint import replace_atomically
-from df3d.plugin import NoConfig
-from df3d.types import Asset
+from df3d import NoConfig
+from df3d.system.files import replace_atomically
+from df3d.types import MeshAsset
 from df3d_mesh.trimeshes import normal_image, shape, texture_image
 
 
 class GlbExporter:
     def __init__(self, config: NoConfig) -> None: ...
 
-    def write(self, asset: Asset, path: Path) -> list[Path]:
+    def write(self, asset: MeshAsset, path: Path) -> list[Path]:
         data = export_glb(scene(asset), include_normals=True, tree_postprocessor=completer(asset))
         replace_atomically(path, lambda temporary: temporary.write_bytes(data))
         return [path]
 
 
-def scene(asset: Asset) -> trimesh.Scene:
+def scene(asset: MeshAsset) -> trimesh.Scene:
     """The asset as trimesh's glTF writers take it."""
     mesh = shape(asset.mesh)
     material = PBRMaterial(
@@ -44,7 +44,7 @@ def scene(asset: Asset) -> trimesh.Scene:
     return trimesh.Scene({"object": mesh})
 
 
-def completer(asset: Asset) -> Callable[[dict[str, Any]], None]:
+def completer(asset: MeshAsset) -> Callable[[dict[str, Any]], None]:
     """What puts into the file's tree the things that trimesh leaves out."""
 
     def complete(tree: dict[str, Any]) -> None:

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from trimesh.exchange.gltf import export_gltf
 
-from df3d.checkpoint import replace_atomically
-from df3d.plugin import NoConfig
-from df3d.types import Asset
+from df3d import NoConfig
+from df3d.system.files import replace_atomically
+from df3d.types import MeshAsset
 from df3d_mesh.glb import completer, scene
 
 
 class GltfExporter:
     def __init__(self, config: NoConfig) -> None: ...
 
-    def write(self, asset: Asset, path: Path) -> list[Path]:
+    def write(self, asset: MeshAsset, path: Path) -> list[Path]:
         files = export_gltf(
             scene(asset), include_normals=True, merge_buffers=True, embed_buffers=True, tree_postprocessor=completer(asset)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from df3d import ExporterPlugin, NoConfig, ScorerPlugin, hookimpl
+from df3d import ExporterPlugin, Finding, ImporterPlugin, ScorerPlugin, hookimpl
 
 _FORMATS = (
     ("glb", "binary glTF 2.0: one file, texture inside", "GlbExporter"),
@@ -15,6 +15,9 @@ _FORMATS = (
     ("usdz", "USDZ, for Apple's viewers; needs usd-core", "UsdzExporter"),
     ("html", "a page to look at the model with, in one file", "HtmlExporter"),
 )
+_BESIDE = {"obj": ("{stem}.mtl", "{stem}-albedo.png", "{stem}-normal.png")}
+
+df3d_api = 1
 
 
 @hookimpl
@@ -23,11 +26,30 @@ def df3d_exporters() -> Iterable[ExporterPlugin]:
         yield ExporterPlugin(
             name=name,
             summary=summary,
-            config=NoConfig,
             target=f"df3d_mesh.{name}:{kind}",
             suffixes=(f".{name}",),
-            read=None if name in ("html", "usdz") else "df3d_mesh.reader:read",
+            takes=frozenset({"mesh"}),
+            usual_for=frozenset({"mesh"} if name == "glb" else set()),
+            side_files=_BESIDE.get(name, ()),
         )
+
+
+@hookimpl
+def df3d_importers() -> Iterable[ImporterPlugin]:
+    yield ImporterPlugin(
+        name="mesh",
+        summary="GLB, glTF, OBJ, PLY and STL, whoever made them",
+        target="df3d_mesh.reader:MeshImporter",
+        suffixes=(".glb", ".gltf", ".obj", ".ply", ".stl"),
+    )
+
+
+@hookimpl
+def df3d_checks() -> Iterable[Finding]:
+    from df3d.system.checks import package
+
+    yield package("trimesh", "no mesh files", needed=True)
+    yield package("usd-core", "no USDZ")
 
 
 @hookimpl
@@ -35,7 +57,6 @@ def df3d_scorers() -> Iterable[ScorerPlugin]:
     yield ScorerPlugin(
         name="geometry",
         summary="The mesh itself: watertight, components, faulty faces and edges, texture layout, size",
-        config=NoConfig,
         target="df3d_mesh.scorer:GeometryScorer",
         headline=("watertight", "components", "uv_overlap"),
         lower=frozenset(

@@ -16,9 +16,9 @@ from trimesh.viewer.notebook import scene_to_html
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
-from df3d.checkpoint import replace_atomically
-from df3d.plugin import NoConfig
-from df3d.types import Asset
+from df3d import NoConfig
+from df3d.system.files import replace_atomically
+from df3d.types import MeshAsset
 from df3d_mesh.trimeshes import shape, texture_image, to_linear
 
 STYLE = """
@@ -31,7 +31,7 @@ aside { flex: 1 1 16rem } img { max-width: 100%; border-radius: 8px } td { paddi
 class HtmlExporter:
     def __init__(self, config: NoConfig) -> None: ...
 
-    def write(self, asset: Asset, path: Path) -> list[Path]:
+    def write(self, asset: MeshAsset, path: Path) -> list[Path]:
         """A `turntable.webp` beside `path`, which every run has, goes into the page."""
         turntable = path.with_name("turntable.webp")
         text = page(asset, turntable.read_bytes() if turntable.is_file() else None)
@@ -39,7 +39,7 @@ class HtmlExporter:
         return [path]
 
 
-def page(asset: Asset, turntable: bytes | None) -> str:
+def page(asset: MeshAsset, turntable: bytes | None) -> str:
     mesh = shape(asset.mesh)
     if asset.mesh.uvs is not None:
         material = PBRMaterial(baseColorTexture=texture_image(asset), metallicFactor=0.0, roughnessFactor=0.9, doubleSided=True)
@@ -59,7 +59,7 @@ def page(asset: Asset, turntable: bytes | None) -> str:
     )
 
 
-def _texture(asset: Asset) -> str:
+def _texture(asset: MeshAsset) -> str:
     if asset.mesh.uvs is None:
         return "none"
     height, width = asset.material.base_color.shape[:2]

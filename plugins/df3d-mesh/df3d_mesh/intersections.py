@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from df3d.cpu import kernel
+from df3d.system.cpu import kernel
 
 PAIRS = 4e9  # of faces in one cell, at most
 TOUCH = 1e-7  # of the mesh's extent: single precision does not tell less from nothing

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from df3d.checkpoint import replace_atomically
-from df3d.plugin import NoConfig
-from df3d.types import Asset
+from df3d import NoConfig
+from df3d.system.files import replace_atomically
+from df3d.types import MeshAsset
 from df3d_mesh.trimeshes import normal_image, texture_image
 
 
 class ObjExporter:
     def __init__(self, config: NoConfig) -> None: ...
 
-    def write(self, asset: Asset, path: Path) -> list[Path]:
+    def write(self, asset: MeshAsset, path: Path) -> list[Path]:
         """`asset.obj`, `asset.mtl`, `asset-albedo.png`, and `asset-normal.png` for a normal map.
 
         The OBJ is written last, so that what it names is there when it is.
@@ -36,7 +36,7 @@ class ObjExporter:
         return files
 
 
-def _lines(asset: Asset, material: str) -> Iterable[str]:
+def _lines(asset: MeshAsset, material: str) -> Iterable[str]:
     mesh = asset.mesh
     yield f"# df3d: {' '.join(str(asset.provenance.get('prompt', '')).split())}\nmtllib {material}\nusemtl albedo\n"
     for tag, rows in (("v", mesh.vertices), ("vt", mesh.uvs), ("vn", mesh.normals)):

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from df3d.checkpoint import replace_atomically
-from df3d.plugin import NoConfig
-from df3d.types import Asset
+from df3d import NoConfig
+from df3d.system.files import replace_atomically
+from df3d.types import MeshAsset
 from df3d_mesh.trimeshes import shape, texel
 
 
 class PlyExporter:
     def __init__(self, config: NoConfig) -> None: ...
 
-    def write(self, asset: Asset, path: Path) -> list[Path]:
+    def write(self, asset: MeshAsset, path: Path) -> list[Path]:
         mesh = shape(asset.mesh)
         if asset.mesh.uvs is not None:
             mesh.visual.vertex_colors = (texel(asset, asset.mesh.uvs) * 255).round().astype(np.uint8)

@@ -13,8 +13,9 @@ from PIL import Image
 from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.material import PBRMaterial, SimpleMaterial
 
+from df3d import NoConfig
 from df3d.errors import ExportError
-from df3d.types import Asset, Material, Mesh
+from df3d.types import Material, Mesh, MeshAsset
 from df3d_mesh.trimeshes import to_linear, to_srgb
 
 WHITE = np.ones((1, 1, 3), np.float32)
@@ -23,7 +24,17 @@ MOST = 20_000_000  # numbers of vertices or corners that a glTF may speak of
 READABLE = ("KHR_materials_", "KHR_lights_punctual", "KHR_node_visibility", "KHR_xmp", "EXT_texture_webp")  # or without effect here
 
 
-def read(path: Path) -> Asset:
+class MeshImporter:
+    """Any GLB, glTF, OBJ, PLY or STL."""
+
+    def __init__(self, config: NoConfig) -> None: ...
+
+    def read(self, path: Path) -> MeshAsset:
+        """Raises ExportError when the file is not such a mesh."""
+        return read(path)
+
+
+def read(path: Path) -> MeshAsset:
     """Any GLB, glTF, OBJ, PLY or STL, whoever made it: one mesh, its texture or the colours of its vertices.
 
     Raises ExportError when the file is not such a mesh.
@@ -62,9 +73,9 @@ def read(path: Path) -> Asset:
     picture = getattr(getattr(mesh.visual, "material", None), "image", None)
     if picture is not None and uvs is not None:
         material = Material(np.asarray(picture.convert("RGB"), np.float32) / 255)
-        return Asset(Mesh(vertices, faces, normals, uvs=np.asarray(uvs, np.float32)), material, provenance)
+        return MeshAsset(Mesh(vertices, faces, normals, uvs=np.asarray(uvs, np.float32)), material, provenance=provenance)
     colors = np.asarray(mesh.visual.vertex_colors[:, :3], np.float32) / 255
-    return Asset(Mesh(vertices, faces, normals, colors=colors), Material(WHITE), provenance)
+    return MeshAsset(Mesh(vertices, faces, normals, colors=colors), Material(WHITE), provenance=provenance)
 
 
 def _tree(path: Path) -> dict[str, Any]:

@@ -6,10 +6,11 @@ import numpy as np
 import trimesh
 from scipy import sparse
 
-from df3d.cpu import kernel
-from df3d.evaluate import Subject
-from df3d.plugin import NoConfig
-from df3d.types import Mesh
+from df3d import NoConfig
+from df3d.errors import ExportError
+from df3d.protocols import Subject
+from df3d.system.cpu import kernel
+from df3d.types import Mesh, MeshAsset
 from df3d_mesh.intersections import intersecting
 from df3d_mesh.trimeshes import shape
 
@@ -35,6 +36,8 @@ class GeometryScorer:
 
     def score(self, subject: Subject) -> dict[str, float]:
         asset = subject.asset
+        if not isinstance(asset, MeshAsset):
+            raise ExportError(f"the geometry of {asset.kind} cannot be scored", "give a mesh")
         mesh = shape(asset.mesh)
         mesh.merge_vertices(merge_tex=True, merge_norm=True)
         area = mesh.area_faces
@@ -53,7 +56,7 @@ class GeometryScorer:
             "flipped": flipped,
             "boundary": float((count == 1).sum() / max(len(count), 1)),
             "nonmanifold": float((count > 2).sum() / max(len(count), 1)),
-            "bytes": float(subject.target.path.stat().st_size),
+            "bytes": float(subject.path.stat().st_size),
         }
         crossing = intersecting(mesh.vertices, mesh.faces)
         if crossing is not None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from df3d.checkpoint import replace_atomically
+from df3d import NoConfig
 from df3d.errors import ExportError
-from df3d.plugin import NoConfig
-from df3d.types import Asset
+from df3d.system.files import replace_atomically
+from df3d.types import MeshAsset
 from df3d_mesh.trimeshes import shape
 
 
 class StlExporter:
     def __init__(self, config: NoConfig) -> None: ...
 
-    def write(self, asset: Asset, path: Path) -> list[Path]:
+    def write(self, asset: MeshAsset, path: Path) -> list[Path]:
         """Holes are filled where that is enough.
 
         Raises ExportError when the mesh stays open: a slicer would guess what is inside.

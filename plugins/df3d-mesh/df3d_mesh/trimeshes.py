@@ -6,14 +6,14 @@ import numpy as np
 import trimesh
 from PIL import Image
 
-from df3d.types import Asset, Mesh
+from df3d.types import Mesh, MeshAsset
 
 
-def texture_image(asset: Asset) -> Image.Image:
+def texture_image(asset: MeshAsset) -> Image.Image:
     return _image(asset.material.base_color)
 
 
-def normal_image(asset: Asset) -> Image.Image | None:
+def normal_image(asset: MeshAsset) -> Image.Image | None:
     return None if asset.material.normal is None else _image(asset.material.normal)
 
 
@@ -26,7 +26,7 @@ def shape(mesh: Mesh) -> trimesh.Trimesh:
     return trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_normals=mesh.normals, process=False)
 
 
-def texel(asset: Asset, uvs: np.ndarray) -> np.ndarray:
+def texel(asset: MeshAsset, uvs: np.ndarray) -> np.ndarray:
     """(P, 3) texture colours at uvs (P, 2), nearest texel."""
     image = asset.material.base_color
     size = image.shape[0]

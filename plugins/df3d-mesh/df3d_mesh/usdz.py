@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from df3d.checkpoint import replace_atomically
+from df3d import NoConfig
 from df3d.errors import PluginError
-from df3d.plugin import NoConfig
-from df3d.types import Asset
+from df3d.system.files import replace_atomically
+from df3d.types import MeshAsset
 from df3d_mesh.trimeshes import texture_image
 
 
@@ -23,7 +23,7 @@ class UsdzExporter:
         except ImportError:
             raise PluginError("USDZ needs usd-core, which is not installed", "python -m pip install usd-core") from None
 
-    def write(self, asset: Asset, path: Path) -> list[Path]:
+    def write(self, asset: MeshAsset, path: Path) -> list[Path]:
         from pxr import Sdf, UsdUtils
 
         with tempfile.TemporaryDirectory() as folder:
@@ -39,7 +39,7 @@ class UsdzExporter:
         return [path]
 
 
-def _stage(asset: Asset, path: Path, texture: str) -> None:
+def _stage(asset: MeshAsset, path: Path, texture: str) -> None:
     from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, Vt
 
     stage = Usd.Stage.CreateNew(str(path))

@@ -20,14 +20,14 @@ from df3d_mesh.reader import read
 from df3d_mesh.stl import StlExporter
 from PIL import Image
 
-from df3d import texture
+from df3d import NoConfig
 from df3d.errors import ExportError
-from df3d.plugin import NoConfig
-from df3d.types import Asset, Material, Mesh
+from df3d.mesh import texture
+from df3d.types import Material, Mesh, MeshAsset
 
 
 @pytest.fixture
-def asset() -> Asset:
+def asset() -> MeshAsset:
     """A box with a texture whose rows tell top from bottom: red above, blue below."""
     box = trimesh.creation.box((0.6, 1.0, 0.4))
     vertices, faces = box.vertices[box.faces].reshape(-1, 3), np.arange(len(box.faces) * 3).reshape(-1, 3)
@@ -36,7 +36,7 @@ def asset() -> Asset:
     image = np.zeros((64, 64, 3), np.float32)
     image[:32, :, 0], image[32:, :, 2] = 1.0, 1.0
     mesh = Mesh(vertices.astype(np.float32), faces, normals.astype(np.float32), uvs.astype(np.float32))
-    return Asset(mesh, Material(image), {"prompt": "a box\nwith a line", "seed": 3})
+    return MeshAsset(mesh, Material(image), provenance={"prompt": "a box\nwith a line", "seed": 3})
 
 
 def chunk(path: Path) -> dict[str, object]:
@@ -44,7 +44,7 @@ def chunk(path: Path) -> dict[str, object]:
     return json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
 
 
-def test_the_glb_is_what_viewers_expect(asset: Asset, tmp_path: Path) -> None:
+def test_the_glb_is_what_viewers_expect(asset: MeshAsset, tmp_path: Path) -> None:
     assert GlbExporter(NoConfig()).write(asset, tmp_path / "a.glb") == [tmp_path / "a.glb"]
     tree = chunk(tmp_path / "a.glb")
     assert tree["asset"]["extras"] == {"prompt": "a box\nwith a line", "seed": 3}  # type: ignore[index]
@@ -56,7 +56,7 @@ def test_the_glb_is_what_viewers_expect(asset: Asset, tmp_path: Path) -> None:
     assert tree["images"][0]["mimeType"] == "image/png"  # type: ignore[index]
 
 
-def test_the_glb_comes_back_the_same_way_up(asset: Asset, tmp_path: Path) -> None:
+def test_the_glb_comes_back_the_same_way_up(asset: MeshAsset, tmp_path: Path) -> None:
     GlbExporter(NoConfig()).write(asset, tmp_path / "a.glb")
     back = trimesh.load(tmp_path / "a.glb", force="mesh")
     np.testing.assert_allclose(back.bounds, [[-0.3, -0.5, -0.2], [0.3, 0.5, 0.2]], atol=1e-6)
@@ -68,7 +68,7 @@ def test_the_glb_comes_back_the_same_way_up(asset: Asset, tmp_path: Path) -> Non
     assert (image[rows[~top], 32] == (0, 0, 255)).all()
 
 
-def test_gltf_as_text_holds_what_the_glb_holds(asset: Asset, tmp_path: Path) -> None:
+def test_gltf_as_text_holds_what_the_glb_holds(asset: MeshAsset, tmp_path: Path) -> None:
     GlbExporter(NoConfig()).write(asset, tmp_path / "a.glb")
     assert GltfExporter(NoConfig()).write(asset, tmp_path / "a.gltf") == [tmp_path / "a.gltf"]
     binary, text = read(tmp_path / "a.glb"), read(tmp_path / "a.gltf")
@@ -81,7 +81,7 @@ def test_gltf_as_text_holds_what_the_glb_holds(asset: Asset, tmp_path: Path) -> 
 @pytest.mark.parametrize(("exporter", "name"), [(GlbExporter, "a.glb"), (GltfExporter, "a.gltf")])
 @pytest.mark.parametrize("mapped", [False, True])
 def test_the_khronos_validator_has_nothing_to_say(
-    asset: Asset, tmp_path: Path, validator: Path, exporter: type[GlbExporter | GltfExporter], name: str, mapped: bool
+    asset: MeshAsset, tmp_path: Path, validator: Path, exporter: type[GlbExporter | GltfExporter], name: str, mapped: bool
 ) -> None:
     exporter(NoConfig()).write(with_normal_map(asset) if mapped else asset, tmp_path / name)
     script = (
@@ -103,12 +103,12 @@ def validator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def with_normal_map(asset: Asset) -> Asset:
+def with_normal_map(asset: MeshAsset) -> MeshAsset:
     mesh = replace(asset.mesh, tangents=texture.tangents(asset.mesh))
     return replace(asset, mesh=mesh, material=replace(asset.material, normal=np.full((8, 8, 3), (0.5, 0.5, 1.0), np.float32)))
 
 
-def test_the_normal_map_of_an_obj_lies_beside_it(asset: Asset, tmp_path: Path) -> None:
+def test_the_normal_map_of_an_obj_lies_beside_it(asset: MeshAsset, tmp_path: Path) -> None:
     files = ObjExporter(NoConfig()).write(with_normal_map(asset), tmp_path / "a.obj")
     assert files[-1].name == "a-normal.png"
     assert "norm a-normal.png" in (tmp_path / "a.mtl").read_text()
@@ -116,7 +116,7 @@ def test_the_normal_map_of_an_obj_lies_beside_it(asset: Asset, tmp_path: Path) -
         assert picture.convert("RGB").getpixel((3, 3)) == (128, 128, 255)
 
 
-def test_obj_and_mtl_and_png(asset: Asset, tmp_path: Path) -> None:
+def test_obj_and_mtl_and_png(asset: MeshAsset, tmp_path: Path) -> None:
     files = ObjExporter(NoConfig()).write(asset, tmp_path / "a.obj")
     assert [path.name for path in files] == ["a.obj", "a.mtl", "a-albedo.png"]
     text = (tmp_path / "a.obj").read_text().splitlines()
@@ -131,7 +131,7 @@ def test_obj_and_mtl_and_png(asset: Asset, tmp_path: Path) -> None:
     assert (image[rows, 32, 0] > 0).tolist() == (back.vertices[:, 1] > 0).tolist()
 
 
-def test_ply_has_the_textures_colours(asset: Asset, tmp_path: Path) -> None:
+def test_ply_has_the_textures_colours(asset: MeshAsset, tmp_path: Path) -> None:
     PlyExporter(NoConfig()).write(asset, tmp_path / "a.ply")
     back = trimesh.load(tmp_path / "a.ply", process=False)
     top = back.vertices[:, 1] > 0
@@ -139,7 +139,7 @@ def test_ply_has_the_textures_colours(asset: Asset, tmp_path: Path) -> None:
     assert (back.visual.vertex_colors[~top][:, :3] == (0, 0, 255)).all()
 
 
-def test_stl_is_closed(asset: Asset, tmp_path: Path) -> None:
+def test_stl_is_closed(asset: MeshAsset, tmp_path: Path) -> None:
     StlExporter(NoConfig()).write(asset, tmp_path / "a.stl")
     assert trimesh.load(tmp_path / "a.stl").is_watertight
 
@@ -151,7 +151,7 @@ def test_a_usdz_opens_with_its_mesh_and_texture(tmp_path: Path) -> None:
 
     corners = np.eye(3, dtype=np.float32)
     mesh = Mesh(corners, np.array([[0, 1, 2]]), normals=np.full((3, 3), 3**-0.5, np.float32), uvs=corners[:, :2].copy())
-    UsdzExporter(NoConfig()).write(Asset(mesh, Material(np.ones((4, 4, 3), np.float32))), tmp_path / "a.usdz")
+    UsdzExporter(NoConfig()).write(MeshAsset(mesh, Material(np.ones((4, 4, 3), np.float32))), tmp_path / "a.usdz")
     stage = usd.Stage.Open(str(tmp_path / "a.usdz"))
     found = UsdGeom.Mesh(stage.GetPrimAtPath("/asset/mesh"))
     assert np.array(found.GetPointsAttr().Get()).tolist() == corners.tolist()
@@ -165,7 +165,7 @@ def test_a_usdz_opens_with_its_mesh_and_texture(tmp_path: Path) -> None:
 def test_unlit_is_said_in_the_file(tmp_path: Path, unlit: bool) -> None:
     corners = np.eye(3, dtype=np.float32)
     mesh = Mesh(corners, np.array([[0, 1, 2]]), normals=np.full((3, 3), 3**-0.5, np.float32), uvs=corners[:, :2].copy())
-    asset = Asset(mesh, Material(np.ones((4, 4, 3), np.float32), unlit=unlit))
+    asset = MeshAsset(mesh, Material(np.ones((4, 4, 3), np.float32), unlit=unlit))
     GlbExporter(NoConfig()).write(asset, tmp_path / "a.glb")
     data = (tmp_path / "a.glb").read_bytes()
     tree = json.loads(data[20 : 20 + struct.unpack_from("<I", data, 12)[0]])
@@ -175,7 +175,7 @@ def test_unlit_is_said_in_the_file(tmp_path: Path, unlit: bool) -> None:
 
 def test_an_open_mesh_is_no_stl(tmp_path: Path) -> None:
     two = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 5, 5], [6, 5, 5], [5, 6, 5]], np.float32)
-    asset = Asset(Mesh(two, np.array([[0, 1, 2], [3, 4, 5]])), Material(np.ones((1, 1, 3), np.float32)))
+    asset = MeshAsset(Mesh(two, np.array([[0, 1, 2], [3, 4, 5]])), Material(np.ones((1, 1, 3), np.float32)))
     with pytest.raises(ExportError, match="not watertight"):
         StlExporter(NoConfig()).write(asset, tmp_path / "a.stl")
     assert not (tmp_path / "a.stl").exists()

@@ -16,8 +16,8 @@ from PIL import Image
 from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
-from df3d.catalog import Catalog
 from df3d.errors import ExportError
+from df3d.plugin.catalog import Catalog
 
 
 def gltf(folder: Path, change: Any, *meshes: trimesh.Trimesh) -> Path:

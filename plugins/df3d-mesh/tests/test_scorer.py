@@ -10,18 +10,18 @@ import trimesh
 from df3d_mesh.intersections import intersecting
 from df3d_mesh.scorer import GeometryScorer
 
-from df3d.catalog import Catalog
-from df3d.evaluate import Subject
-from df3d.plugin import NoConfig
-from df3d.targets import Target
-from df3d.types import Asset, Material, Mesh
+from df3d import NoConfig
+from df3d.evaluation.subject import TargetSubject
+from df3d.evaluation.targets import Target
+from df3d.plugin.catalog import Catalog
+from df3d.types import Material, Mesh, MeshAsset
 
 GREY = np.full((8, 8, 3), 0.5, np.float32)
 
 
 def scores(mesh: trimesh.Trimesh, folder: Path) -> dict[str, float]:
     mesh.export(folder / "a.ply")
-    return GeometryScorer(NoConfig()).score(Subject(Target(folder / "a.ply", ""), Catalog.discover()))
+    return GeometryScorer(NoConfig()).score(TargetSubject(Target(folder / "a.ply", ""), Catalog.discover()))
 
 
 def two_balls(apart: float) -> trimesh.Trimesh:
@@ -84,7 +84,9 @@ def test_a_texture_that_repeats_covers_what_it_covers() -> None:
 
     def measured(uvs: np.ndarray) -> tuple[float, float]:
         mesh = Mesh(corners, faces, None, uvs.astype(np.float32))
-        found = GeometryScorer(NoConfig()).score(Subject(Target(Path(__file__), ""), Catalog(), asset=Asset(mesh, Material(GREY))))
+        found = GeometryScorer(NoConfig()).score(
+            TargetSubject(Target(Path(__file__), ""), Catalog(), asset=MeshAsset(mesh, Material(GREY)))
+        )
         return round(found.get("uv_coverage", -1), 2), round(found.get("uv_overlap", -1), 2)
 
     assert measured(0.5 * square) == (0.25, 0)

@@ -20,8 +20,8 @@ from df3d_mesh.glb import GlbExporter
 from df3d_mesh.obj import ObjExporter
 from PIL import Image
 
-from df3d.plugin import NoConfig
-from df3d.types import Asset, Material, Mesh
+from df3d import NoConfig
+from df3d.types import Material, Mesh, MeshAsset
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SIZE = 256
@@ -61,7 +61,7 @@ MODEL_VIEWER = """<style>model-viewer{width:SIZEpx;height:SIZEpx}</style>
 
 
 @pytest.fixture
-def asset() -> Asset:
+def asset() -> MeshAsset:
     """A box: red in front (+Z), blue behind, and green on the upper half of both."""
     box = trimesh.creation.box((0.6, 1.0, 0.4))
     vertices, faces = box.vertices[box.faces].reshape(-1, 3), np.arange(len(box.faces) * 3).reshape(-1, 3)
@@ -71,7 +71,7 @@ def asset() -> Asset:
     image = np.zeros((64, 64, 3), np.float32)
     image[:32, :, 1] = image[32:, :32, 0] = image[32:, 32:, 2] = 1.0
     mesh = Mesh(vertices.astype(np.float32), faces, normals.astype(np.float32), uvs.astype(np.float32))
-    return Asset(mesh, Material(image))
+    return MeshAsset(mesh, Material(image))
 
 
 @pytest.fixture(scope="session")
@@ -140,13 +140,13 @@ def assert_front(picture: np.ndarray) -> None:
 
 @in_a_browser
 @pytest.mark.parametrize("page", [THREE, MODEL_VIEWER], ids=["three.js", "model-viewer"])
-def test_the_front_of_a_glb_faces_the_camera(asset: Asset, tmp_path: Path, show: Callable[..., np.ndarray], page: str) -> None:
+def test_the_front_of_a_glb_faces_the_camera(asset: MeshAsset, tmp_path: Path, show: Callable[..., np.ndarray], page: str) -> None:
     GlbExporter(NoConfig()).write(asset, tmp_path / "a.glb")
     assert_front(show(page, "a.glb"))
 
 
 @in_a_browser
-def test_glb_and_obj_look_the_same(asset: Asset, tmp_path: Path, show: Callable[..., np.ndarray]) -> None:
+def test_glb_and_obj_look_the_same(asset: MeshAsset, tmp_path: Path, show: Callable[..., np.ndarray]) -> None:
     GlbExporter(NoConfig()).write(asset, tmp_path / "a.glb")
     ObjExporter(NoConfig()).write(asset, tmp_path / "a.obj")
     glb, obj = (show(THREE, name, unlit=True) for name in ("a.glb", "a.obj"))
@@ -171,7 +171,7 @@ print(len(mesh.data.polygons), *np.concatenate([corners.min(0), corners.max(0)])
 
 @pytest.mark.skipif(importlib.util.find_spec("bpy") is None, reason="needs Blender's package, bpy")
 @pytest.mark.parametrize("name", ["a.glb", "a.obj"])
-def test_blender_imports_it_upright(asset: Asset, tmp_path: Path, name: str) -> None:
+def test_blender_imports_it_upright(asset: MeshAsset, tmp_path: Path, name: str) -> None:
     exporter = GlbExporter(NoConfig()) if name == "a.glb" else ObjExporter(NoConfig())
     exporter.write(asset, tmp_path / name)
     done = subprocess.run([sys.executable, "-c", BLENDER, str(tmp_path / name)], capture_output=True, text=True, check=True)

@@ -7,8 +7,8 @@ from typing import Literal
 
 from df3d_hashgrid.config import GridConfig
 
-from df3d.config import option
-from df3d.options import BackgroundConfig, ShadingConfig
+from df3d import Memory, Workload, option
+from df3d.scene.options import BackgroundConfig, ShadingConfig
 
 Backend = Literal["auto", "nvdiffrast", "cpu"]
 
@@ -64,3 +64,21 @@ class RasterConfig(BackgroundConfig):
     def __post_init__(self) -> None:
         if not 1 <= self.supersample <= 8:
             raise ValueError("`supersample` must be between 1 and 8")
+
+
+CELL, PIXEL, TEXEL = 1000.0, 2000.0, 48.0  # bytes of a cell of the grid, a pixel of a surface, a texel with Adam's moments
+
+
+def tets_memory(config: TetsConfig, work: Workload) -> Memory:
+    """The grid, and the tables of the colours."""
+    return Memory(config.table_bytes() + CELL * config.resolution**3)
+
+
+def texture_memory(config: TextureConfig, work: Workload) -> Memory:
+    """The texels with their gradient and moments."""
+    return Memory(TEXEL * config.size**2)
+
+
+def raster_memory(config: RasterConfig, work: Workload) -> Memory:
+    """The samples of a step's pixels."""
+    return Memory(PIXEL * work.rays * config.supersample**2)

@@ -10,9 +10,9 @@ from df3d_hashgrid.encoding import make
 from scipy import ndimage
 from torch import Tensor, nn
 
-from df3d import surface
 from df3d.errors import EmptyFieldError
-from df3d.interfaces import Volume
+from df3d.mesh import surface
+from df3d.protocols import Volume
 from df3d.schedule import Step
 from df3d.types import SurfaceMesh
 from df3d_nvdiffrast.config import TetsConfig

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from df3d import FieldPlugin, RendererPlugin, hookimpl
+from df3d import FieldPlugin, Finding, RendererPlugin, hookimpl
 from df3d_nvdiffrast.config import RasterConfig, TetsConfig, TextureConfig
+
+df3d_api = 1
 
 
 @hookimpl
@@ -17,6 +19,7 @@ def df3d_fields() -> Iterable[FieldPlugin]:
         target="df3d_nvdiffrast.field:TetsField",
         provides=frozenset({"surface"}),
         starts_from=frozenset({"volume"}),
+        memory="df3d_nvdiffrast.config:tets_memory",
     )
     yield FieldPlugin(
         name="texture",
@@ -25,6 +28,7 @@ def df3d_fields() -> Iterable[FieldPlugin]:
         target="df3d_nvdiffrast.texture_field:TextureField",
         provides=frozenset({"surface"}),
         starts_from=frozenset({"surface", "volume"}),
+        memory="df3d_nvdiffrast.config:texture_memory",
     )
 
 
@@ -36,5 +40,15 @@ def df3d_renderers() -> Iterable[RendererPlugin]:
         config=RasterConfig,
         target="df3d_nvdiffrast.renderer:RasterRenderer",
         needs=frozenset({"surface"}),
-        outputs=frozenset({"rgb", "opacity", "depth", "normal", "mesh"}),
+        outputs=frozenset({"rgb", "opacity", "depth", "normal", "mesh", "background"}),
+        draws=frozenset({"mesh"}),
+        memory="df3d_nvdiffrast.config:raster_memory",
     )
+
+
+@hookimpl
+def df3d_checks() -> Iterable[Finding]:
+    from df3d.system.checks import package
+
+    build = "python -m pip install --no-build-isolation git+https://github.com/NVlabs/nvdiffrast"
+    yield package("nvdiffrast", "surfaces are rasterised on the CPU, beside a GPU too", build)

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from df3d.background import Background
-from df3d.cameras import rays
-from df3d.interfaces import Surface
+from df3d.protocols import Surface
+from df3d.scene.background import Background
+from df3d.scene.cameras import rays
+from df3d.scene.shading import lighting
 from df3d.schedule import Step
-from df3d.shading import lighting
-from df3d.types import Cameras, RenderOutput, SurfaceMesh
+from df3d.types import AT_BEST, Cameras, RenderOutput, RenderRequest, SurfaceMesh
 from df3d_nvdiffrast.config import RasterConfig
 from df3d_nvdiffrast.raster import Fragments, make
 from df3d_nvdiffrast.texture import sample
@@ -46,9 +46,9 @@ class RasterRenderer(nn.Module):
         self.supersample -= 1
         return f"drawing {self.supersample**2} sample{'s' * (self.supersample > 1)} a pixel"
 
-    def render(self, field: Surface, cameras: Cameras, *, step: Step | None = None) -> RenderOutput:
+    def render(self, field: Surface, cameras: Cameras, request: RenderRequest = AT_BEST) -> RenderOutput:
         """Depth is the distance along the ray; it and the normal are means over what a pixel shows."""
-        config, mesh = self.config, field.surface()
+        config, mesh, step = self.config, field.surface(), request.step
         fine = cameras.resized(cameras.height * self.supersample, cameras.width * self.supersample)
         clip = project(mesh.vertices, fine)
         seen = self.rasterizer.rasterize(clip, mesh.faces, fine.height, fine.width, cull=config.cull)

@@ -10,8 +10,9 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
-from df3d import surface, texture
-from df3d.interfaces import Field
+from df3d.mesh import surface, texture
+from df3d.mesh.cleanup import clean
+from df3d.protocols import Surface, Volume
 from df3d.schedule import Step
 from df3d.types import SurfaceMesh
 from df3d_nvdiffrast.config import TetsConfig, TextureConfig
@@ -28,12 +29,12 @@ class TextureField(nn.Module):
     comes between. Without a field to start from it is a ball.
     """
 
-    def __init__(self, config: TextureConfig, *, device: str = "cpu", start_from: Field | None = None) -> None:
+    def __init__(self, config: TextureConfig, *, device: str = "cpu", start_from: Volume | Surface | None = None) -> None:
         super().__init__()
         self.config = config
         origin = start_from or TetsField(TetsConfig(resolution=16, levels=2, finest=32), device=device)
         raw = surface.mesh_of(origin, resolution=config.resolution)
-        mesh = texture.unwrap(surface.clean(raw, keep=config.keep, faces=config.faces), size=config.size)
+        mesh = texture.unwrap(clean(raw, keep=config.keep, faces=config.faces), size=config.size)
         assert mesh.uvs is not None
         self.register_buffer("vertices", torch.from_numpy(mesh.vertices))
         self.register_buffer("faces", torch.from_numpy(mesh.faces))

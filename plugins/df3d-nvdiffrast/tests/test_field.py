@@ -8,7 +8,7 @@ from df3d_nvdiffrast.field import TetsField, blur, distances_of
 from fields import Ball
 
 from df3d.errors import EmptyFieldError
-from df3d.surface import is_closed
+from df3d.mesh.cleanup import is_closed
 
 SMALL = {"resolution": 24, "levels": 6, "log2_table": 14, "finest": 64, "hidden": 32}
 

@@ -6,7 +6,7 @@ import torch
 from df3d_nvdiffrast.marching import TETRAHEDRA, march, slopes
 from torch import Tensor
 
-from df3d.surface import is_closed
+from df3d.mesh.cleanup import is_closed
 
 
 def grid(size: int) -> Tensor:

@@ -9,11 +9,11 @@ from df3d_hashgrid.renderer import RayMarchRenderer
 from df3d_nvdiffrast.config import RasterConfig
 from df3d_nvdiffrast.renderer import RasterRenderer, project
 
-from df3d.cameras import look_at, orbit, rays
-from df3d.options import ShadingConfig
+from df3d.scene.cameras import look_at, orbit, rays
+from df3d.scene.options import ShadingConfig
 from df3d.schedule import Step
 from df3d.testing import HollowBall, SolidBall
-from df3d.types import SurfaceMesh
+from df3d.types import RenderRequest, SurfaceMesh
 
 ALBEDO = ShadingConfig(albedo_until=0.0, lambertian=0.0)
 HEAD = ShadingConfig(albedo_until=0.0, lambertian=1.0, textureless=0.0, ambient=0.3, diffuse=0.7, light="head")
@@ -50,7 +50,7 @@ def test_it_draws_the_ball_that_the_ray_marcher_draws() -> None:
 def test_the_radius_has_the_gradient_of_the_area() -> None:
     field, renderer = HollowBall(), RasterRenderer(RasterConfig(supersample=2))
     views = orbit(4, size=64)
-    renderer.render(field, views, step=Step(0, 10)).opacity.mean().backward()
+    renderer.render(field, views, RenderRequest(Step(0, 10))).opacity.mean().backward()
     values = []
     with torch.no_grad():
         for radius in (0.48, 0.52):

@@ -10,22 +10,25 @@ from df3d_nvdiffrast.renderer import RasterRenderer
 from df3d_nvdiffrast.texture_field import TextureField
 from fields import Ball
 
-from df3d import cameras
-from df3d.catalog import Catalog
 from df3d.errors import ExportError
-from df3d.export import export, read
-from df3d.finished import FinishedField
-from df3d.interfaces import Field
-from df3d.options import ExportConfig, ShadingConfig
-from df3d.surface import is_closed
-from df3d.texture import kept
+from df3d.mesh.assemble import export
+from df3d.mesh.cleanup import is_closed
+from df3d.mesh.files import read
+from df3d.mesh.finished import FinishedField
+from df3d.mesh.options import ExportConfig
+from df3d.mesh.texture import with_padding
+from df3d.plugin.catalog import Catalog
+from df3d.protocols import Field
+from df3d.scene import cameras
+from df3d.scene.options import ShadingConfig
 
 SMALL = TextureConfig(size=128, faces=2000, resolution=48, rate=0.2)
 ALBEDO = ShadingConfig(lambertian=0.0, textureless=0.0)
 
 
 def written(field: Field, path: Path, **options: object) -> None:
-    list(export(field, ExportConfig(**options), Catalog.discover(), path, provenance={}))
+    exporter = Catalog.discover().exporters.get("glb")
+    list(export(field, ExportConfig(**options), exporter, path, provenance={}))
 
 
 def test_it_looks_like_the_field_it_starts_from() -> None:
@@ -58,7 +61,7 @@ def test_pictures_train_its_texture_and_its_texture_is_what_is_exported(tmp_path
 
 
 def test_its_mesh_is_closed_but_for_the_seams_and_smooth_across_them() -> None:
-    mesh, _ = kept(TextureField(SMALL, start_from=Ball(0.5))) or pytest.fail("it has a texture")
+    mesh, _ = with_padding(TextureField(SMALL, start_from=Ball(0.5)).surface())
     _, first, same = np.unique(mesh.vertices, axis=0, return_index=True, return_inverse=True)
     same = same.reshape(-1)
     assert len(first) < len(mesh.vertices)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from df3d.config import options_of
+from df3d.plugin.schema import options_of
 from df3d_toybox.config import TrainConfig
 
 _HELP = {row["name"]: row["help"][0].upper() + row["help"][1:] + "." for row in options_of(TrainConfig)}
@@ -68,8 +68,8 @@ def draw(
     import numpy as np
     from PIL import Image
 
-    from df3d.cameras import orbit
     from df3d.errors import ConfigError
+    from df3d.scene.cameras import orbit
     from df3d_toybox.captions import read
     from df3d_toybox.prompts import check
     from df3d_toybox.world import render, scene

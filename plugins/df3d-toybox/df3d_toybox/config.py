@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from df3d_diffusion.config import DistillationConfig
 
-from df3d.config import option
+from df3d import option
 from df3d.errors import ConfigError
 
 

@@ -12,6 +12,8 @@ from df3d_toybox.config import ToyboxConfig, ToyboxScorerConfig
 if TYPE_CHECKING:
     import typer
 
+df3d_api = 1
+
 
 @hookimpl
 def df3d_guidance() -> Iterable[GuidancePlugin]:
@@ -21,6 +23,7 @@ def df3d_guidance() -> Iterable[GuidancePlugin]:
         config=ToyboxConfig,
         target="df3d_toybox.guidance:from_config",
         check="df3d_toybox.prompts:check",
+        needs_with="df3d_diffusion.config:outputs",
     )
 
 

@@ -12,11 +12,10 @@ from functools import cache, lru_cache
 import numpy as np
 from scipy.spatial import cKDTree
 
-from df3d.cameras import orbit
-from df3d.errors import PromptError
-from df3d.evaluate import Subject
-from df3d.finished import fitted
-from df3d.types import Cameras, Mesh
+from df3d.errors import ExportError, PromptError
+from df3d.protocols import Subject
+from df3d.scene.cameras import orbit
+from df3d.types import Cameras, Mesh, MeshAsset
 from df3d_toybox.captions import COLOR_NAMES, NOUN_NAMES, Caption, Thing, read
 from df3d_toybox.config import ToyboxScorerConfig
 from df3d_toybox.world import render, scene
@@ -65,7 +64,7 @@ class ToyboxScorer:
         found["iou"] = max(silhouette_iou(images, other.images) for other in references)
         nearest = min(references, key=lambda other: _error(images, other.images))
         found["color_error"] = color_error(images, nearest.images)
-        points = sample_surface(fitted(subject.asset.mesh), POINTS)
+        points = sample_surface(_mesh(subject), POINTS)
         distances = [chamfer(points, other.points, self.config.within) for other in references]
         found["chamfer"], found["f_score"] = min(d for d, _ in distances), max(f for _, f in distances)
         if NOUNS[caption.subject.noun].front:
@@ -85,6 +84,13 @@ class ToyboxScorer:
 
     def _seeds(self) -> tuple[int | None, ...]:
         return (None, *range(self.config.variations))
+
+
+def _mesh(subject: Subject) -> Mesh:
+    fitted = subject.fitted
+    if not isinstance(fitted, MeshAsset):
+        raise ExportError(f"the shape of {fitted.kind} cannot be scored", "give a mesh")
+    return fitted.mesh
 
 
 @cache

@@ -22,8 +22,10 @@ from df3d_diffusion.pixel import unshuffle
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from df3d import cameras, checkpoint, machine
-from df3d.prompt import ViewConfig
+from df3d.scene import cameras
+from df3d.scene.options import ViewConfig
+from df3d.system import machine
+from df3d.system.tensors import optimizer_tensors, read_tensors, restore_optimizer, write_tensors
 from df3d.types import Cameras
 from df3d_toybox.captions import BLANK, SLOTS
 from df3d_toybox.config import TrainConfig
@@ -215,12 +217,12 @@ def _save(path: Path, networks: nn.Module, average: dict[str, Tensor], optimizer
     tensors = {f"network.{k}": v for k, v in networks.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.items()}
     for name, optimizer in optimizers.items():
-        tensors |= {f"{name}.{k}": v for k, v in checkpoint.optimizer_tensors(optimizer).items()}
-    checkpoint.write(path, tensors, {"step": str(step), "seconds": str(seconds)})
+        tensors |= {f"{name}.{k}": v for k, v in optimizer_tensors(optimizer).items()}
+    write_tensors(path, tensors, {"step": str(step), "seconds": str(seconds)})
 
 
 def _restore(path: Path, networks: nn.Module, average: dict[str, Tensor], optimizers: Optimizers) -> tuple[int, float]:
-    tensors, metadata = checkpoint.read(path)
+    tensors, metadata = read_tensors(path)
     part = {
         name: {k.split(".", 1)[1]: v for k, v in tensors.items() if k.startswith(name + ".")}
         for name in ("network", "average", *optimizers)
@@ -229,7 +231,7 @@ def _restore(path: Path, networks: nn.Module, average: dict[str, Tensor], optimi
     for name, tensor in average.items():
         tensor.copy_(part["average"][name])
     for name, optimizer in optimizers.items():
-        checkpoint.restore_optimizer(optimizer, part[name])
+        restore_optimizer(optimizer, part[name])
     return int(metadata["step"]), float(metadata["seconds"])
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from df3d import cpu
+from df3d.system import cpu
 
 TILE, STEP = 6, 4  # pixels of a tile along an axis, and how many pixels of the result it gives
 CHUNK = 1 << 21  # numbers in the tiles of a part of a batch, so that one pass finds in the cache what the last one wrote

@@ -16,8 +16,8 @@ from df3d_toybox.guidance import wording
 from df3d_toybox.model import FOLDER, create
 from df3d_toybox.train import EMPTY, batches, draw_batch
 
-from df3d import checkpoint
-from df3d.cameras import orbit
+from df3d.scene.cameras import orbit
+from df3d.system.tensors import read_tensors
 
 TINY = TrainConfig(images=8 * 4, batch=4, warmup=2)
 
@@ -37,7 +37,7 @@ def test_training_resumes_where_it_stopped(tmp_path: Path) -> None:
     resumed = run(tmp_path / "broken")
     assert [report.step for report in resumed] == [5, 6, 7, 8]
     assert [report.loss for report in resumed] == [report.loss for report in whole[4:]]
-    first, second = (checkpoint.read(tmp_path / name / "checkpoint.safetensors")[0] for name in ("whole", "broken"))
+    first, second = (read_tensors(tmp_path / name / "checkpoint.safetensors")[0] for name in ("whole", "broken"))
     assert all(torch.equal(first[name], second[name]) for name in first)
     card = json.loads((tmp_path / "whole" / "model" / "card.json").read_text())
     assert card["steps"] == 8

@@ -15,17 +15,17 @@ from df3d_toybox.world.mesh import asset_of
 from df3d_toybox.world.nouns import NOUNS
 from df3d_toybox.world.shapes import Parts
 
-from df3d.catalog import Catalog
 from df3d.errors import PromptError
-from df3d.evaluate import Subject
-from df3d.targets import Target
-from df3d.types import Asset, Mesh
+from df3d.evaluation.subject import TargetSubject
+from df3d.evaluation.targets import Target
+from df3d.plugin.catalog import Catalog
+from df3d.types import Mesh, MeshAsset
 
 PROMPTS = ("a red car", "a cat", "a snowman", "a blue chair", "a dog on a table", "a rocket")
 
 
-def known(asset: Asset, prompt: str, catalog: Catalog) -> Subject:
-    return Subject(Target(Path(), prompt), catalog, asset=asset)
+def known(asset: MeshAsset, prompt: str, catalog: Catalog) -> TargetSubject:
+    return TargetSubject(Target(Path(), prompt), catalog, asset=asset)
 
 
 def parts_of(prompt: str, seed: int | None) -> Parts:

@@ -10,7 +10,7 @@ from df3d_toybox.captions import COLOR_NAMES, NOUN_NAMES, RELATIONS, Caption, Th
 from df3d_toybox.world import nouns, render, scene
 from df3d_toybox.world.shapes import BLOCK, DOME, ELLIPSOID, FRUSTUM, Parts, Solid
 
-from df3d.cameras import orbit, rays
+from df3d.scene.cameras import orbit, rays
 from df3d.types import Cameras
 
 

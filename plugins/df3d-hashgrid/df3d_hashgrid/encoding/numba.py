@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from df3d.cpu import kernel, split
+from df3d.system.cpu import kernel, split
 from df3d_hashgrid.config import GridConfig
 from df3d_hashgrid.encoding.table import PRIMES, Layout
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from df3d.cpu import split, threads
+from df3d.system.cpu import split, threads
 from df3d_nvdiffrast.raster import Fragments, kernels
 
 

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from df3d.cpu import kernel
+from df3d.system.cpu import kernel
 
 TILE = 32  # pixels along a side of the squares that are rasterised at a time
 LONGEST_WAY = 64  # faces that are followed to the end of a surface

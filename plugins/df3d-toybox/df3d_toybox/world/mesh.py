@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from df3d.types import Asset, Material, Mesh
+from df3d.types import Material, Mesh, MeshAsset
 from df3d_toybox.world.shapes import Parts
 
 
-def asset_of(parts: Parts, *, segments: int = 24) -> Asset:
+def asset_of(parts: Parts, *, segments: int = 24) -> MeshAsset:
     """One mesh with each solid's faces apart; where solids overlap, so do their surfaces."""
     vertices, faces, colors, start = [], [], [], 0
     for solid in parts:
@@ -20,4 +20,4 @@ def asset_of(parts: Parts, *, segments: int = 24) -> Asset:
     mesh = Mesh(
         np.concatenate(vertices).astype(np.float32), np.concatenate(faces), colors=np.concatenate(colors).astype(np.float32)
     )
-    return Asset(mesh, Material(np.ones((1, 1, 3), np.float32)))
+    return MeshAsset(mesh, Material(np.ones((1, 1, 3), np.float32)))

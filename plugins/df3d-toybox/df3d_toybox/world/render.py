@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from df3d.cpu import kernel, split
+from df3d.system.cpu import kernel, split
 from df3d_toybox.world.shapes import DOME, ELLIPSOID, FRUSTUM, Solid
 
 AMBIENT, DIFFUSE, BACKGROUND = 0.5, 0.5, 0.5

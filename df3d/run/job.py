@@ -1,0 +1,163 @@
+"""One run as a person asks for it: its folder, the memory that it fits into, signals that end it, everybody who listens."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from df3d.errors import ConfigError, RunError, did_you_mean
+from df3d.events import Event, Notice, RunFinished, RunPaused
+from df3d.plugin.catalog import Catalog
+from df3d.prompt import Picture, Prompt
+from df3d.recipe import automatic
+from df3d.recipe.compose import check_prompt, check_ready, compose
+from df3d.recipe.memory import Settings, applied, fit_into
+from df3d.recipe.plan import Plan
+from df3d.recipe.recipe import find
+from df3d.recipe.settings import override, parse_setting
+from df3d.run.rundir import RunDir
+from df3d.system import devices
+
+if TYPE_CHECKING:
+    from df3d.protocols import Field, Renderer
+
+Tell = Callable[[Event], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What all seeds of a prompt have in common."""
+
+    prompt: Prompt
+    plan: Plan
+    catalog: Catalog
+    device: str
+    vram: str | None = None
+    resume: bool | None = None  # True: go on with a run; False: start it anew; None: whatever is there
+    until: str | None = None
+    watch: Callable[[Field, Renderer, str], None] | None = None
+    stop: threading.Event = field(default_factory=threading.Event)  # ends the run after its step
+
+    def run(self, folder: Path, seed: int, tell: Tell) -> RunFinished | RunPaused:
+        """Make the asset of a seed in its folder, or go on there; `tell` hears what happens.
+
+        Raises Stopped when `stop` is set, with a checkpoint saved. A listener whose pipe is closed stops the run too.
+        """
+        if self.resume and not (folder / "run.json").exists():
+            raise RunError(f"there is no run to resume in `{folder}`", "leave out --resume to start one")
+        settings, notes = self._fitting(folder)
+        plan = applied(self.plan, settings)
+        run = RunDir.open(folder, self.catalog, prompt=self.prompt, plan=plan, seed=seed, fresh=self.resume is False)
+        try:
+            if settings:
+                run.update_manifest({"fit": settings})
+            return self._follow(plan, run, seed, tell, notes)
+        finally:
+            run.close()
+
+    def _fitting(self, folder: Path) -> tuple[Settings, list[str]]:
+        """The settings with which the run fits into memory: those it began with, whatever is free now, or new ones."""
+        if self.vram is None and self.resume is not False and (folder / "run.toml").exists():
+            return [(path, value) for path, value in RunDir.existing(folder).manifest().get("fit", [])], []
+        return fit_into(self.plan, devices.memory_budget(self.vram, self.device))
+
+    def _follow(self, plan: Plan, run: RunDir, seed: int, tell: Tell, notes: list[str]) -> RunFinished | RunPaused:
+        """Tell the story to everybody who listens."""
+        from df3d.run.generate import generate
+
+        def story() -> Iterator[Event]:
+            yield from map(Notice, notes)
+            yield from generate(
+                plan, self.prompt, run, self.catalog,
+                device=self.device, seed=seed, until=self.until, stop=self.stop.is_set, watch=self.watch,
+            )  # fmt: skip
+
+        listening = True
+        for event in story():
+            run.log(event)
+            self.catalog.on_event(event)
+            if listening:
+                try:
+                    tell(event)
+                except OSError:  # a terminal or a pipe that went away
+                    self.stop.set()
+                    listening = False
+            if isinstance(event, RunFinished | RunPaused):
+                return event
+        raise AssertionError("a story ends with RunFinished or RunPaused")
+
+
+def prepare(
+    prompt: str,
+    *,
+    recipe: str = "auto",
+    settings: Sequence[str] = (),
+    negative: str = "",
+    pictures: Sequence[Picture] = (),
+    mesh: Path | str | None = None,
+    device: str = "auto",
+    vram: str | None = None,
+    resume: bool | None = None,
+    until: str | None = None,
+    catalog: Catalog | None = None,
+) -> tuple[Job, str]:
+    """Check everything about a run before anything heavy is loaded; returns it, and a note on what `auto` picked.
+
+    `settings` are texts KEY=VALUE. Raises a Df3dError for the first mistake.
+    """
+    catalog = catalog or Catalog.discover()
+    wanted = Prompt(prompt, negative, tuple(pictures), None if mesh is None else Path(mesh))
+    for picture in wanted.pictures:
+        picture.pixels()
+    if wanted.mesh:
+        wanted.record()
+    plan, note = choose_plan(recipe, [parse_setting(text) for text in settings], catalog, device=device)
+    if until is not None and until not in (names := [stage.name for stage in plan.stages]):
+        raise ConfigError(f"recipe `{plan.recipe.name}` has no stage `{until}`", did_you_mean(until, names))
+    check_prompt(plan, wanted)
+    check_ready(plan)
+    where = devices.check_device(device)
+    return Job(prompt=wanted, plan=plan, catalog=catalog, device=where, vram=vram, resume=resume, until=until), note
+
+
+def choose_plan(name: str, settings: Sequence[tuple[str, Any]], catalog: Catalog, *, device: str = "auto") -> tuple[Plan, str]:
+    """The plan of a recipe with settings applied, and a note on what `auto` picked for the device."""
+    if name != "auto":
+        return compose(override(find(name, catalog), settings, catalog), catalog), ""
+    kind, why = devices.expected(device)
+    return automatic.choose(catalog, settings, device=kind, why=why)
+
+
+@contextmanager
+def signals(stop: threading.Event, say: Callable[[str], object]) -> Iterator[None]:
+    """Let the signals that end a run set `stop`, except those that are ignored, as `nohup` has it.
+
+    The first Ctrl-C, or a terminal that goes away, ends the run after its step with a checkpoint; the second Ctrl-C raises
+    KeyboardInterrupt at once. Outside the main thread, which alone hears signals, this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handler(number: int, frame: object) -> None:
+        if stop.is_set():
+            if number in (signal.SIGINT, signal.SIGTERM):
+                raise KeyboardInterrupt
+            return  # a terminal that closes says so twice
+        stop.set()
+        with suppress(OSError):
+            say("stopping after this step; once more to stop at once")
+
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [number for name in names if signal.getsignal(number := getattr(signal, name)) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -1,0 +1,63 @@
+"""Compiled CPU kernels: numba functions that run on every core and never fight torch's own threads.
+
+Kernels release the GIL and take a range; `split` gives each core a part of it. That needs none of numba's threading
+layers, of which OpenMP would bring a second runtime beside torch's and `workqueue` aborts when two threads meet.
+Compiled code is kept between runs in a folder that is known to be writable.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+from df3d.system.machine import cache_folder
+
+os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))  # read once, when numba is imported
+
+import numba
+
+_FOLDER = Path(os.environ["NUMBA_CACHE_DIR"])
+
+
+def first_time() -> bool:
+    """Whether kernels have yet to be compiled on this machine; says so once."""
+    mark = _FOLDER / f"compiled-{sys.implementation.cache_tag}-numba{numba.__version__}"
+    if mark.exists():
+        return False
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    return True
+
+
+# No fastmath: it lets one kernel round differently from run to run, by where its arrays happen to lie in memory.
+kernel = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads() - 1 or 1, thread_name_prefix="df3d-kernel")
+
+
+@cache
+def threads() -> int:
+    """How many cores kernels use: `OMP_NUM_THREADS` when set, or all that this process may run on."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(int(limit), available) if limit.isdigit() and limit != "0" else available)
+
+
+def split(count: int, work: Callable[[int, int], object], *, least: int = 1) -> None:
+    """Call `work(start, stop)` on parts of range(count), one a core, and wait; parts hold at least `least` items.
+
+    The caller's thread takes a part too. `work` must write to places that no other part writes to.
+    """
+    parts = max(1, min(threads(), count // max(least, 1)))
+    bounds = [(count * i // parts, count * (i + 1) // parts) for i in range(parts)]
+    waiting = [_pool().submit(work, *others) for others in bounds[1:]]
+    work(*bounds[0])
+    for future in waiting:
+        future.result()

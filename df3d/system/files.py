@@ -1,0 +1,29 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from df3d.errors import RunError
+
+
+def replace_atomically(path: Path, save: Callable[[Path], object]) -> None:
+    """Let `save` write a temporary file in the folder of `path`, then put it in place in one step.
+
+    Raises RunError when the disk is full or the folder cannot be written; what stood at `path` is then untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(temporary)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"cannot write `{path}`: {error}", "free some space or choose another folder with --out") from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

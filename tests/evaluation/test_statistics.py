@@ -1,0 +1,59 @@
+"""Intervals and comparisons of numbers that are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from df3d.errors import RunError
+from df3d.evaluation.evaluate import Result
+from df3d.evaluation.statistics import compare, interval, standard_error, summary
+from df3d.evaluation.targets import Target
+
+
+def result(prompt: str, seed: int | None, value: float) -> Result:
+    return Result(Target(Path(f"{prompt}{seed}"), prompt, seed=seed), {"s.m": value})
+
+
+def test_an_interval_holds_the_mean_and_narrows_with_more() -> None:
+    values = list(np.random.default_rng(1).normal(3.0, 1.0, 400))
+    few, many = interval(values[:25]), interval(values)
+    assert few.low < few.mean < few.high
+    assert abs((many.high - many.low) - 4 * 0.98 / 20) < 0.03  # mean +- 1.96 standard errors
+    assert (few.high - few.low) > 2 * (many.high - many.low)
+    alone = interval([2.0, float("nan")])
+    assert (alone.mean, alone.low, alone.high, alone.count) == (2.0, 2.0, 2.0, 1)
+
+
+def test_seeds_of_a_prompt_count_as_one() -> None:
+    seeds = [result(prompt, seed, value) for prompt, value in (("a", 1.0), ("b", 3.0)) for seed in range(10)]
+    assert summary(seeds)["s.m"] == summary([result("a", 0, 1.0), result("b", 0, 3.0)])["s.m"]
+    assert summary(seeds)["s.m"].count == 2
+    assert summary([result("A  b", 0, 1.0), result("a b", 1, 2.0), result("c", 0, 0.5)])["s.m"].mean == 1.0
+    assert summary([result("a", 0, 1.0), result("a", 1, 2.0)])["s.m"].count == 2  # of one prompt alone, each counts
+    assert summary([result("", None, 1.0), result("", 1, 2.0)])["s.m"].count == 2  # of no known prompt
+
+
+def test_a_share_of_few_prompts_may_be_far_off() -> None:
+    assert standard_error(summary([result(str(i), 0, 1.0) for i in range(100)])) == (
+        "A share of 100 has a standard error of up to 5.0 points."
+    )
+    assert standard_error({}) == ""
+
+
+def test_a_comparison_is_over_the_prompts_and_seeds_that_both_have() -> None:
+    first = [result("a", 0, 1.0), result("a", 1, 5.0), result("b", 0, 2.0)]
+    second = [result("b", 0, 2.5), result("a", 1, 5.5), result("c", 0, 100.0), result("", 0, 7.0)]
+    found = compare(first, second)["s.m"]
+    assert (found.mean, found.low, found.high, found.count) == (0.5, 0.5, 0.5, 2)
+    with pytest.raises(RunError, match="has the same prompt and seed"):
+        compare([*first, first[0]], second)
+    with pytest.raises(RunError, match="share no prompt"):
+        compare([*first, result("", 0, 1.0)], [result("z", 0, 1.0), result("", 0, 1.0)])
+
+
+def test_meshes_without_a_seed_are_compared_with_the_mean_of_the_seeds() -> None:
+    runs, meshes = [result("a", 0, 1.0), result("a", 1, 2.0)], [result("A", None, 4.0), result("a", None, 5.0)]
+    assert compare(runs, meshes)["s.m"].mean == 3.0

@@ -1,0 +1,74 @@
+"""What is found to be scored, and what it should show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from assets import write
+
+from df3d.errors import ConfigError, RunError
+from df3d.evaluation import evaluate
+from df3d.evaluation.targets import find_targets, read_prompts
+from df3d.plugin.catalog import Catalog
+
+
+def test_prompts_are_taken_from_the_option_first(catalog: Catalog, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.glb", catalog)
+    listed = tmp_path / "list.jsonl"
+    listed.write_text('{"path": "a.glb", "prompt": "a crate"}\n')
+
+    def prompt(*, prompt: str | None = None, prompts: Path | None = None) -> str:
+        (result,) = evaluate.evaluate(find_targets([path], catalog, prompt=prompt, prompts=prompts), {}, catalog)
+        return result.target.prompt
+
+    assert prompt() == "a box"
+    assert prompt(prompts=listed) == "a crate"
+    assert prompt(prompt="x\x1b[2J", prompts=listed) == "x [2J"  # nothing that a terminal would obey
+
+
+@pytest.mark.parametrize("row", ["./meshes/a.glb", "meshes//a.glb", "a.glb"])
+def test_a_row_of_a_list_names_a_file_as_one_would(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str
+) -> None:
+    (tmp_path / "meshes").mkdir()
+    write(tmp_path / "meshes" / "a.glb", catalog)
+    (tmp_path / "list.csv").write_text(f'path,prompt\n{row},"a red\ncar"\n', encoding="utf-8-sig")
+    monkeypatch.chdir(tmp_path)
+    for given in (Path("meshes"), tmp_path / "meshes"):
+        (target,) = find_targets([given], catalog, prompts=tmp_path / "list.csv")
+        assert target.prompt == "a red car"
+
+
+def test_each_target_counts_once_and_a_wrong_one_stops_nothing(catalog: Catalog, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.glb", catalog)
+    (tmp_path / "again").symlink_to(tmp_path)
+    (tmp_path / "prompts.csv").write_text("path,prompt\na.glb,a crate\n")
+    (tmp_path / "note.txt").touch()
+    assert [target.prompt for target in find_targets([tmp_path, path], catalog)] == ["a crate"]
+    assert [target.prompt for target in find_targets([path, tmp_path], catalog)] == ["a crate"]
+    found = find_targets([tmp_path, *sorted(tmp_path.glob("*")), path], catalog)
+    assert [(target.path.name, target.prompt, bool(target.problem)) for target in found] == [
+        ("a.glb", "a crate", False),
+        ("note.txt", "", True),
+    ]
+    with pytest.raises(RunError, match="note.txt` is neither a run nor a mesh file"):
+        find_targets([tmp_path / "note.txt"], catalog)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("p.csv", "path,wrong\na.glb,b\n", "row 1 of .*p.csv` lacks"),
+        ("p.csv", "path,prompt\na.glb,b\n./a.glb,c\n", "row 2 of .*p.csv` has another prompt"),
+        ("p.jsonl", "[1]\n", "row 1 of .*p.jsonl` lacks"),
+        ("q.jsonl", '\n{"path": "a", "prompt": "b\u2028c"}\n{broken\n', "line 3 is not JSON"),
+        ("p.json", '{"path": "a.glb", "prompt": "b"}', "p.json"),
+        ("missing.csv", None, "missing.csv"),
+    ],
+)
+def test_a_bad_list_of_prompts_is_one_clear_error(tmp_path: Path, name: str, text: str | None, message: str) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        read_prompts(tmp_path / name)

@@ -1,0 +1,76 @@
+"""`--set`: which numbers a path means, and what is said of one that means none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from df3d.errors import ConfigError, Df3dError
+from df3d.plugin.catalog import Catalog
+from df3d.recipe import recipe as recipes
+from df3d.recipe.compose import compose
+from df3d.recipe.settings import override, parse_setting
+from df3d.schedule import Schedule
+
+
+def test_override_reaches_every_stage_that_has_the_key_or_the_one_named(mini: Path, catalog: Catalog) -> None:
+    text = mini.read_text()
+    mini.write_text(text + text.split("\n", 2)[2].replace('"coarse"', '"fine"'))
+    recipe = recipes.read(mini)
+    both = override(recipe, [("field.levels", 8)], catalog)
+    assert [stage.field.options["levels"] for stage in both.stages] == [8, 8]
+    one = override(recipe, [("fine.field.levels", 8), ("fine.steps", 9)], catalog)
+    assert [stage.field.options["levels"] for stage in one.stages] == [4, 8]
+    assert [stage.steps for stage in one.stages] == [3, 9]
+    nested = override(recipe, [("renderer.shading.ambient", 0.3), ("export.faces", 10)], catalog)
+    assert nested.stages[0].renderer.options["shading"] == {"ambient": 0.3}
+    assert nested.export.faces == 10
+    scheduled = override(recipe, [("penalties.opacity", {"start": 0.0, "end": 1.0})], catalog)
+    assert scheduled.stages[0].penalties["opacity"] == Schedule(0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message", "hint"),
+    [
+        ("field.levles", 8, "unknown key `field.levles`", "`field.levels`"),
+        ("coarse.field.levles", 8, "unknown key `coarse.field.levles`", "`coarse.field.levels`"),
+        ("stpes", 8, "unknown key `stpes`", "`steps`"),
+        ("export.face", 8, "unknown key `export.face`", "`faces`"),
+        ("field.levels", "many", "`coarse.field.levels` must be a whole number, not `many`", ""),
+        ("field.levels", 99, "`coarse.field`: `levels` must be between 1 and 32", ""),
+        ("renderer.shading.ambint", 1.0, "unknown key `coarse.renderer.shading.ambint`", "`ambient`"),
+        ("cameras.views", 0, "`coarse.cameras`: `views` and `size` must be at least 1", ""),
+        ("name", "../x", "a stage cannot be called `../x`", ""),
+        ("guidance.t_max", 1.5, "`coarse.guidance`: `t_min` and `t_max` are shares of the noise schedule, between 0 and 1", ""),
+        ("steps", 0, "`coarse`: steps and save_every must be at least 1, preview_every at least 0", ""),
+        ("guidance.use", "toybx", "there is no guidance `toybx`", "`toybox`"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_its_path(
+    mini: Path, catalog: Catalog, key: str, value: object, message: str, hint: str
+) -> None:
+    with pytest.raises(Df3dError) as error:
+        compose(override(recipes.read(mini), [(key, value)], catalog), catalog)
+    assert error.value.message == message
+    assert hint in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a.b=8", ("a.b", 8)),
+        ("a=0.5", ("a", 0.5)),
+        ("a=word", ("a", "word")),
+        ("a=[1, 2]", ("a", [1, 2])),
+        ("a=true", ("a", True)),
+        ("a=x=y", ("a", "x=y")),
+    ],
+)
+def test_settings_are_toml_values_or_words(text: str, expected: tuple[str, object]) -> None:
+    assert parse_setting(text) == expected
+
+
+def test_a_setting_without_a_value_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no `KEY=VALUE`"):
+        parse_setting("field.levels")

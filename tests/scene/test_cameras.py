@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import torch
+
+from df3d.scene import cameras
+from df3d.scene.options import OrbitConfig
+from df3d.schedule import Schedule, Step
+
+
+def test_azimuth_0_stands_in_front_and_90_at_the_objects_left() -> None:
+    views = cameras.orbit(4, elevation=0.0, distance=2.0, size=3)
+    positions = views.pose[:, :3, 3]
+    expected = torch.tensor([[0.0, 0, 2], [2, 0, 0], [0, 0, -2], [-2, 0, 0]])
+    torch.testing.assert_close(positions, expected, atol=1e-6, rtol=0)
+
+
+def test_the_middle_ray_meets_the_origin_and_rows_go_down() -> None:
+    views = cameras.orbit(3, elevation=20.0, distance=3.0, size=5)
+    origins, directions = cameras.rays(views)
+    torch.testing.assert_close(directions.norm(dim=-1), torch.ones(3, 5, 5))
+    middle = origins[:, 2, 2] + 3.0 * directions[:, 2, 2]
+    torch.testing.assert_close(middle, torch.zeros(3, 3), atol=1e-6, rtol=0)
+    assert (directions[:, 0, 2, 1] > directions[:, 4, 2, 1]).all()
+    right = views.pose[:, :3, 0]
+    assert ((directions[:, 2, 4] * right).sum(-1) > 0).all()
+
+
+def test_poses_are_rotations_even_at_the_poles() -> None:
+    angles = torch.tensor([90.0, -90.0, 0.0])
+    views = cameras.look_at(torch.zeros(3), angles, torch.ones(3), 40 * torch.ones(3), height=2, width=2)
+    rotation = views.pose[:, :3, :3]
+    torch.testing.assert_close(rotation @ rotation.mT, torch.eye(3).expand(3, 3, 3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(torch.linalg.det(rotation), torch.ones(3))
+
+
+def test_the_field_of_view_is_the_vertical_one() -> None:
+    views = cameras.look_at(torch.zeros(1), torch.zeros(1), torch.ones(1), 90 * torch.ones(1), height=1000, width=10)
+    _, directions = cameras.rays(views)
+    top = directions[0, 0, 5]
+    assert abs(float(torch.rad2deg(torch.atan2(top[1], -top[2]))) - 45.0) < 0.1
+
+
+def test_renders_grow_by_multiples_of_eight() -> None:
+    config = OrbitConfig(size=Schedule(30, 64))
+    assert [cameras.OrbitCameras(config).sample(Step(index, 5)).height for index in range(5)] == [32, 40, 48, 56, 64]
+    assert cameras.OrbitCameras(OrbitConfig(size=30)).sample(Step(0, 5)).width == 30
+
+
+def test_training_cameras_cover_the_circle_within_their_ranges_and_repeat() -> None:
+    config = OrbitConfig(views=8, elevation=(-5.0, 30.0), distance=(2.0, 2.5), fov_y=(30.0, 50.0))
+    first, again = (cameras.OrbitCameras(config).sample(Step(4, 10, "coarse", 3)) for _ in range(2))
+    assert torch.equal(first.pose, again.pose)
+    assert not torch.equal(first.pose, cameras.OrbitCameras(config).sample(Step(5, 10, "coarse", 3)).pose)
+    gaps = torch.diff(torch.sort(first.azimuth % 360).values)
+    assert gaps.max() < 360 / 8 * 1.6
+    assert ((first.elevation >= -5) & (first.elevation <= 30)).all()
+    assert ((first.distance >= 2) & (first.distance <= 2.5)).all()

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+
+from df3d.scene.cameras import orbit
+from df3d.scene.options import ShadingConfig
+from df3d.scene.shading import Lighting, lighting
+from df3d.schedule import Step
+
+
+def test_lambertian_is_ambient_plus_the_cosine_to_the_light() -> None:
+    light = Lighting("lambertian", torch.tensor([[0.0, 0.0, 2.0]]), ambient=0.1, diffuse=0.9)
+    normals = torch.nn.functional.normalize(torch.tensor([[0.0, 0, 1], [1, 0, 1], [0, 0, -1]]), dim=-1)
+    albedo = torch.tensor([1.0, 0.5, 0.0]).expand(3, 3)
+    color = light.shade(albedo, normals, torch.zeros(3, 3), torch.zeros(3, dtype=torch.long))
+    factor = torch.tensor([1.0, 0.1 + 0.9 * 0.5**0.5, 0.1])
+    torch.testing.assert_close(color, albedo * factor[:, None])
+
+
+def test_textureless_shows_light_on_white_and_albedo_shows_no_light() -> None:
+    points, views = torch.zeros(1, 3), torch.zeros(1, dtype=torch.long)
+    normal, albedo = torch.tensor([[0.0, 0, 1]]), torch.tensor([[0.2, 0.4, 0.6]])
+    place = torch.tensor([[0.0, 0, 2]])
+    white = Lighting("textureless", place, 0.1, 0.4).shade(albedo, normal, points, views)
+    torch.testing.assert_close(white, torch.full((1, 3), 0.5))
+    assert torch.equal(Lighting("albedo", place, 0.1, 0.4).shade(albedo, normal, points, views), albedo)
+
+
+def test_modes_come_with_their_probabilities_after_the_warm_up() -> None:
+    config = ShadingConfig(albedo_until=0.2, lambertian=0.75, textureless=0.5)
+    modes = [lighting(config, orbit(1), Step(i, 2000)).mode for i in range(2000)]
+    assert set(modes[:399]) == {"albedo"}
+    count = Counter(modes[400:])
+    assert [count[mode] / 1600 for mode in ("albedo", "lambertian", "textureless")] == pytest.approx([0.25, 0.375, 0.375], abs=0.05)
+
+
+def test_a_random_light_is_near_the_camera_and_a_head_light_at_it() -> None:
+    cameras = orbit(4)
+    random = lighting(ShadingConfig(albedo_until=0), cameras, Step(3, 10)).position
+    assert ((random.norm(dim=-1) >= 0.8 - 1e-6) & (random.norm(dim=-1) <= 1.5 + 1e-6)).all()
+    head = lighting(ShadingConfig(albedo_until=0, light="head"), cameras, Step(3, 10)).position
+    assert torch.equal(head, cameras.pose[:, :3, 3])
+
+
+def test_outside_training_the_light_is_at_the_camera() -> None:
+    assert lighting(ShadingConfig(), orbit(1), None).mode == "lambertian"
+    assert lighting(ShadingConfig(lambertian=0.0), orbit(1), None).mode == "albedo"

@@ -1,0 +1,1 @@
+"""One part of each small kind for df3d."""

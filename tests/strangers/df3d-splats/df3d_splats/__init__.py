@@ -1,0 +1,1 @@
+"""Gaussian splats for df3d."""
