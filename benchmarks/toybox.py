@@ -138,7 +138,7 @@ def of_first_stage(run: RunDir, job: Job, catalog: Catalog) -> Target:
         stage = plan.stages[0]
         assert stage.field is not None
         field = stage.field.plugin.build(stage.field.config, device="cpu", start_from=None)
-        run.restore(stage.name, {"field": field})
+        run.checkpoints(stage.name).restore({"field": field})
         list(export(field, plan.recipe.export, plan.exporter, path, provenance=origin(run.manifest())))
     return Target(path, job.prompt, seed=job.seed)
 

@@ -1,48 +1,104 @@
-"""An asset that a source made, as the tensors of a checkpoint file."""
+"""The checkpoints of one stage, from the newest of which a run goes on. No torch at the top."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from torch import Tensor
+from df3d.errors import RunError
 
-from df3d.types import Asset, Gaussians, GaussiansAsset, Material, Mesh, MeshAsset
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
+    from df3d.protocols import Trainable
+    from df3d.types import Asset
 
-def asset_tensors(asset: Asset) -> tuple[dict[str, Tensor], dict[str, str]] | None:
-    """An asset as tensors and metadata; None of a kind that is not df3d's own."""
-    if isinstance(asset, MeshAsset):
-        arrays = {**_arrays("mesh", asset.mesh), **_arrays("material", asset.material)}
-    elif isinstance(asset, GaussiansAsset):
-        arrays = _arrays("gaussians", asset.gaussians)
-    else:
-        return None
-    numbers = {k: v for k, v in vars(asset.material).items() if isinstance(v, bool | float)} if isinstance(asset, MeshAsset) else {}
-    told = {"kind": asset.kind, "material": json.dumps(numbers), "provenance": json.dumps(asset.provenance)}
-    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}, told
+KEEP = 2  # files that are kept
 
 
-def asset_from(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Asset:
-    """The asset that `asset_tensors` took apart.
+class Checkpoints:
+    """The files `step-NNNNNN.safetensors` in a stage's folder."""
 
-    Raises KeyError, TypeError or ValueError when it is none.
-    """
-    groups: dict[str, dict[str, Any]] = {"mesh": {}, "material": {}, "gaussians": {}}
-    for name, tensor in tensors.items():
-        group, _, key = name.partition(".")
-        groups[group][key] = tensor.numpy()
-    provenance = json.loads(metadata["provenance"])
-    if metadata["kind"] == "gaussians":
-        return GaussiansAsset(Gaussians(**groups["gaussians"]), provenance=provenance)
-    material = Material(**groups["material"], **json.loads(metadata["material"]))
-    return MeshAsset(Mesh(**groups["mesh"]), material, provenance=provenance)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def files(self) -> list[Path]:
+        """Oldest first."""
+        return sorted(self._folder.glob("step-*.safetensors"), key=lambda path: (len(path.name), path.name))
+
+    @property
+    def steps_done(self) -> int:
+        """How many steps the newest had done, by its name; 0 without one."""
+        found = self.files
+        digits = found[-1].stem.removeprefix("step-") if found else "0"
+        return int(digits) if digits.isdigit() else 0
+
+    def save(self, step: int, parts: Mapping[str, Trainable], optimizer: torch.optim.Optimizer | None) -> Path:
+        """Keep the state after `step` steps; older files than the last few go."""
+        from df3d.system.tensors import optimizer_tensors
+
+        tensors = {f"{name}.{k}": v for name, part in parts.items() for k, v in part.state_dict().items()}
+        if optimizer is not None:
+            tensors |= {f"optimizer.{k}": v for k, v in optimizer_tensors(optimizer).items()}
+        return self._keep(step, tensors, {})
+
+    def restore(self, parts: Mapping[str, Trainable], optimizer: torch.optim.Optimizer | None = None) -> int:
+        """Put the newest into the parts; returns how many steps it had done, 0 without one."""
+        from df3d.system.tensors import restore_optimizer
+
+        if not self.files:
+            return 0
+        with self._newest() as (tensors, metadata):
+            for name, part in parts.items():
+                part.load_state_dict(_under(name, tensors))
+            if optimizer is not None:
+                restore_optimizer(optimizer, _under("optimizer", tensors))
+            return int(metadata["step"])
+
+    def save_asset(self, asset: Asset) -> None:
+        """Keep what a source made, if it is of a kind that can be kept; else it is made again when it is wanted again."""
+        from df3d.run.made import asset_tensors
+
+        if (found := asset_tensors(asset)) is not None:
+            self._keep(1, *found)
+
+    def restore_asset(self) -> Asset | None:
+        """What a source made; None when it was not kept."""
+        from df3d.run.made import asset_from
+
+        if not self.files:
+            return None
+        with self._newest() as (tensors, metadata):
+            return asset_from(tensors, metadata)
+
+    def _keep(self, step: int, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Path:
+        from df3d.system.tensors import write_tensors
+
+        path = self._folder / f"step-{step:06d}.safetensors"
+        write_tensors(path, tensors, {"step": str(step), **metadata})
+        for old in self.files[:-KEEP]:
+            old.unlink()
+        return path
+
+    @contextmanager
+    def _newest(self) -> Iterator[tuple[dict[str, Tensor], dict[str, str]]]:
+        """The newest file; what goes wrong in putting it back is a RunError."""
+        from df3d.system.tensors import read_tensors
+
+        path = self.files[-1]
+        tensors, metadata = read_tensors(path)
+        try:
+            yield tensors, metadata
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
+            raise RunError(
+                f"checkpoint `{path}` does not fit this recipe: {str(error).splitlines()[0]}",
+                "delete that file to go on from the one before it, or use --fresh",
+            ) from None
 
 
-def _arrays(group: str, value: Any) -> dict[str, np.ndarray]:
-    found = {f"{group}.{f.name}": getattr(value, f.name) for f in fields(value)}
-    return {name: array for name, array in found.items() if isinstance(array, np.ndarray)}
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}

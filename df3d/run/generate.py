@@ -98,12 +98,12 @@ def _begin(plan: Plan, prompt: Prompt, run: RunDir, catalog: Catalog, device: st
 
 
 def _is_finished(stage: StagePlan, run: RunDir) -> bool:
-    return run.steps_done(stage.name) >= max(stage.stage.steps, 1)
+    return run.checkpoints(stage.name).steps_done >= max(stage.stage.steps, 1)
 
 
 def _needed(name: str, later: Sequence[StagePlan], run: RunDir) -> bool:
     """Whether a later stage, which has not begun, starts from this one."""
-    return any(stage.stage.start_from == name and not run.checkpoints(stage.name) for stage in later)
+    return any(stage.stage.start_from == name and not run.checkpoints(stage.name).files for stage in later)
 
 
 def _as_start(start: Field | Asset | None, device: str) -> Field | Asset | None:
@@ -116,7 +116,7 @@ def _work(stage: StagePlan, start: Field | Asset | None, setting: Setting) -> Ge
     if not stage.source:
         return (yield from optimise(stage, start, setting))
     started = time.perf_counter()
-    yield StageStarted(stage.name, setting.run.steps_done(stage.name), 1)
+    yield StageStarted(stage.name, setting.run.checkpoints(stage.name).steps_done, 1)
     made = _from_source(stage, start, setting)
     renderer = stage.renderer.plugin.build(stage.renderer.config, device=setting.device) if stage.renderer else None
     yield StageFinished(stage.name, time.perf_counter() - started)
@@ -129,16 +129,16 @@ def _from_source(stage: StagePlan, start: Field | Asset | None, setting: Setting
     assert source is not None
     torch.manual_seed(setting.seed)
     if stage.field is None:
-        if (kept := run.restore_asset(stage.name)) is not None:
+        if (kept := run.checkpoints(stage.name).restore_asset()) is not None:
             return kept
         asset = source.plugin.build(source.config, device=setting.device).make(setting.prompt, setting.seed)
         if not isinstance(asset, Asset) or asset.kind != source.plugin.makes:
             found = asset.kind if isinstance(asset, Asset) else f"a {type(asset).__name__}"
             raise PluginError(f"source `{source.name}` made {found} where its record says {source.plugin.makes}", "mend the plugin")
-        run.save_asset(stage.name, asset)
+        run.checkpoints(stage.name).save_asset(asset)
         return asset
     field = stage.field.plugin.build(stage.field.config, device=setting.device, start_from=start)
-    if not run.restore(stage.name, {"field": field}):
+    if not run.checkpoints(stage.name).restore({"field": field}):
         state = source.plugin.build(source.config, device=setting.device).make(setting.prompt, setting.seed)
         if isinstance(state, Asset):
             raise PluginError(f"source `{source.name}` made {state.kind} where its record says state", "mend the plugin")
@@ -147,7 +147,7 @@ def _from_source(stage: StagePlan, start: Field | Asset | None, setting: Setting
         except (RuntimeError, KeyError, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise PluginError(f"what source `{source.name}` made does not fit field `{stage.field.name}`: {reason}") from None
-        run.save(stage.name, 1, {"field": field}, None)
+        run.checkpoints(stage.name).save(1, {"field": field}, None)
     return field
 
 

@@ -49,10 +49,10 @@ def reexport(
 
     if plan.field:
         field = plan.field.plugin.build(plan.field.config, device=where, start_from=None)
-        run.restore(plan.name, {"field": field})
+        run.checkpoints(plan.name).restore({"field": field})
         made: Any = field
     else:
-        made = run.restore_asset(plan.name)
+        made = run.checkpoints(plan.name).restore_asset()
         if made is None:
             raise RunError(f"what stage `{plan.name}` of `{run.path}` made was not kept", "make the run again")
     files = yield from export(made, config, exporter, path, provenance=origin(run.manifest()))
@@ -63,7 +63,7 @@ def _stage(run: RunDir, catalog: Catalog, name: str | None) -> StagePlan:
     stages = compose(run.recipe(), catalog).stages
     if name is not None and name not in (names := [stage.name for stage in stages]):
         raise ConfigError(f"`{run.path}` has no stage `{name}`", did_you_mean(name, names))
-    started = [stage for stage in stages if run.checkpoints(stage.name) and name in (None, stage.name)]
+    started = [stage for stage in stages if run.checkpoints(stage.name).files and name in (None, stage.name)]
     if not started:
         raise RunError(f"`{run.path}` has no checkpoint yet", "let `df3d generate` run for longer first")
     return started[-1]

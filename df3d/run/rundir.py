@@ -1,14 +1,13 @@
-"""The files of one run: manifest, recipe, checkpoints, log. Everything is written whole or not at all."""
+"""The files of one run: manifest, recipe, log, and a folder of checkpoints for each stage. All are written whole or not at all."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -20,16 +19,9 @@ from df3d.recipe import recipe as recipes
 from df3d.recipe.compose import compose
 from df3d.recipe.plan import Plan
 from df3d.recipe.recipe import Recipe
+from df3d.run.checkpoint import Checkpoints
 from df3d.system.files import replace_atomically
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from df3d.protocols import Trainable
-    from df3d.types import Asset
-
-KEEP = 2  # checkpoints kept for each stage
 # What a run leaves in its folder, run.json and what exporters write aside.
 FILES = ("turntable.webp", "sheet.png", "events.jsonl", "scores.json", "run.toml", ".*.tmp")
 STAGE_FILES = ("*/step-*.safetensors", "*/preview-*.png", "*/.*.tmp")
@@ -176,78 +168,9 @@ class RunDir:
         except OSError as error:
             raise RunError(f"cannot write `{self.path / 'events.jsonl'}`: {error.strerror}", "free some space") from None
 
-    # ------------------------------------------------------------------------------------------ checkpoints
-    def checkpoints(self, stage: str) -> list[Path]:
-        """Checkpoint files of a stage, oldest first."""
-        return sorted((self.path / stage).glob("step-*.safetensors"), key=lambda path: (len(path.name), path.name))
-
-    def steps_done(self, stage: str) -> int:
-        """How many steps the newest checkpoint of a stage had done, by its name; 0 without one."""
-        found = self.checkpoints(stage)
-        digits = found[-1].stem.removeprefix("step-") if found else "0"
-        return int(digits) if digits.isdigit() else 0
-
-    def save(self, stage: str, step: int, parts: Mapping[str, Trainable], optimizer: torch.optim.Optimizer | None) -> Path:
-        """Keep the state after `step` steps; older checkpoints than the last few go."""
-        from df3d.system.tensors import optimizer_tensors
-
-        tensors = {f"{name}.{k}": v for name, part in parts.items() for k, v in part.state_dict().items()}
-        if optimizer is not None:
-            tensors |= {f"optimizer.{k}": v for k, v in optimizer_tensors(optimizer).items()}
-        return self._keep(stage, step, tensors, {})
-
-    def save_asset(self, stage: str, asset: Asset) -> None:
-        """Keep what a source made, if it is of a kind that can be kept; else it is made again when it is wanted again."""
-        from df3d.run.checkpoint import asset_tensors
-
-        if (found := asset_tensors(asset)) is not None:
-            self._keep(stage, 1, *found)
-
-    def _keep(self, stage: str, step: int, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Path:
-        from df3d.system.tensors import write_tensors
-
-        path = self.path / stage / f"step-{step:06d}.safetensors"
-        write_tensors(path, tensors, {"step": str(step), **metadata})
-        for old in self.checkpoints(stage)[:-KEEP]:
-            old.unlink()
-        return path
-
-    def restore(self, stage: str, parts: Mapping[str, Trainable], optimizer: torch.optim.Optimizer | None = None) -> int:
-        """Put the newest checkpoint of a stage into its parts; returns how many steps it had done, 0 without one."""
-        from df3d.system.tensors import restore_optimizer
-
-        if not self.checkpoints(stage):
-            return 0
-        with self._newest(stage) as (tensors, metadata):
-            for name, part in parts.items():
-                part.load_state_dict(_under(name, tensors))
-            if optimizer is not None:
-                restore_optimizer(optimizer, _under("optimizer", tensors))
-            return int(metadata["step"])
-
-    def restore_asset(self, stage: str) -> Asset | None:
-        """What a source made; None when it was not kept."""
-        from df3d.run.checkpoint import asset_from
-
-        if not self.checkpoints(stage):
-            return None
-        with self._newest(stage) as (tensors, metadata):
-            return asset_from(tensors, metadata)
-
-    @contextmanager
-    def _newest(self, stage: str) -> Iterator[tuple[dict[str, Tensor], dict[str, str]]]:
-        """The newest checkpoint; what goes wrong in putting it back is a RunError."""
-        from df3d.system.tensors import read_tensors
-
-        path = self.checkpoints(stage)[-1]
-        tensors, metadata = read_tensors(path)
-        try:
-            yield tensors, metadata
-        except (RuntimeError, KeyError, ValueError, TypeError) as error:
-            raise RunError(
-                f"checkpoint `{path}` does not fit this recipe: {str(error).splitlines()[0]}",
-                "delete that file to go on from the one before it, or use --fresh",
-            ) from None
+    def checkpoints(self, stage: str) -> Checkpoints:
+        """The checkpoints of a stage."""
+        return Checkpoints(self.path / stage)
 
 
 def _decides(recipe: Recipe) -> dict[str, Any]:
@@ -259,10 +182,6 @@ def _decides(recipe: Recipe) -> dict[str, Any]:
 def _is_ours(manifest: Mapping[str, Any]) -> bool:
     """Whether a run.json without a run.toml beside it is of a run that was killed before it wrote one."""
     return set(manifest) <= {"fit"} or {"prompt", "seed", "recipe", "versions"} <= set(manifest)
-
-
-def _under(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
 
 
 def default_path(prompt: str, seed: int) -> Path:

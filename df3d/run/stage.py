@@ -63,14 +63,14 @@ class _Progress:
 def optimise(plan: StagePlan, start: Field | Asset | None, setting: Setting) -> Generator[Event, None, tuple[Field, Renderer]]:
     """Fit one field, going on from the last checkpoint; returns it and its renderer. A finished stage loads no guidance."""
     run, steps, started = setting.run, plan.stage.steps, time.perf_counter()
-    begun = bool(run.checkpoints(plan.name))
-    if begun and run.steps_done(plan.name) >= steps:
+    begun = bool(run.checkpoints(plan.name).files)
+    if begun and run.checkpoints(plan.name).steps_done >= steps:
         field, renderer = build_drawing(plan, device=setting.device, start_from=None, seed=setting.seed)
-        done = run.restore(plan.name, {"field": field, "renderer": renderer})
+        done = run.checkpoints(plan.name).restore({"field": field, "renderer": renderer})
         yield StageStarted(plan.name, done, steps)
         return field, renderer
     parts = build(plan, device=setting.device, start_from=None if begun else start, seed=setting.seed)
-    first = run.restore(plan.name, parts.trainable(), parts.optimizer)
+    first = run.checkpoints(plan.name).restore(parts.trainable(), parts.optimizer)
     yield StageStarted(plan.name, first, steps)
     encoded = {name: guidance.encode(setting.prompt) for name, (guidance, _) in parts.guidance.items()}
     recovery = Recovery(**run.recovery(plan.name))
@@ -78,7 +78,7 @@ def optimise(plan: StagePlan, start: Field | Asset | None, setting: Setting) -> 
     at = _Progress(first, first, *torch.zeros(2, device=setting.device))
     while at.index < steps:
         if setting.stop():
-            yield Saved(run.save(plan.name, at.index, parts.trainable(), parts.optimizer), at.index)
+            yield Saved(run.checkpoints(plan.name).save(at.index, parts.trainable(), parts.optimizer), at.index)
             raise Stopped
         stats = _try_to_advance(plan, parts, encoded, Step(at.index, steps, plan.name, setting.seed), setting.device)
         if stats is None:
@@ -95,7 +95,7 @@ def optimise(plan: StagePlan, start: Field | Asset | None, setting: Setting) -> 
             if at.streak >= SKIPS:
                 yield Notice(recovery.go_back(parts, plan.name, at.index))
                 run.remember(plan.name, recovery.table())
-                at.index = at.reported = run.restore(plan.name, parts.trainable(), parts.optimizer)
+                at.index = at.reported = run.checkpoints(plan.name).restore(parts.trainable(), parts.optimizer)
                 at.streak = torch.zeros_like(at.streak)
                 continue
         yield from _keep(plan, parts, at, setting)
@@ -174,7 +174,7 @@ def _keep(plan: StagePlan, parts: Parts, at: _Progress, setting: Setting) -> Gen
     """The checkpoint and the picture of a step, where one is due."""
     stage, last = plan.stage, at.index == plan.stage.steps
     if (at.index % stage.save_every == 0 and not at.streak) or last:
-        yield Saved(setting.run.save(plan.name, at.index, parts.trainable(), parts.optimizer), at.index)
+        yield Saved(setting.run.checkpoints(plan.name).save(at.index, parts.trainable(), parts.optimizer), at.index)
     if stage.preview_every and (at.index % stage.preview_every == 0 or last):
         path = setting.run.path / plan.name / f"preview-{at.index:06d}.png"
         yield from previewed(partial(_preview, parts, path, setting.device))

@@ -59,7 +59,7 @@ def test_checkpoints_are_ordered_by_their_number(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     for step in (999_999, 1_000_000, 5):
         (tmp_path / "s" / f"step-{step:06d}.safetensors").touch()
-    assert [path.stem for path in RunDir(tmp_path).checkpoints("s")] == ["step-000005", "step-999999", "step-1000000"]
+    assert [path.stem for path in RunDir(tmp_path).checkpoints("s").files] == ["step-000005", "step-999999", "step-1000000"]
 
 
 def test_prompts_that_differ_have_folders_that_differ() -> None:
