@@ -44,7 +44,7 @@ from df3d.plugin.records import (
 from df3d.plugin.schema import NoConfig, option
 from df3d.prompt import Picture, Prompt
 from df3d.schedule import Schedule, Step
-from df3d.system.findings import Finding
+from df3d.system.checks import Finding
 from df3d.types import Asset, Gaussians, GaussiansAsset, Material, Mesh, MeshAsset, RenderRequest
 
 if TYPE_CHECKING:

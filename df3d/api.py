@@ -14,7 +14,8 @@ from df3d.plugin.schema import parse
 from df3d.prompt import Picture
 from df3d.recipe.plan import ConfiguredPart
 from df3d.recipe.settings import parse_setting
-from df3d.run.job import prepare, signals
+from df3d.run import signals
+from df3d.run.job import prepare
 from df3d.run.rundir import RunDir, default_path
 from df3d.system import devices
 
@@ -98,7 +99,7 @@ def generate(
     )  # fmt: skip
     folder = Path(out) if out is not None else default_path(prompt, seed)
     try:
-        with signals(job.stop, lambda words: None):
+        with signals.listening(job.stop, lambda words: None):
             job.run(folder, seed, on_event or (lambda event: None))
     except Stopped:
         raise KeyboardInterrupt(f"stopped; the same call goes on from {folder}") from None
@@ -146,11 +147,13 @@ def export(
 
     Returns the file: `out`, or `asset.*` in the run's folder, or `export.*` beside its own. Raises a Df3dError when it cannot.
     """
-    from df3d.run.reexport import reexport
+    from df3d.run.export import export_again
 
     catalog = catalog or Catalog.discover()
     folder = RunDir.existing(run.path if isinstance(run, Run) else Path(run))
-    story = reexport(folder, catalog, format=format, out=Path(out) if out else None, stage=stage, device=device, options=options)
+    story = export_again(
+        folder, catalog, format=format, out=Path(out) if out else None, stage=stage, device=device, options=options
+    )
     while True:
         try:
             event = next(story)

@@ -9,7 +9,7 @@ from df3d.plugin.hookspecs import hookimpl
 from df3d.plugin.records import CamerasPlugin, LauncherPlugin, OptimizerPlugin, PenaltyPlugin
 from df3d.run.adam import AdamConfig
 from df3d.scene.options import OrbitConfig
-from df3d.system.findings import Finding
+from df3d.system.checks import Finding
 from df3d.types import Output
 
 df3d_api = 1

@@ -99,7 +99,7 @@ class Resizable(Field, Protocol):
     def after_backward(self, optimizer: torch.optim.Optimizer, render: RenderOutput, step: Step) -> None:
         """Called between the gradient and the optimiser's step; not where the gradient is not a number.
 
-        It may add and remove rows of its own parameters, and of what the optimiser knows of them: `df3d.scene.rows.resize`.
+        It may add and remove rows of its own parameters, and of what the optimiser knows of them: `df3d.scene.resize.resize_rows`.
         """
         ...
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from df3d.cli.context import catalog_of, show, table
 from df3d.plugin.catalog import Catalog
-from df3d.system.findings import Finding
+from df3d.system.checks import Finding
 
 
 def doctor(context: typer.Context, json: bool = typer.Option(False, "--json", help="JSON on stdout.")) -> None:

@@ -19,7 +19,8 @@ from df3d.api import choose_scorers
 from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, nobody_listens
 from df3d.errors import ConfigError, Df3dError, PromptError, RunError, Stopped
 from df3d.prompt import Picture
-from df3d.run.job import Job, prepare, signals
+from df3d.run import signals
+from df3d.run.job import Job, prepare
 from df3d.run.rundir import default_path
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _make(job: Job, folder: Path, seed: int, *, json: bool, quiet: bool) -> Path
     """The asset of one seed, or the folder of a run that is paused."""
     silent = json or quiet
     try:
-        with signals(job.stop, lambda words: silent or print(words, file=sys.stderr)), _reporter(json, quiet) as reporter:
+        with signals.listening(job.stop, lambda words: silent or print(words, file=sys.stderr)), _reporter(json, quiet) as reporter:
 
             def tell(event: Event) -> None:
                 try:

@@ -34,7 +34,7 @@ from df3d.plugin.records import (
     SourcePlugin,
     check,
 )
-from df3d.system.findings import Finding
+from df3d.system.checks import Finding
 
 if TYPE_CHECKING:
     import typer

@@ -170,4 +170,6 @@ def _plain(value: Any) -> Any:
         return value.start if value.end is None else dataclasses.asdict(value)
     if dataclasses.is_dataclass(value):
         return dump(value)
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(v) for v in value] if isinstance(value, tuple) else value

@@ -61,14 +61,14 @@ class Checkpoints:
 
     def save_asset(self, asset: Asset) -> None:
         """Keep what a source made, if it is of a kind that can be kept; else it is made again when it is wanted again."""
-        from df3d.run.made import asset_tensors
+        from df3d.run.asset_tensors import asset_tensors
 
         if (found := asset_tensors(asset)) is not None:
             self._keep(1, *found)
 
     def restore_asset(self) -> Asset | None:
         """What a source made; None when it was not kept."""
-        from df3d.run.made import asset_from
+        from df3d.run.asset_tensors import asset_from
 
         if not self.files:
             return None

@@ -17,7 +17,7 @@ from df3d.mesh.finished import FinishedField, drawable, fitted_asset
 from df3d.plugin.catalog import Catalog
 from df3d.prompt import Prompt
 from df3d.protocols import Field, Renderer
-from df3d.recipe.compose import check_prompt, check_ready, starts_from_mesh
+from df3d.recipe.checks import check_prompt, check_ready, starts_from_mesh
 from df3d.recipe.plan import Plan, StagePlan
 from df3d.run import pictures
 from df3d.run.provenance import origin, versions

@@ -1,11 +1,9 @@
-"""One run as a person asks for it: its folder, the memory that it fits into, signals that end it, everybody who listens."""
+"""One run as a person asks for it: checked, in its folder, within the memory there is, told to everybody who listens."""
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +12,9 @@ from df3d.errors import ConfigError, RunError, did_you_mean
 from df3d.events import Event, Notice, RunFinished, RunPaused
 from df3d.plugin.catalog import Catalog
 from df3d.prompt import Picture, Prompt
-from df3d.recipe import automatic
-from df3d.recipe.compose import check_prompt, check_ready, compose
+from df3d.recipe import auto
+from df3d.recipe.checks import check_prompt, check_ready
+from df3d.recipe.compose import compose
 from df3d.recipe.memory import Settings, applied, fit_into
 from df3d.recipe.plan import Plan
 from df3d.recipe.recipe import find
@@ -130,34 +129,4 @@ def choose_plan(name: str, settings: Sequence[tuple[str, Any]], catalog: Catalog
     if name != "auto":
         return compose(override(find(name, catalog), settings, catalog), catalog), ""
     kind, why = devices.expected(device)
-    return automatic.choose(catalog, settings, device=kind, why=why)
-
-
-@contextmanager
-def signals(stop: threading.Event, say: Callable[[str], object]) -> Iterator[None]:
-    """Let the signals that end a run set `stop`, except those that are ignored, as `nohup` has it.
-
-    The first Ctrl-C, or a terminal that goes away, ends the run after its step with a checkpoint; the second Ctrl-C raises
-    KeyboardInterrupt at once. Outside the main thread, which alone hears signals, this does nothing.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handler(number: int, frame: object) -> None:
-        if stop.is_set():
-            if number in (signal.SIGINT, signal.SIGTERM):
-                raise KeyboardInterrupt
-            return  # a terminal that closes says so twice
-        stop.set()
-        with suppress(OSError):
-            say("stopping after this step; once more to stop at once")
-
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    numbers = [number for name in names if signal.getsignal(number := getattr(signal, name)) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
+    return auto.choose(catalog, settings, device=kind, why=why)

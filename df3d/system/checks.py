@@ -5,10 +5,23 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
 
-from df3d.system.findings import Finding
 from df3d.system.machine import cache_folder
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that `df3d doctor` looked at. `needed`: nothing runs without it."""
+
+    what: str
+    state: Literal["ok", "missing", "broken"]
+    detail: str
+    without: str = ""  # what it costs to be without
+    mend: str = ""  # the one command
+    needed: bool = False
 
 
 def findings() -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from df3d import EmptyFieldError, Gaussians, GaussiansAsset, Step
 from df3d.protocols import Surface
-from df3d.scene.rows import resize
+from df3d.scene.resize import resize_rows
 from df3d.types import RenderOutput
 from df3d_splats.config import SplatsConfig
 
@@ -79,7 +79,7 @@ class SplatsField(nn.Module):
         for name in ROWS:
             parameter = getattr(self, name)
             added = parameter.detach()[split]
-            resize(optimizer, parameter, kept, added + noise * self.sizes.detach()[:1].exp() if name == "means" else added)
+            resize_rows(optimizer, parameter, kept, added + noise * self.sizes.detach()[:1].exp() if name == "means" else added)
         self.pull = self.pull.new_zeros(len(self.means))
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from df3d.errors import ConfigError, Df3dError
 from df3d.plugin.catalog import Catalog
-from df3d.recipe.compose import check_ready, compose
+from df3d.recipe.checks import check_ready
+from df3d.recipe.compose import compose
 from df3d.recipe.plan import Plan
 from df3d.recipe.recipe import Recipe, available, read
 from df3d.recipe.settings import Settings, override

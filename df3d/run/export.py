@@ -13,14 +13,15 @@ from df3d.mesh.files import exporter_for
 from df3d.mesh.options import ExportConfig
 from df3d.plugin.catalog import Catalog
 from df3d.plugin.records import ExporterPlugin
-from df3d.recipe.compose import check_format, compose
+from df3d.recipe.checks import check_format
+from df3d.recipe.compose import compose
 from df3d.recipe.plan import StagePlan
 from df3d.run.provenance import origin
 from df3d.run.rundir import RunDir
 from df3d.system.devices import check_device
 
 
-def reexport(
+def export_again(
     run: RunDir,
     catalog: Catalog,
     *,

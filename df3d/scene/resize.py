@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 @torch.no_grad()
-def resize(optimizer: torch.optim.Optimizer, parameter: Tensor, kept: Tensor, added: Tensor) -> None:
+def resize_rows(optimizer: torch.optim.Optimizer, parameter: Tensor, kept: Tensor, added: Tensor) -> None:
     """Keep the rows `kept` (K,), indices, of a parameter (N, ...), and put the rows `added` (A, ...) behind them.
 
     The parameter stays the same object. Its gradient and the optimiser's moments go with the rows that stay, and are zero for
