@@ -34,7 +34,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy, strict on df3d/."""
+    """mypy, strict on df3d and its plugins."""
     _install(session, "mypy")
     session.run("mypy")
 

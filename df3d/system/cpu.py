@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from df3d.system.machine import cache_folder
 
@@ -34,7 +35,7 @@ def first_time() -> bool:
 
 
 # No fastmath: it lets one kernel round differently from run to run, by where its arrays happen to lie in memory.
-kernel = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+kernel: Any = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 
 
 @cache

@@ -20,12 +20,12 @@ def list_(context: typer.Context, json: bool = typer.Option(False, "--json", hel
         return
     found = [(alias, next((path for hub in alias.hubs if (path := on_disk(hub))), None)) for alias in ALIASES.values()]
     if json:
-        rows = [
+        listed = [
             {"name": a.name, "hubs": a.hubs, "summary": a.summary, "gigabytes": a.gigabytes, "licence": a.licence,
              "gated": a.gated, "folder": str(path) if path else None}
             for a, path in found
         ]  # fmt: skip
-        print(jsonlib.dumps(rows, indent=2))
+        print(jsonlib.dumps(listed, indent=2))
         return
     rows = table("model", "here", "GB", "licence", "what it is", "hub ID")
     for alias, path in found:

@@ -16,7 +16,11 @@ class Denoiser(Protocol):
     unet: Any  # the network itself, a diffusers model
     alphas_cumprod: Tensor  # (T,) alphabar of the noise schedule, from clean to noise
     knows_cameras: bool  # whether `predict` can use a camera
-    clip: float | None  # clean latents lie in [-clip, clip]; None: unbounded
+
+    @property
+    def clip(self) -> float | None:
+        """Clean latents lie in [-clip, clip]; None: unbounded."""
+        ...
 
     def encode_text(self, texts: list[str]) -> Tensor:
         """(len(texts), L, D) token encodings."""

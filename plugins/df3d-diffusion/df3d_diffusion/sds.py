@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -22,6 +23,9 @@ from df3d_diffusion.matting import least_opacity
 from df3d_diffusion.objectives import OBJECTIVES, Prediction, Query, clip_gradient
 from df3d_diffusion.views import EncodedPrompt, Texts, perpendicular, texts_for
 
+if TYPE_CHECKING:
+    from df3d_diffusion.student import Student
+
 Wording = Callable[[str, View | None], str]
 
 
@@ -34,7 +38,7 @@ class Distillation:
         self.wording = wording or self._wording
         self._most, self._rows = config.at_once, 2
         self._latent_until = config.latent_until if isinstance(config, SdsConfig) else 0.0
-        self._student = None
+        self._student: Student | None = None
         if config.compile:
             denoiser.compile()
         if config.objective == "vsd":
@@ -97,7 +101,7 @@ class Distillation:
                 clip=self.denoiser.clip,
                 config=config,
                 predict=lambda noisy, t: self._predict(noisy, t, told, texts, encoded.negative),
-                student=self._student and (lambda noisy, t: self._student.predict(noisy, t, texts.text, told)),
+                student=partial(self._opinion, self._student, texts.text, told) if self._student else None,
             )
             gradient = OBJECTIVES[config.objective](query)
             gradient = clip_gradient(gradient, value=config.clip_value.at(step), norm=config.clip_norm.at(step))
@@ -109,6 +113,10 @@ class Distillation:
             loss = loss + self._student.loss(latents, texts.text, told, generator)
         stats: dict[str, Tensor | float] = {"t": timestep.float().mean() / len(alphas_cumprod)}
         return GuidanceStep(loss, timestep, stats)
+
+    @staticmethod
+    def _opinion(student: Student, text: Tensor, told: Cameras | None, noisy: Tensor, timestep: Tensor) -> Tensor:
+        return student.predict(noisy, timestep, text, told)
 
     def _shape_as_latents(self, render: RenderOutput) -> Tensor:
         """Normals and opacity, in [-1, 1], for a VAE's four channels (Fantasia3D, arXiv 2303.13873, section 3.2)."""
@@ -147,7 +155,7 @@ class Distillation:
         self._rows = len(every)
         most = self._most or len(every)
         parts = [slice(start, start + most) for start in range(0, len(every), most)]
-        noise = [self.denoiser.predict(*(row[part] for row in rows), cameras and cameras[part]) for part in parts]
+        noise = [self.denoiser.predict(rows[0][part], rows[1][part], rows[2][part], cameras and cameras[part]) for part in parts]
         text, uncond, *avoid = torch.cat(noise).to(noisy.dtype).chunk(copies)
         towards = text - uncond
         direction = towards

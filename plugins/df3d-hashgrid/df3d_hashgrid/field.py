@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ class HashGridField(nn.Module):
 
     density = softplus(scale * network + bias + blob), blob = height * (1 - |x| / radius); albedo = sigmoid(network).
     """
+
+    levels_in_use: Tensor
 
     def __init__(self, config: HashGridConfig, *, device: str = "cpu", start_from: Volume | None = None) -> None:
         super().__init__()
@@ -45,8 +48,8 @@ class HashGridField(nn.Module):
             )
         self.load_state_dict(other.state_dict())
 
-    def load_state_dict(self, state: Any, *args: Any, **kwargs: Any) -> Any:
-        result = super().load_state_dict(state, *args, **kwargs)
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        result = super().load_state_dict(state_dict, strict, assign)
         self.levels = int(self.levels_in_use)
         return result
 

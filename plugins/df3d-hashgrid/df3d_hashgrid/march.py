@@ -103,7 +103,8 @@ def _march_numba(
     total = int(offsets[-1])
     points, distance, ray = np.empty((total, 3), np.float32), np.empty(total, np.float32), np.empty(total, np.int64)
     split(rays, lambda start, stop: _fill(*inputs, *limits, offsets, points, distance, ray, start, stop), least=256)
-    return Samples(*map(torch.from_numpy, (points, distance, ray, offsets)), step)
+    packed = [torch.from_numpy(array) for array in (points, distance, ray, offsets)]
+    return Samples(packed[0], packed[1], packed[2], packed[3], step)
 
 
 @kernel

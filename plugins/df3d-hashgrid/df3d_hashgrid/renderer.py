@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -45,13 +46,13 @@ class RayMarchRenderer(nn.Module):
     def refresh(self, field: Volume, step: Step) -> None:
         self.occupancy.refresh(field, step)
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
         return {**super().state_dict(*args, **kwargs), "occupancy": self.occupancy.state()}
 
-    def load_state_dict(self, state: Any, *args: Any, **kwargs: Any) -> Any:
-        state = dict(state)
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        state = dict(state_dict)
         self.occupancy.load_state(state.pop("occupancy"))
-        return super().load_state_dict(state, *args, **kwargs)
+        return super().load_state_dict(state, strict, assign)
 
     def save_memory(self) -> str:
         """Draw in tiles, of half as many rays each time."""
@@ -75,17 +76,18 @@ class RayMarchRenderer(nn.Module):
         else:
             jitter = torch.rand(len(origins), generator=step.generator("jitter")).to(origins.device, non_blocking=True)
         size = min(self.config.chunk, self.tile or self.config.chunk) if step is None else self.tile or len(origins)
-        parts = zip(*(t.split(size) for t in (origins, directions, view, jitter)), strict=True)
+        parts: Any = zip(*(t.split(size) for t in (origins, directions, view, jitter)), strict=True)
         if step is not None and self.tile:
             drawn = [
                 checkpoint(self._draw, field, *part, light, slopes, step, use_reentrant=False, preserve_rng_state=False)
                 for part in parts
             ]
         else:
-            drawn = [self._draw(field, *part, light, slopes, step) for part in parts]
+            drawn = [self._draw(field, part[0], part[1], part[2], part[3], light, slopes, step) for part in parts]
 
         def image(index: int) -> Tensor:
-            return torch.cat([piece[index] for piece in drawn]).view(views, height, width, -1)
+            pieces: list[Any] = [piece[index] for piece in drawn]
+            return torch.cat(pieces).view(views, height, width, -1)
 
         samples = None if step is None else _joined([piece[-1] for piece in drawn])
         normal = image(3) if slopes else None

@@ -32,6 +32,10 @@ class TetsField(nn.Module):
     the grid's corners, at most 0.45 of a cell along each axis; beyond a sixth of one, a tetrahedron can turn over.
     """
 
+    grid: Tensor
+    rim: Tensor
+    start: Tensor
+
     def __init__(self, config: TetsConfig, *, device: str = "cpu", start_from: Volume | None = None) -> None:
         super().__init__()
         self.config = config

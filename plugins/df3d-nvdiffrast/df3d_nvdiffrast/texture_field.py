@@ -29,6 +29,10 @@ class TextureField(nn.Module):
     comes between. Without a field to start from it is a ball.
     """
 
+    vertices: Tensor
+    faces: Tensor
+    uvs: Tensor
+
     def __init__(self, config: TextureConfig, *, device: str = "cpu", start_from: Volume | Surface | None = None) -> None:
         super().__init__()
         self.config = config

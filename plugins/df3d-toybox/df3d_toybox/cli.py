@@ -33,7 +33,7 @@ def train(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    from df3d.cli.context import check_device
+    from df3d.system.devices import check_device
     from df3d_toybox import evaluate, train
 
     device = check_device(device)

@@ -203,7 +203,8 @@ Optimizers = dict[str, torch.optim.Optimizer]
 def make_optimizers(networks: nn.Module, learning_rate: float) -> Optimizers:
     """Muon for the matrices and convolutions inside the networks; AdamW for what is not a hidden matrix."""
     outer = ("embeddings", "conv_in", "conv_out")
-    inside, rest = [], []
+    inside: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in networks.named_parameters():
         hidden = parameter.ndim >= 2 and not any(part in name for part in outer)
         (inside if hidden else rest).append(parameter)

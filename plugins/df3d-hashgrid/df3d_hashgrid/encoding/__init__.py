@@ -40,7 +40,7 @@ def choose(backend: Backend, device: str) -> str:
     if find_spec("tinycudann"):
         from df3d_hashgrid.encoding import tcnn
 
-        if tcnn.tinycudann is not None:  # else its build does not fit, and the others serve
+        if tcnn.tinycudann is not None:  # type: ignore[attr-defined]  # else its build does not fit, and the others serve
             return "tcnn"
     # Triton builds its launcher, once, with the machine's C compiler
     return "triton" if find_spec("triton") and (os.environ.get("CC") or any(map(which, ("cc", "gcc", "clang")))) else "torch"
@@ -70,7 +70,7 @@ def make(config: GridConfig, device: str) -> Encoding:
     if name == "tcnn":
         from df3d_hashgrid.encoding.tcnn import TcnnEncoding
 
-        return TcnnEncoding(config)
+        return TcnnEncoding(config)  # type: ignore[return-value]  # its table is read alone
     from df3d_hashgrid.encoding.torch import TorchEncoding
 
     return TorchEncoding(config).to(device)
