@@ -13,10 +13,11 @@ from pathlib import Path
 
 import torch
 
-from df3d.mesh.assemble import read
-from df3d.mesh.finished import FinishedField, surface_renderer
+from df3d.mesh.files import read
+from df3d.mesh.finished import drawable
 from df3d.plugin.catalog import Catalog
 from df3d.recipe.compose import compose
+from df3d.run.parts import build_drawing
 from df3d.run.pictures import around
 from df3d.run.rundir import RunDir
 from df3d.scene.cameras import orbit
@@ -27,18 +28,19 @@ SHARED = ("background", "background_color", "shading")  # options that both kind
 
 def psnr(run: RunDir, catalog: Catalog, size: int) -> float:
     """Decibels, of the mean squared error over all pixels and views."""
-    plan = compose(run.recipe(), catalog)[0][-1]
-    field, renderer = plan.field.build(device="cpu", start_from=None), plan.build_renderer(device="cpu")
-    run.restore_field(plan.name, field)
+    plan = compose(run.recipe(), catalog).stages[-1]
+    field, renderer = build_drawing(plan, device="cpu", start_from=None, seed=0)
+    run.checkpoints(plan.name).restore({"field": field})
     renderer.refresh(field, Step(0, 1))
     asset = run.asset()
     assert asset is not None, f"{run.path} is not finished"
-    options = {key: value for key, value in plan.renderer.choice().options.items() if key in SHARED}
-    mesh_renderer = surface_renderer(catalog, options, device="cpu")
+    assert plan.stage.renderer is not None
+    options = {key: value for key, value in plan.stage.renderer.options.items() if key in SHARED}
+    mesh, mesh_renderer = drawable(read(asset, catalog), catalog, options, device="cpu")
     views = orbit(8, size=size)
     with torch.no_grad():
         drawn = around(field, renderer, views, device="cpu")
-        baked = around(FinishedField(read(asset, catalog)), mesh_renderer, views, device="cpu")
+        baked = around(mesh, mesh_renderer, views, device="cpu")
     return -10 * math.log10(float((drawn - baked).square().mean()))
 
 

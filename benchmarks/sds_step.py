@@ -26,14 +26,16 @@ from df3d_diffusion.sds import Distillation
 from torch import Tensor
 
 from df3d.plugin.catalog import Catalog
-from df3d.plugin.schema import parse_setting
 from df3d.prompt import Prompt
 from df3d.recipe import recipe
-from df3d.recipe.compose import Parts, StagePlan, compose
-from df3d.run.generate import advance
-from df3d.scene import cameras
-from df3d.schedule import Step
+from df3d.recipe.compose import compose
+from df3d.recipe.plan import StagePlan
+from df3d.recipe.settings import override, parse_setting
+from df3d.run.parts import Parts, build_drawing
+from df3d.run.stage import advance
+from df3d.schedule import Schedule, Step
 from df3d.system import machine
+from df3d.types import RenderRequest
 
 UNET = {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8}  # the rest is diffusers' default
 VAE = {
@@ -79,13 +81,13 @@ def main() -> None:
     torch.manual_seed(0)
     denoiser = stable_diffusion(device, dtype, tiny_vae=options.vae == "taesd", compiled=options.compile)
     plan, parts, encoded = prepared(denoiser, options)
-    views = cameras.sample(plan.recipe.cameras, Step(0, 100)).to(device)
+    views = parts.cameras.sample(Step(0, 100)).to(device)
 
     def step(index: int) -> None:
-        advance(plan, parts, encoded, Step(index, 10_000, plan.name), device)
+        advance(plan, parts, {"sds": encoded}, Step(index, 10_000, plan.name), device)
 
     def render() -> None:
-        parts.renderer.render(parts.field, views, step=Step(1, 100)).rgb.mean().backward()
+        parts.renderer.render(parts.field, views, RenderRequest(Step(1, 100))).rgb.mean().backward()
 
     latents, images = torch.randn(options.views, 4, 64, 64, device=device), torch.rand(options.views, 64, 64, 3, device=device)
 
@@ -116,13 +118,15 @@ def prepared(denoiser: LatentDenoiser, options: argparse.Namespace) -> tuple[Sta
     """The recipe `dreamfusion` around the denoiser."""
     catalog = Catalog.discover()
     settings = [f"cameras.views={options.views}", f"renderer.tile={options.tile}"]
-    chosen = recipe.override(recipe.find("dreamfusion", catalog), map(parse_setting, settings), catalog)
-    plan = compose(chosen, catalog)[0][0]
-    torch.manual_seed(0)
-    field, renderer = plan.field.build(device=options.device, start_from=None), plan.build_renderer(device=options.device)
+    chosen = override(recipe.find("dreamfusion", catalog), map(parse_setting, settings), catalog)
+    plan = compose(chosen, catalog).stages[0]
+    field, renderer = build_drawing(plan, device=options.device, start_from=None, seed=0)
     guidance = Distillation(SdsConfig(scale=100.0), denoiser)
     groups = [{**group, "base_lr": group["lr"]} for part in (field, renderer) for group in part.parameter_groups()]
-    parts = Parts(field, renderer, guidance, torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True))
+    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
+    cameras = plan.cameras.plugin.build(plan.cameras.config, group=1)
+    penalties = {plugin.name: (plugin.build(), weight, plugin.needs) for plugin, weight in plan.penalties}
+    parts = Parts(field, renderer, {"sds": (guidance, Schedule(1.0))}, cameras, penalties, optimizer)
     return plan, parts, guidance.encode(Prompt("a red car"))
 
 

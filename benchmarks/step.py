@@ -20,8 +20,8 @@ from df3d.plugin.catalog import Catalog
 from df3d.prompt import Prompt
 from df3d.recipe import recipe
 from df3d.recipe.compose import compose
-from df3d.run.generate import advance
-from df3d.scene import cameras
+from df3d.run.parts import build
+from df3d.run.stage import advance
 from df3d.schedule import Step
 from df3d.system import cpu, machine
 
@@ -34,19 +34,20 @@ def main() -> None:
     options = parser.parse_args()
     machine.keep_freed_memory()
     catalog = Catalog.discover()
-    plan = compose(recipe.find("toybox", catalog), catalog)[0][0]
-    parts = plan.build(device="cpu", start_from=None, seed=0)
-    encoded = parts.guidance.encode(Prompt(options.prompt))
-    total = plan.recipe.steps
-    denoiser = parts.guidance.denoiser  # type: ignore[attr-defined]
-    views = cameras.sample(plan.recipe.cameras, Step(0, total))
+    plan = compose(recipe.find("toybox", catalog), catalog).stages[0]
+    parts = build(plan, device="cpu", start_from=None, seed=0)
+    ((name, (guidance, _)),) = parts.guidance.items()
+    encoded = guidance.encode(Prompt(options.prompt))
+    total = plan.stage.steps
+    denoiser = guidance.denoiser  # type: ignore[attr-defined]
+    views = parts.cameras.sample(Step(0, total))
     noisy = torch.randn(2 * len(views), 3, 64, 64)
     text = encoded.negative.expand(len(noisy), -1, -1)
     told = views.times(2)
     timestep = torch.full((len(noisy),), 500)
 
     def whole_step(index: int) -> None:
-        advance(plan, parts, encoded, Step(index, total, plan.name), "cpu")
+        advance(plan, parts, {name: encoded}, Step(index, total, plan.name), "cpu")
 
     for index in range(options.warm):
         whole_step(index)

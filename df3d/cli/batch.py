@@ -7,7 +7,6 @@ from pathlib import Path
 
 import typer
 
-from df3d import api
 from df3d.cli.context import Debug, Device, catalog_of
 from df3d.errors import ConfigError
 
@@ -35,6 +34,7 @@ def batch(
         return
     if not prompts or out is None:
         raise ConfigError("a batch needs a list of prompts and a folder", "df3d batch FILE --out DIR")
+    from df3d import api
     from df3d.recipe.settings import parse_setting
 
     settings = dict(parse_setting(text) for text in set_)

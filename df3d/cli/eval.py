@@ -14,19 +14,17 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from df3d.api import check_place, choose_scorers
 from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, show, table
 from df3d.errors import ConfigError, Df3dError
 from df3d.plugin.catalog import Catalog
 from df3d.plugin.records import ScorerPlugin
 from df3d.plugin.schema import hints
-from df3d.recipe.plan import ConfiguredPart
-from df3d.system.devices import check_device
 
 if TYPE_CHECKING:
     from df3d.evaluation.results import Result
     from df3d.evaluation.statistics import Interval
     from df3d.protocols import Scorer
+    from df3d.recipe.plan import ConfiguredPart
 
 
 def evaluate(
@@ -53,6 +51,9 @@ def evaluate(
 
     Beside each run its scores are left in scores.json. The exit code is 1 when no target could be scored.
     """
+    from df3d.api import check_place, choose_scorers
+    from df3d.system.devices import check_device
+
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     catalog = catalog_of(context)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import typer
 
-from df3d import api
 from df3d.cli.context import Debug, Device, Quiet, catalog_of
 
 
@@ -51,6 +50,8 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write a run's asset in any format, from its newest checkpoint. Prints the path."""
+    from df3d import api
+
     path = api.export(
         run, format, out=out, stage=stage, device=device, catalog=catalog_of(context),
         on_event=None if quiet else lambda event: print(f"export: {getattr(event, 'what', '')}", file=sys.stderr),

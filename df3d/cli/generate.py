@@ -15,13 +15,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from df3d.api import choose_scorers
 from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, nobody_listens
 from df3d.errors import ConfigError, Df3dError, PromptError, RunError, Stopped
 from df3d.prompt import Picture
-from df3d.run import signals
-from df3d.run.job import Job, prepare
-from df3d.run.rundir import default_path
 
 if TYPE_CHECKING:
     from df3d.cli.live import LiveView
@@ -30,6 +26,7 @@ if TYPE_CHECKING:
     from df3d.plugin.catalog import Catalog
     from df3d.plugin.records import ScorerPlugin
     from df3d.recipe.plan import ConfiguredPart
+    from df3d.run.job import Job
 
 Made = list[tuple[Path, Path]]  # run folders and their assets
 
@@ -70,6 +67,9 @@ def generate(
 
     Prints the path of the asset, or with `--until` that of the run. Ctrl-C saves a checkpoint; the same command goes on from it.
     """
+    from df3d.api import choose_scorers
+    from df3d.run.job import prepare
+
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     catalog = catalog_of(context)
@@ -97,6 +97,8 @@ def generate(
 
 def _make_all(job: Job, seeds: Sequence[int], out: Path | None, *, json: bool, quiet: bool) -> tuple[Made, int]:
     """A run for each seed; returns those that were made, and how many failed."""
+    from df3d.run.rundir import default_path
+
     made: Made = []
     failed = 0
     for number in seeds:
@@ -116,6 +118,8 @@ def _make_all(job: Job, seeds: Sequence[int], out: Path | None, *, json: bool, q
 
 def _make(job: Job, folder: Path, seed: int, *, json: bool, quiet: bool) -> Path:
     """The asset of one seed, or the folder of a run that is paused."""
+    from df3d.run import signals
+
     silent = json or quiet
     try:
         with signals.listening(job.stop, lambda words: silent or print(words, file=sys.stderr)), _reporter(json, quiet) as reporter:

@@ -7,9 +7,6 @@ from rich.markup import escape
 
 from df3d.cli.context import Debug, catalog_of, show, table
 from df3d.errors import Df3dError
-from df3d.recipe import recipe
-from df3d.recipe.compose import compose
-from df3d.recipe.settings import override, parse_setting
 
 
 def recipes(
@@ -20,6 +17,10 @@ def recipes(
     debug: Debug = False,
 ) -> None:
     """List recipes, or print one whole, as TOML that `--recipe FILE` reads back."""
+    from df3d.recipe import recipe
+    from df3d.recipe.compose import compose
+    from df3d.recipe.settings import override, parse_setting
+
     catalog = catalog_of(context)
     if action == "show" and name:
         chosen = override(recipe.find(name, catalog), map(parse_setting, set_), catalog)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import typer
 
-from df3d import api
 from df3d.cli.context import Debug, Device, catalog_of
 from df3d.errors import ConfigError
 
@@ -33,6 +32,8 @@ def render(
     debug: Debug = False,
 ) -> None:
     """Draw a turntable of an asset. Prints the path of the picture."""
+    from df3d import api
+
     path = api.render(
         asset, out, views=views, size=size, elevation=elevation, shading=shading.value, background=_color(background),
         device=device, catalog=catalog_of(context),

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import typer
 
-from df3d.api import asset_path
 from df3d.cli.context import Debug, catalog_of
 from df3d.errors import ConfigError, ExportError
 
@@ -20,6 +19,8 @@ def view(
     debug: Debug = False,
 ) -> None:
     """Write a page with the model to turn by hand, in one file that needs no network, and open it. Prints its path."""
+    from df3d.api import asset_path
+
     catalog = catalog_of(context)
     source = asset_path(asset)
     path = out or source.with_suffix(".html")
