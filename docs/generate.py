@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,12 +12,16 @@ from typing import Any
 import typer.main
 from typer.core import TyperArgument, TyperGroup
 
+from df3d import protocols
 from df3d.cli import build
 from df3d.mesh.options import ExportConfig
+from df3d.plugin import hookspecs
 from df3d.plugin.catalog import Catalog
+from df3d.plugin.records import API, KINDS, Component, Memory, Saving, Workload
 from df3d.plugin.schema import options_of
 from df3d.recipe import recipe
 from df3d.recipe.compose import compose
+from df3d.types import RenderRequest
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py. -->\n\n"
@@ -114,9 +121,73 @@ def recipes(catalog: Catalog) -> str:
     return text
 
 
+PROTOCOLS = {
+    "field": (protocols.Trainable, protocols.Volume, protocols.Surface, protocols.AssetField, protocols.Resizable),
+    "renderer": (protocols.Trainable, protocols.Renderer, protocols.Frugal),
+    "guidance": (protocols.Guidance, protocols.Frugal),
+    "cameras": (protocols.CameraSampler,),
+    "penalty": (protocols.Penalty,),
+    "optimizer": (),
+    "source": (protocols.Source,),
+    "importer": (protocols.Importer,),
+    "exporter": (protocols.Exporter,),
+    "scorer": (protocols.Scorer, protocols.Subject),
+    "launcher": (protocols.Launcher, protocols.Worker),
+}
+
+
+def interface() -> str:
+    """Hooks, records and protocols, kind by kind."""
+    text = NOTE + f"# The plugin interface, version {API}\n\nWhat is promised of it: [Stability](stability.md). "
+    text += "How to write one: [a plugin of any kind](../how-to/write-a-plugin.md).\n"
+    for kind, record in KINDS.items():
+        hook = getattr(hookspecs, record.hook)
+        text += (
+            f"\n## {kind}\n\nHook `{record.hook}`: {hook.__doc__} It yields `{record.__name__}`.\n\n{inspect.getdoc(record)}\n\n"
+        )
+        own = [field for field in dataclasses.fields(record) if field.name in record.__annotations__]
+        text += table(("field", "type", "default"), [(f"`{f.name}`", f"`{f.type}`", _default(f)) for f in own]) if own else ""
+        for protocol in PROTOCOLS[kind]:
+            text += (
+                f"\n### {protocol.__name__}\n\n{inspect.getdoc(protocol)}\n" if protocol.__doc__ else f"\n### {protocol.__name__}\n"
+            )
+            text += "".join(_method(name, member) for name, member in vars(protocol).items())
+    others = [name for name in dir(hookspecs) if name.startswith("df3d_") and name not in {r.hook for r in KINDS.values()}]
+    text += "\n## Other hooks\n\n" + table(("hook", "what it is for"), [(f"`{n}`", getattr(hookspecs, n).__doc__) for n in others])
+    text += "\n## Every record\n\n" + f"{inspect.getdoc(Component)}\n\n"
+    common = dataclasses.fields(Component)
+    text += table(("field", "type", "default"), [(f"`{f.name}`", f"`{f.type}`", _default(f)) for f in common])
+    for data in (Workload, Memory, Saving, RenderRequest):
+        text += f"\n### {data.__name__}\n\n{inspect.getdoc(data)}\n\n"
+        text += table(("field", "type", "default"), [(f"`{f.name}`", f"`{f.type}`", _default(f)) for f in dataclasses.fields(data)])
+    return text
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    if field.default is dataclasses.MISSING:
+        return ""
+    value = field.default
+    if isinstance(value, frozenset):
+        return "`{" + ", ".join(sorted(map(repr, value))) + "}`"
+    return f"`{value.__name__ if isinstance(value, type) else value!r}`"
+
+
+def _method(name: str, member: object) -> str:
+    function = getattr(member, "fget", None) or member
+    if not inspect.isfunction(function) or (name.startswith("_") and name != "__call__"):
+        return ""
+    signature = re.sub(r"RenderRequest\(.*?\}\)\)", "AT_BEST", str(inspect.signature(function))).replace("'", "")
+    return f"\n`{name}{signature}`\n\n{inspect.getdoc(function) or ''}".rstrip() + "\n"
+
+
 def main() -> None:
     catalog = Catalog.discover()
-    pages = {"cli.md": commands(catalog), "plugins.md": plugins(catalog), "recipes.md": recipes(catalog)}
+    pages = {
+        "cli.md": commands(catalog),
+        "plugins.md": plugins(catalog),
+        "recipes.md": recipes(catalog),
+        "interface.md": interface(),
+    }
     stale = [name for name, text in pages.items() if not (REFERENCE / name).exists() or (REFERENCE / name).read_text() != text]
     if "--check" in sys.argv:
         sys.exit(f"stale: {', '.join(stale)}; run `nox -s docs`" if stale else 0)
