@@ -22,7 +22,7 @@ from df3d.system import devices
 if TYPE_CHECKING:
     from df3d.evaluation.results import Result
     from df3d.plugin.records import ScorerPlugin
-    from df3d.protocols import Scorer
+    from df3d.protocols import Scorer, Worker
     from df3d.types import Asset
 
 Settings = Mapping[str, object]
@@ -223,13 +223,7 @@ def evaluate(
     from df3d.evaluation.evaluate import evaluate as story
     from df3d.evaluation.targets import find_targets
 
-    built: dict[str, Scorer] = {}
-    for name, part in chosen.items():
-        try:
-            built[name] = part.plugin.build(part.config, device=where)
-        except Df3dError:
-            if name in scorers:
-                raise
+    built, _ = build_scorers(chosen, scorers, device=where)
     paths = [target.path if isinstance(target, Run) else Path(target) for target in targets]
     return list(story(find_targets(paths, catalog, prompt=prompt), built, catalog, device=where))
 
@@ -262,15 +256,16 @@ def batch(
     listed = plans.make(prompts, seeds, recipe, settings, device)
     plans.save(listed, folder)
     command = [sys.executable, "-m", "df3d", "batch", "--worker", str(folder)]
-    _wait(plugin.build(plugin.config()).start(command, workers, {}))
+    codes = _wait(plugin.build(plugin.config()).start(command, workers, {}))
     left = unfinished(folder)
-    if left and launcher == "local":
+    if left and any(codes):
         count = f"{len(left)} of {len(listed.rows)} runs"
         raise RunError(f"{count} did not finish, `{left[0].prompt}` first", "the same command tries them again")
     return [Run(folder / row.folder) for row in listed.rows if row not in left]
 
 
-def _wait(workers: Sequence[Any]) -> None:
+def _wait(workers: Sequence[Worker]) -> list[int | None]:
+    """Their exit codes, once all have ended; Ctrl-C asks them to save and stop."""
     import time
 
     try:
@@ -280,6 +275,7 @@ def _wait(workers: Sequence[Any]) -> None:
         for worker in workers:
             worker.cancel()
         raise
+    return [worker.poll() for worker in workers]
 
 
 def choose_scorers(
@@ -307,6 +303,22 @@ def choose_scorers(
             continue
         chosen[name] = ConfiguredPart(plugin, config)
     return chosen, notes
+
+
+def build_scorers(
+    chosen: Mapping[str, ConfiguredPart[ScorerPlugin]], names: Sequence[str], *, device: str
+) -> tuple[dict[str, Scorer], list[str]]:
+    """The scorers themselves, and notes on those that cannot be built; one that is named in `names` raises instead."""
+    built: dict[str, Scorer] = {}
+    notes: list[str] = []
+    for name, part in chosen.items():
+        try:
+            built[name] = part.plugin.build(part.config, device=device)
+        except Df3dError as error:
+            if name in names:
+                raise
+            notes.append(f"without scorer `{name}`: {error.message}")
+    return built, notes
 
 
 def check_place(path: Path) -> None:

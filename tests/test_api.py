@@ -72,6 +72,14 @@ def test_mistakes_are_errors_with_hints(finished: Path, tmp_path: Path) -> None:
         df3d.no_such_name  # noqa: B018
 
 
+def test_a_batch_whose_runs_fail_says_so(tmp_path: Path) -> None:
+    empty = {"coarse.field.blob_density": 0.0, "coarse.field.density_bias": -30.0}
+    with pytest.raises(RunError, match="1 of 1 runs did not finish, `a red car` first"):
+        df3d.batch(["a red car"], out=tmp_path / "many", set={**SMALL, "steps": 3, **empty}, device="cpu")
+    made = df3d.batch(["a red car"], out=tmp_path / "printed", set=SMALL, device="cpu", launcher="print")
+    assert made == []  # nothing was started, so nothing failed
+
+
 def test_a_batch_does_what_is_left(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a red car\na blue car\n")
     settings = [*(s for s in TINY if s.startswith("--set")), "--set=steps=4"]

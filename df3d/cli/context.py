@@ -40,6 +40,12 @@ def catalog_of(context: typer.Context) -> Catalog:
     return catalog
 
 
+def go_offline(asked: bool) -> None:
+    """Ask no model hub for anything from now on, if that is asked for."""
+    if asked:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
 def table(*columns: str) -> Table:
     return Table(*columns, box=None, pad_edge=False, header_style="bold")
 

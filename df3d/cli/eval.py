@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import json as jsonlib
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, show, table
-from df3d.errors import ConfigError, Df3dError
+from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, go_offline, show, table
+from df3d.errors import ConfigError
 from df3d.plugin.catalog import Catalog
 from df3d.plugin.records import ScorerPlugin
 from df3d.plugin.schema import hints
@@ -23,6 +22,7 @@ from df3d.plugin.schema import hints
 if TYPE_CHECKING:
     from df3d.evaluation.results import Result
     from df3d.evaluation.statistics import Interval
+    from df3d.evaluation.targets import Target
     from df3d.protocols import Scorer
     from df3d.recipe.plan import ConfiguredPart
 
@@ -51,52 +51,27 @@ def evaluate(
 
     Beside each run its scores are left in scores.json. The exit code is 1 when no target could be scored.
     """
-    from df3d.api import check_place, choose_scorers
+    from df3d.api import build_scorers, check_place, choose_scorers
     from df3d.system.devices import check_device
 
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
+    go_offline(offline)
     catalog = catalog_of(context)
     if compare and len(targets) != 2:
         raise ConfigError("--compare takes two targets", "give two runs, or two folders of runs of the same prompts")
-    for path in (csv_file, html_file):
-        if path is not None:
-            check_place(path)
+    for path in filter(None, (csv_file, html_file)):
+        check_place(path)
     settings = [*(_pool_settings(pool, scorer, catalog) if pool else []), *set_]
     plugins, notes = choose_scorers(scorer, settings, catalog)
-    for note in () if quiet else notes:
-        print(f"note: {note}", file=sys.stderr)
     where = check_device(device)
-
-    from df3d.evaluation import evaluate as story
     from df3d.evaluation import statistics
-    from df3d.evaluation.protocol import protocol
-    from df3d.evaluation.results import finite
     from df3d.evaluation.targets import find_targets
 
     groups = [[path] for path in targets] if compare else [targets]
     sides = [find_targets(group, catalog, prompt=prompt, prompts=prompts) for group in groups]
-    scorers: dict[str, Scorer] = {}
-    for name, chosen in plugins.items():
-        try:
-            scorers[name] = chosen.plugin.build(chosen.config, device=where)
-        except Df3dError as error:
-            if name in scorer:
-                raise
-            if not quiet:
-                print(f"note: without scorer `{name}`: {error.message}", file=sys.stderr)
-    found: list[list[Result]] = []
-    with _progress(sum(map(len, sides)), quiet=quiet) as advance:
-        for side in sides:
-            found.append([])
-            for result in story.evaluate(side, scorers, catalog, device=where, views=views):
-                found[-1].append(result)
-                advance()
-                if json:
-                    print(jsonlib.dumps(result.json(), ensure_ascii=False), flush=True)
-                if not quiet:
-                    for name, problem in result.problems.items():
-                        print(f"note: {result.target.name}: {name}: {problem}", file=sys.stderr)
+    scorers, more = build_scorers(plugins, scorer, device=where)
+    for note in () if quiet else (*notes, *more):
+        print(f"note: {note}", file=sys.stderr)
+    found = _score(sides, scorers, catalog, device=where, views=views, json=json, quiet=quiet)
     results = [result for side in found for result in side]
     if csv_file is not None:
         _write_csv(csv_file, results)
@@ -107,15 +82,47 @@ def evaluate(
 
         write(html_file, results, means, headline=headline, lower=lower, catalog=catalog, compared=compare)
     if json:
-        line = {
-            "protocol": protocol(views),
-            "compare" if compare else "summary": {k: finite(vars(v)) for k, v in means.items()},
-        }
-        print(jsonlib.dumps(line, ensure_ascii=False))
+        _print_json(means, views, compare=compare)
     else:
         _print(results, means, headline, compare=compare)
     if not any(result.scores for result in results):
         raise typer.Exit(1)
+
+
+def _score(
+    sides: Sequence[Sequence[Target]],
+    scorers: Mapping[str, Scorer],
+    catalog: Catalog,
+    *,
+    device: str,
+    views: int,
+    json: bool,
+    quiet: bool,
+) -> list[list[Result]]:
+    """Score all targets, and say what becomes of each as it is done."""
+    from df3d.evaluation.evaluate import evaluate as story
+
+    found: list[list[Result]] = []
+    with _progress(sum(map(len, sides)), quiet=quiet) as advance:
+        for side in sides:
+            found.append([])
+            for result in story(side, scorers, catalog, device=device, views=views):
+                found[-1].append(result)
+                advance()
+                if json:
+                    print(jsonlib.dumps(result.json(), ensure_ascii=False), flush=True)
+                for name, problem in result.problems.items() if not quiet else ():
+                    print(f"note: {result.target.name}: {name}: {problem}", file=sys.stderr)
+    return found
+
+
+def _print_json(means: Mapping[str, Interval], views: int, *, compare: bool) -> None:
+    """The last line of `--json`."""
+    from df3d.evaluation.protocol import protocol
+    from df3d.evaluation.results import finite
+
+    summary = {name: finite(vars(value)) for name, value in means.items()}
+    print(jsonlib.dumps({"protocol": protocol(views), "compare" if compare else "summary": summary}, ensure_ascii=False))
 
 
 def _pool_settings(pool: Path, names: Sequence[str], catalog: Catalog) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as jsonlib
-import os
 import sys
 import unicodedata
 import webbrowser
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, nobody_listens
+from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, go_offline, nobody_listens
 from df3d.errors import ConfigError, Df3dError, PromptError, RunError, Stopped
 from df3d.prompt import Picture
 
@@ -70,8 +69,7 @@ def generate(
     from df3d.api import choose_scorers
     from df3d.run.job import prepare
 
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
+    go_offline(offline)
     catalog = catalog_of(context)
     settings = [*([f"guidance.use={guidance}"] if guidance else []), *set_, *([f"steps={steps}"] if steps is not None else [])]
     job, note = prepare(
@@ -88,9 +86,8 @@ def generate(
         made, failed = _make_all(replace(job, watch=live), range(seed, seed + seeds), out, json=json, quiet=quiet)
     if scorers:
         made = _ranked(made, str(best_by), scorers, catalog, device=job.device, json=json, quiet=quiet)[:1]
-    if not json:
-        for _, asset in made:
-            print(asset)
+    for _, asset in made if not json else ():
+        print(asset)
     if failed and not scorers:
         raise typer.Exit(1)
 

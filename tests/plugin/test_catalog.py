@@ -81,6 +81,26 @@ def test_a_target_that_does_not_exist_is_an_error_of_the_run_that_wants_it() -> 
         catalog.guidance.get("red").load()
 
 
+def test_a_well_known_part_that_is_not_installed_names_the_command_that_installs_it() -> None:
+    with pytest.raises(PluginError, match="guidance `toybox` is not installed") as error:
+        Catalog().guidance.get("toybox")
+    assert error.value.hint == "df3d plugins install df3d-toybox"
+
+
+def test_a_part_that_raises_while_it_loads_is_not_the_catalogs_end() -> None:
+    """A hook that is not about parts may fail later: its plugin is taken out then, and said."""
+
+    class Late:
+        @hookimpl
+        def df3d_recipes(self) -> list[str]:
+            raise OSError("no folder")
+
+    catalog = Catalog()
+    catalog.add(Late())
+    assert catalog.recipe_folders == []
+    assert catalog.plugins[0].problem == "OSError: no folder"
+
+
 def test_plugins_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DF3D_DISABLE_PLUGINS", "toybox, mesh")
     names = {source.name for source in Catalog.discover().plugins}
