@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
+from df3d.errors import ConfigError
 from df3d.scene import cameras
 from df3d.scene.options import OrbitConfig
 from df3d.schedule import Schedule, Step
@@ -55,3 +57,16 @@ def test_training_cameras_cover_the_circle_within_their_ranges_and_repeat() -> N
     assert gaps.max() < 360 / 8 * 1.6
     assert ((first.elevation >= -5) & (first.elevation <= 30)).all()
     assert ((first.distance >= 2) & (first.distance <= 2.5)).all()
+
+
+def test_a_group_sees_one_moment_from_all_around() -> None:
+    """As multi-view models are trained: one elevation and distance, azimuths evenly apart."""
+    seen = cameras.OrbitCameras(OrbitConfig(views=8, elevation=(-5.0, 60.0), distance=(2.0, 4.0)), group=4).sample(Step(3, 10))
+    for group in (seen[:4], seen[4:]):
+        assert torch.allclose(group.elevation, group.elevation[:1])
+        assert torch.allclose(group.distance, group.distance[:1])
+        turns = torch.diff(group.azimuth % 360, append=group.azimuth[:1] % 360) % 360
+        torch.testing.assert_close(turns, torch.full((4,), 90.0), atol=1e-3, rtol=0)
+    assert not torch.allclose(seen[0:1].elevation, seen[4:5].elevation)
+    with pytest.raises(ConfigError, match="the guidance judges 4 together"):
+        cameras.OrbitCameras(OrbitConfig(views=6), group=4)

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 import torch
 
 from df3d.errors import RunError
-from df3d.system.files import replace_atomically
 from df3d.system.tensors import optimizer_tensors, read_tensors, restore_optimizer, write_tensors
 
 
@@ -35,20 +33,6 @@ def test_a_cut_file_is_damaged_too(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(RunError, match="cannot be read"):
         read_tensors(path)
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-
-    def fail(temporary: Path) -> None:
-        temporary.write_text("half")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(RunError, match="No space left on device"):
-        replace_atomically(path, fail)
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.txt"]
 
 
 def test_an_optimizer_goes_on_as_if_it_had_never_stopped() -> None:

@@ -1,0 +1,46 @@
+"""What a source made, taken apart and put together again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import pytest
+
+from df3d.run.asset_tensors import asset_from, asset_tensors
+from df3d.testing import a_mesh, some_gaussians
+from df3d.types import Asset, GaussiansAsset, MeshAsset
+
+
+def test_a_mesh_comes_back_with_its_material_and_where_it_is_from() -> None:
+    asset = a_mesh()
+    asset = replace(asset, material=replace(asset.material, roughness=0.25, unlit=True), provenance={"prompt": "é", "seed": 3})
+    again = asset_from(*(asset_tensors(asset) or ({}, {})))
+    assert isinstance(again, MeshAsset)
+    for part in ("mesh", "material"):
+        for field in fields(getattr(asset, part)):
+            old, new = (getattr(getattr(one, part), field.name) for one in (asset, again))
+            assert np.array_equal(old, new) if isinstance(old, np.ndarray) else old == new
+    assert again.provenance == asset.provenance
+
+
+def test_gaussians_come_back() -> None:
+    asset = some_gaussians()
+    again = asset_from(*(asset_tensors(asset) or ({}, {})))
+    assert isinstance(again, GaussiansAsset)
+    assert all(np.array_equal(getattr(asset.gaussians, f.name), getattr(again.gaussians, f.name)) for f in fields(asset.gaussians))
+
+
+def test_a_kind_of_its_own_is_made_again() -> None:
+    @dataclass(frozen=True)
+    class Voxels(Asset):
+        kind = "voxels"
+
+    assert asset_tensors(Voxels()) is None
+
+
+def test_what_is_no_asset_is_refused() -> None:
+    tensors, metadata = asset_tensors(a_mesh()) or ({}, {})
+    for wrong in ({**tensors, "mesh.nonsense": tensors["mesh.faces"]}, {**tensors, "other.x": tensors["mesh.faces"]}, {}):
+        with pytest.raises((KeyError, TypeError, ValueError)):
+            asset_from(wrong, metadata)

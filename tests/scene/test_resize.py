@@ -1,0 +1,42 @@
+"""Rows that come and go, and what an optimiser knows of them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from df3d.scene.resize import resize_rows
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_rows_that_stay_go_on_as_if_nothing_had_happened(fused: bool) -> None:
+    """Adam treats rows alike, each by itself: those that stay move as they would have in the whole parameter."""
+    whole, some = (torch.nn.Parameter(torch.arange(12.0).view(6, 2)) for _ in range(2))
+    first, second = (torch.optim.Adam([parameter], lr=0.1, fused=fused) for parameter in (whole, some))
+
+    def steps(count: int) -> None:
+        for parameter, optimizer in ((whole, first), (some, second)):
+            for _ in range(count):
+                optimizer.zero_grad()
+                (parameter**2).sum().backward()
+                optimizer.step()
+
+    steps(3)
+    kept = torch.tensor([4, 1, 2])
+    resize_rows(second, some, kept, torch.full((2, 2), 7.0))
+    assert some.shape == (5, 2)
+    assert torch.equal(some[:3], whole[kept])
+    assert some.grad is not None
+    assert torch.equal(some.grad[3:], torch.zeros(2, 2))
+    assert torch.equal(second.state[some]["exp_avg"][3:], torch.zeros(2, 2))
+    steps(4)
+    torch.testing.assert_close(some[:3], whole[kept])
+    assert (some[3:] < 7.0).all()  # and the new ones learn
+
+
+def test_all_rows_may_go_and_one_without_moments_may_change() -> None:
+    parameter = torch.nn.Parameter(torch.ones(3, 4))
+    optimizer = torch.optim.Adam([parameter])
+    resize_rows(optimizer, parameter, torch.zeros(0, dtype=torch.long), torch.ones(1, 4))
+    assert parameter.shape == (1, 4)
+    assert parameter.grad is None
