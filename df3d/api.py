@@ -245,8 +245,8 @@ def batch(
     What is finished is left alone: the same call does what is left. `launcher` starts the `workers`. Raises RunError when a
     run failed, once all have been tried.
     """
-    from df3d.batch import plan as plans
-    from df3d.batch.worker import unfinished
+    from df3d.batches import plan as plans
+    from df3d.batches.worker import unfinished
 
     catalog, folder = catalog or Catalog.discover(), Path(out)
     plugin = catalog.launchers.get(launcher)

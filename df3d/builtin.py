@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from df3d.batch.options import LocalConfig, PrintConfig
+from df3d.batches.options import LocalConfig, PrintConfig
 from df3d.plugin.hookspecs import hookimpl
 from df3d.plugin.records import CamerasPlugin, LauncherPlugin, OptimizerPlugin, PenaltyPlugin
 from df3d.run.adam import AdamConfig
@@ -51,13 +51,13 @@ def df3d_optimizers() -> Iterable[OptimizerPlugin]:
 @hookimpl
 def df3d_launchers() -> Iterable[LauncherPlugin]:
     yield LauncherPlugin(
-        name="local", summary="Processes on this machine", config=LocalConfig, target="df3d.batch.launchers:LocalLauncher"
+        name="local", summary="Processes on this machine", config=LocalConfig, target="df3d.batches.launchers:LocalLauncher"
     )
     yield LauncherPlugin(
         name="print",
         summary="Print the workers' commands and start nothing, for whatever else runs them",
         config=PrintConfig,
-        target="df3d.batch.launchers:PrintLauncher",
+        target="df3d.batches.launchers:PrintLauncher",
     )
 
 

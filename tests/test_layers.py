@@ -21,7 +21,7 @@ ORDER = [
     "recipe",
     "run",
     "evaluation",
-    "batch",
+    "batches",
     "api",
     "builtin",
     "testing",

@@ -27,7 +27,7 @@ def batch(
     """Make an asset of every prompt in a list. The same command does what is left. Prints the paths of the assets."""
     catalog = catalog_of(context)
     if worker is not None:
-        from df3d.batch.worker import work
+        from df3d.batches.worker import work
 
         if work(worker, catalog):
             raise typer.Exit(1)

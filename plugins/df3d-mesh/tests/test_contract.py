@@ -1,6 +1,6 @@
 import pytest
 
-from df3d.testing import ExporterContract, ScorerContract
+from df3d.testing import ExporterContract, ImporterContract, ScorerContract
 
 
 class TestGlb(ExporterContract):
@@ -33,3 +33,7 @@ class TestUsdz(ExporterContract):
 
 class TestGeometry(ScorerContract):
     name = "geometry"
+
+
+class TestMeshImporter(ImporterContract):
+    name = "mesh"

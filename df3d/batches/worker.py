@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from df3d.batch.plan import Row, load
+from df3d.batches.plan import Row, load
 from df3d.errors import Df3dError
 from df3d.events import Event
 from df3d.plugin.catalog import Catalog

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from df3d.batch.options import LocalConfig, PrintConfig
+from df3d.batches.options import LocalConfig, PrintConfig
 from df3d.system import cpu
 
 
