@@ -18,6 +18,7 @@ from df3d.run import signals
 from df3d.run.job import prepare
 from df3d.run.rundir import RunDir, default_path
 from df3d.system import devices
+from df3d.system.files import check_place
 
 if TYPE_CHECKING:
     from df3d.evaluation.results import Result
@@ -319,14 +320,6 @@ def build_scorers(
                 raise
             notes.append(f"without scorer `{name}`: {error.message}")
     return built, notes
-
-
-def check_place(path: Path) -> None:
-    """Raises ConfigError when no file can be written at `path`, for its folder is not there or it is one itself."""
-    if not path.parent.is_dir():
-        raise ConfigError(f"there is no folder `{path.parent}`", "make it first")
-    if path.is_dir():
-        raise ConfigError(f"`{path}` is a folder", "name a file in it")
 
 
 def asset_path(target: Path) -> Path:

@@ -51,8 +51,9 @@ def evaluate(
 
     Beside each run its scores are left in scores.json. The exit code is 1 when no target could be scored.
     """
-    from df3d.api import build_scorers, check_place, choose_scorers
+    from df3d.api import build_scorers, choose_scorers
     from df3d.system.devices import check_device
+    from df3d.system.files import check_place
 
     go_offline(offline)
     catalog = catalog_of(context)

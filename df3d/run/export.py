@@ -19,6 +19,7 @@ from df3d.recipe.plan import StagePlan
 from df3d.run.provenance import origin
 from df3d.run.rundir import RunDir
 from df3d.system.devices import check_device
+from df3d.system.files import check_place
 
 
 def export_again(
@@ -88,6 +89,5 @@ def _path(run: RunDir, out: Path | None, suffix: str) -> Path:
     own = run.asset()
     if own is not None and (out is None or out.is_dir()) and path.resolve() == own.resolve():
         path = path.with_stem("export")
-    if not path.parent.is_dir():
-        raise ConfigError(f"there is no folder `{path.parent}`", "make it first")
+    check_place(path)
     return path

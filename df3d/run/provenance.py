@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 from df3d.plugin.catalog import Catalog
@@ -23,5 +25,16 @@ def versions(catalog: Catalog) -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
-    found |= {plugin.distribution: plugin.version for plugin in catalog.plugins if not plugin.problem and plugin.version}
-    return found
+    plugins = {plugin.distribution: plugin.version for plugin in catalog.plugins if not plugin.problem and plugin.version}
+    for name in sorted({re.split(r"[^\w.-]", line)[0] for plugin in plugins if plugin != "df3d" for line in _requirements(plugin)}):
+        with suppress(PackageNotFoundError):
+            found.setdefault(name, version(name))
+    return found | plugins
+
+
+def _requirements(distribution: str) -> list[str]:
+    """What a distribution needs; nothing of one that is not installed."""
+    try:
+        return requires(distribution) or []
+    except PackageNotFoundError:
+        return []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from df3d.errors import RunError
+from df3d.errors import ConfigError, RunError
 
 
 def replace_atomically(path: Path, save: Callable[[Path], object]) -> None:
@@ -27,3 +27,11 @@ def replace_atomically(path: Path, save: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_place(path: Path) -> None:
+    """Raises ConfigError when no file can be written at `path`, for its folder is not there or it is one itself."""
+    if not path.parent.is_dir():
+        raise ConfigError(f"there is no folder `{path.parent}`", "make it first")
+    if path.is_dir():
+        raise ConfigError(f"`{path}` is a folder", "name a file in it")
