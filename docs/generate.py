@@ -1,4 +1,4 @@
-"""Write docs/reference from the code: `nox -s docs`. With --check, only say whether it is up to date."""
+"""Write docs/reference, and the packages in docs/how-to/plugins, from the code: `nox -s docs`. With --check, only say whether it is up to date."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import inspect
 import re
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import typer.main
@@ -15,7 +16,7 @@ from typer.core import TyperArgument, TyperGroup
 from df3d import protocols
 from df3d.cli import build
 from df3d.mesh.options import ExportConfig
-from df3d.plugin import hookspecs
+from df3d.plugin import hookspecs, new
 from df3d.plugin.catalog import Catalog
 from df3d.plugin.records import API, KINDS, Component, Memory, Saving, Workload
 from df3d.plugin.schema import options_of
@@ -23,7 +24,7 @@ from df3d.recipe import recipe
 from df3d.recipe.compose import compose
 from df3d.types import RenderRequest
 
-REFERENCE = Path(__file__).parent / "reference"
+DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py. -->\n\n"
 
 
@@ -180,20 +181,37 @@ def _method(name: str, member: object) -> str:
     return f"\n`{name}{signature}`\n\n{inspect.getdoc(function) or ''}".rstrip() + "\n"
 
 
+def guide(page: Path) -> str:
+    """A how-to page, with the package that `df3d plugins new` writes between its two marks."""
+    return re.sub(r"(?<=<!-- template: )(\w+) -->\n.*?(?=<!-- end of template -->)", _package, page.read_text(), flags=re.DOTALL)
+
+
+def _package(mark: re.Match[str]) -> str:
+    kind = mark[1]
+    with TemporaryDirectory() as place:
+        folder = new.write("lush", kind, Path(place))
+        listings = "".join(
+            f"\n`{path.relative_to(folder)}`\n\n```python\n{path.read_text()}```\n"
+            for path in (folder / "df3d_lush" / name for name in ("hooks.py", "config.py", "part.py"))
+        )
+    commands = f"df3d plugins new lush --kind {kind}\npython -m pip install -e df3d-lush\ndf3d plugins check lush\n"
+    return f"{kind} -->\n```sh\n{commands}{new.USES[kind].replace('my-part', 'lush')}\n```\n{listings}\n"
+
+
 def main() -> None:
     catalog = Catalog.discover()
     pages = {
-        "cli.md": commands(catalog),
-        "plugins.md": plugins(catalog),
-        "recipes.md": recipes(catalog),
-        "interface.md": interface(),
+        DOCS / "reference" / "cli.md": commands(catalog),
+        DOCS / "reference" / "plugins.md": plugins(catalog),
+        DOCS / "reference" / "recipes.md": recipes(catalog),
+        DOCS / "reference" / "interface.md": interface(),
     }
-    stale = [name for name, text in pages.items() if not (REFERENCE / name).exists() or (REFERENCE / name).read_text() != text]
+    pages |= {page: guide(page) for page in sorted((DOCS / "how-to" / "plugins").glob("*.md"))}
+    stale = [path.name for path, text in pages.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv:
         sys.exit(f"stale: {', '.join(stale)}; run `nox -s docs`" if stale else 0)
-    REFERENCE.mkdir(exist_ok=True)
-    for name, text in pages.items():
-        (REFERENCE / name).write_text(text)
+    for path, text in pages.items():
+        path.write_text(text)
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ def test_a_run_that_is_interrupted_saves_and_says_how_to_go_on(cli: Cli, tmp_pat
     assert cli("export", "run", "--format", "stl", "--quiet").stdout == "run/asset.stl\n"
 
 
-GUIDE = Path(__file__).parents[1] / "docs" / "how-to" / "write-a-guidance.md"
+GUIDE = Path(__file__).parents[1] / "docs" / "how-to" / "plugins" / "guidance.md"
 
 
 @pytest.fixture(scope="session")
