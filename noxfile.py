@@ -20,7 +20,7 @@ def _install(session: nox.Session, *extra: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, by two processes of one thread each; arguments after -- go to pytest."""
-    _install(session, "pytest", "pytest-xdist", "hypothesis", "rtree", "usd-core", "viser", "nbclient", "ipykernel")
+    _install(session, "pytest", "pytest-xdist", "hypothesis", "rtree", "usd-core", "viser", "nbclient", "ipykernel", "hatchling")
     session.run("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 

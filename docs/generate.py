@@ -1,4 +1,7 @@
-"""Write docs/reference, and the packages in docs/how-to/plugins, from the code: `nox -s docs`. With --check, only say whether it is up to date."""
+"""Write docs/reference, and the packages in docs/how-to/plugins, from the code: `nox -s docs`.
+
+With --check, only say whether all is up to date.
+"""
 
 from __future__ import annotations
 

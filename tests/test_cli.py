@@ -98,7 +98,9 @@ def test_plugins_and_recipes_are_listed_for_people_and_programs(cli: Cli) -> Non
     listed = json.loads(cli("plugins", "--json").stdout)
     assert {part["name"] for source in listed for part in source["parts"]} >= {"hashgrid", "raymarch", "sds", "toybox", "glb"}
     shown = json.loads(cli("plugins", "show", "hashgrid", "--json").stdout)
-    assert {"name": "levels", "default": 16, "type": "a whole number", "help": "resolutions"} in shown[0]["options"]
+    assert {"name": "levels", "default": 16, "type": "a whole number, between 1 and 32", "help": "resolutions"} in shown[0][
+        "options"
+    ]
     assert "log2_table" in cli("plugins", "show", "hashgrid").stdout
     refused(cli("plugins", "show", "hashgird"), "there is no part `hashgird`", "`hashgrid`")
     assert "toybox" in cli("recipes").stdout

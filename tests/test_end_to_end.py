@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from command import TINY, Cli
+from command import TINY, Cli, pip_install
 
 from df3d.system.tensors import read_tensors
 
@@ -86,16 +86,16 @@ def test_the_best_of_several_seeds_is_named(cli: Cli, tmp_path: Path) -> None:
 
 def test_prompts_come_from_a_file_too(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "prompt.txt").write_text("a red\ncar\n")
-    done = cli("generate", "@prompt.txt", "--quiet", *TINY, "--steps=1")
+    done = cli("generate", "--prompt-file", "prompt.txt", "--quiet", *TINY, "--steps=1")
     assert done.stdout == "runs/a-red-car/asset.glb\n", done.stderr
-    missing = cli("generate", "@nowhere.txt")
+    missing = cli("generate", "--prompt-file", "nowhere.txt")
     assert missing.returncode == 1
     assert "the prompt cannot be read from `nowhere.txt`" in missing.stderr
 
 
 def test_prompts_come_from_standard_input_too(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "df3d", "generate", "-", "--quiet", "--steps", "1", *TINY[1:]],
+        [sys.executable, "-m", "df3d", "generate", "--prompt-file", "-", "--quiet", "--steps", "1", *TINY[1:]],
         input="a red\n car\n", cwd=tmp_path, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.stdout == "runs/a-red-car/asset.glb\n", done.stderr
@@ -169,8 +169,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in files.items():
         (source / name).parent.mkdir(exist_ok=True)
         (source / name).write_text(text)
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(site), str(source)]
-    subprocess.run(install, check=True, capture_output=True, timeout=300)
+    pip_install(site, source)
     return site
 
 

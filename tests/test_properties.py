@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import string
 import tempfile
 import tomllib
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from df3d import option
 from df3d.errors import RunError
-from df3d.evaluation.targets import find_targets, printable
+from df3d.evaluation.targets import find_targets
 from df3d.mesh import cleanup
 from df3d.plugin.catalog import Catalog
 from df3d.plugin.schema import dump, parse
@@ -29,6 +30,7 @@ from df3d.recipe.settings import override, parse_setting, places
 from df3d.run.rundir import default_path
 from df3d.scene import penalties
 from df3d.schedule import Schedule, Step
+from df3d.system.text import csv_cell, html_text, json_line, one_line, printable
 from df3d.types import Mesh, RenderOutput, SurfaceMesh
 
 CATALOG = Catalog.discover()
@@ -121,9 +123,18 @@ def test_any_text_is_a_setting_or_refused(key: str, value: str) -> None:
 def test_prompts_differ_only_in_what_people_mind(text: str) -> None:
     assert normalised(normalised(text)) == normalised(text)
     assert normalised(f"  {text.upper()}\t") == normalised(text.upper())
-    shown = printable(text)
-    assert len(shown) == len(text)
-    assert shown.isprintable()
+    assert len(one_line(text)) == len(text)
+    assert one_line(text).isprintable()
+
+
+@given(st.text(max_size=60))
+def test_no_text_leaves_with_control_characters(text: str) -> None:
+    assert printable(text).isprintable()
+    assert json_line(text).isprintable()
+    assert json.loads(json_line(text)) == text
+    assert csv_cell(text).isprintable()
+    assert not csv_cell(text).startswith(("=", "+", "-", "@"))
+    assert not {"<", ">", '"'} & set(html_text(text))
 
 
 @given(st.lists(st.text(min_size=1, max_size=80).filter(str.strip), min_size=2, max_size=6, unique_by=str.lower))

@@ -11,11 +11,7 @@ from df3d.plugin.schema import option
 class LocalConfig:
     """Processes on this machine."""
 
-    threads: int = option(0, "cores of each worker; 0 shares them out evenly")
-
-    def __post_init__(self) -> None:
-        if self.threads < 0:
-            raise ValueError("`threads` must be at least 0")
+    threads: int = option(0, "cores of each worker; 0 shares them out evenly", low=0, high=1024)
 
 
 @dataclass(frozen=True, kw_only=True)

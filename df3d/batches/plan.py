@@ -10,7 +10,7 @@ from typing import Any
 
 from df3d.errors import RunError
 from df3d.run.rundir import default_path
-from df3d.system.files import replace_atomically
+from df3d.system.files import read_plain, replace_atomically
 
 NAME = "batch.json"
 
@@ -64,10 +64,10 @@ def load(folder: Path) -> Batch:
     Raises RunError when it has none, or a damaged one.
     """
     try:
-        table: dict[str, Any] = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        table: dict[str, Any] = json.loads(read_plain(folder / NAME, 1 << 28))
         rows = [Row(str(row["prompt"]), int(row["seed"]), Path(str(row["folder"])).name) for row in table.pop("rows")]
         return Batch(str(table["recipe"]), [str(text) for text in table["settings"]], str(table["device"]), rows)
     except FileNotFoundError:
         raise RunError(f"`{folder}` holds no batch", "make one with `df3d batch FILE --out DIR`") from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(f"`{folder / NAME}` is damaged: {error}", "give the same list again, with another --out") from None

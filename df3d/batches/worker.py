@@ -12,6 +12,7 @@ from df3d.events import Event
 from df3d.plugin.catalog import Catalog
 from df3d.run.job import prepare
 from df3d.run.rundir import RunDir
+from df3d.system.text import printable
 
 
 def work(folder: Path, catalog: Catalog, tell: Callable[[Row, Event], None] = lambda row, event: None) -> list[str]:
@@ -27,7 +28,7 @@ def work(folder: Path, catalog: Catalog, tell: Callable[[Row, Event], None] = la
         except Df3dError as error:
             if "is in use by another df3d" not in error.message:
                 failed.append(f"{row.folder}: {error.message}")
-                print(f"error: {failed[-1]}", file=sys.stderr)
+                print(printable(f"error: {failed[-1]}"), file=sys.stderr)
     return failed
 
 

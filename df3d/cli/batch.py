@@ -7,8 +7,9 @@ from pathlib import Path
 
 import typer
 
-from df3d.cli.context import Debug, Device, catalog_of
+from df3d.cli.context import Debug, Device, catalog_of, put
 from df3d.errors import ConfigError
+from df3d.system.files import read_text
 
 
 def batch(
@@ -43,7 +44,7 @@ def batch(
         device=device, launcher=launcher, workers=workers, catalog=catalog,
     )  # fmt: skip
     for run in made:
-        print(run.asset)
+        put(run.asset)
 
 
 def _prompts(source: str) -> list[str]:
@@ -52,7 +53,7 @@ def _prompts(source: str) -> list[str]:
     Raises ConfigError when it cannot be read or holds none.
     """
     try:
-        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8-sig")
+        text = sys.stdin.read() if source == "-" else read_text(Path(source))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the list `{source}` cannot be read: {error}", "give a text file in UTF-8, a prompt a line") from None
     found = [" ".join(line.split()) for line in text.splitlines()]

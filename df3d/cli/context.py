@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from df3d.errors import Df3dError
 from df3d.plugin.catalog import Catalog
+from df3d.system.text import printable
 
 # Options that commands have in common.
 Device = Annotated[str, typer.Option("--device", help="`cpu`, `cuda`, `cuda:1`, or `auto`.")]
@@ -22,10 +24,21 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 def fail(error: Df3dError) -> int:
     """Say what went wrong and what to do, on stderr; returns the exit code."""
-    print(f"error: {error.message}", file=sys.stderr)
+    say(f"error: {error.message}")
     if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+        say(f"hint: {error.hint}")
     return 1
+
+
+def say(text: object) -> None:
+    """A line for people, on stderr."""
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+def put(result: object) -> None:
+    """A line of what was asked for, on stdout: as it is for programs, safe to look at on a terminal."""
+    text = str(result)
+    print("\n".join(map(printable, text.split("\n"))) if sys.stdout.isatty() else text, flush=True)
 
 
 def nobody_listens() -> None:
@@ -46,12 +59,19 @@ def go_offline(asked: bool) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-def table(*columns: str) -> Table:
-    return Table(*columns, box=None, pad_edge=False, header_style="bold")
+class PlainTable(Table):
+    """A table whose texts are shown as they are, whatever is in them; `rich.text.Text` has its style."""
+
+    def add_row(self, *cells: object, **options: Any) -> None:
+        super().add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in cells), **options)
+
+
+def table(*columns: str) -> PlainTable:
+    return PlainTable(*columns, box=None, pad_edge=False, header_style="bold")
 
 
 def show(*things: object) -> None:
     """Print tables and text for people to stdout, whole lines where it is not a terminal."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 10_000)
     for thing in things:
-        console.print(thing)
+        console.print(thing if isinstance(thing, Table | Text) else Text(printable(thing)))

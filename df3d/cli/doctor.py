@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from dataclasses import asdict
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
-from df3d.cli.context import catalog_of, show, table
+from df3d.cli.context import catalog_of, put, show, table
 from df3d.plugin.catalog import Catalog
 from df3d.system.checks import Finding
+from df3d.system.text import json_line
 
 
 def doctor(context: typer.Context, json: bool = typer.Option(False, "--json", help="JSON on stdout.")) -> None:
@@ -18,12 +18,12 @@ def doctor(context: typer.Context, json: bool = typer.Option(False, "--json", he
     catalog = catalog_of(context)
     findings = [*catalog.checks(), *_plugins(catalog)]
     if json:
-        print(jsonlib.dumps([asdict(finding) for finding in findings], indent=2))
+        put(json_line([asdict(finding) for finding in findings], indent=2))
     else:
         rows = table("", "what", "found", "without it", "to mend it")
         colour = {"ok": "green", "missing": "yellow", "broken": "red"}
         for f in findings:
-            rows.add_row(f"[{colour[f.state]}]{f.state}[/]", *map(escape, (f.what, f.detail, f.without, f.mend)))
+            rows.add_row(Text(f.state, colour[f.state]), f.what, f.detail, f.without, f.mend)
         show(rows)
     if any(f.needed and f.state != "ok" for f in findings):
         raise typer.Exit(1)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import csv
-import json as jsonlib
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
-from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, go_offline, show, table
+from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, go_offline, put, say, show, table
 from df3d.errors import ConfigError
 from df3d.plugin.catalog import Catalog
 from df3d.plugin.records import ScorerPlugin
 from df3d.plugin.schema import hints
+from df3d.system.text import csv_cell, json_line
 
 if TYPE_CHECKING:
     from df3d.evaluation.results import Result
@@ -71,7 +70,7 @@ def evaluate(
     sides = [find_targets(group, catalog, prompt=prompt, prompts=prompts) for group in groups]
     scorers, more = build_scorers(plugins, scorer, device=where)
     for note in () if quiet else (*notes, *more):
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}")
     found = _score(sides, scorers, catalog, device=where, views=views, json=json, quiet=quiet)
     results = [result for side in found for result in side]
     if csv_file is not None:
@@ -111,9 +110,9 @@ def _score(
                 found[-1].append(result)
                 advance()
                 if json:
-                    print(jsonlib.dumps(result.json(), ensure_ascii=False), flush=True)
+                    put(json_line(result.json()))
                 for name, problem in result.problems.items() if not quiet else ():
-                    print(f"note: {result.target.name}: {name}: {problem}", file=sys.stderr)
+                    say(f"note: {result.target.name}: {name}: {problem}")
     return found
 
 
@@ -123,7 +122,7 @@ def _print_json(means: Mapping[str, Interval], views: int, *, compare: bool) -> 
     from df3d.evaluation.results import finite
 
     summary = {name: finite(vars(value)) for name, value in means.items()}
-    print(jsonlib.dumps({"protocol": protocol(views), "compare" if compare else "summary": summary}, ensure_ascii=False))
+    put(json_line({"protocol": protocol(views), "compare" if compare else "summary": summary}))
 
 
 def _pool_settings(pool: Path, names: Sequence[str], catalog: Catalog) -> list[str]:
@@ -134,7 +133,7 @@ def _pool_settings(pool: Path, names: Sequence[str], catalog: Catalog) -> list[s
     having = [plugin.name for plugin in catalog.scorers if "pool" in hints(plugin.config) and (not names or plugin.name in names)]
     if not having:
         raise ConfigError("no scorer retrieves prompts among captions", "leave out --pool, or name another --scorer")
-    return [f"{name}.pool={jsonlib.dumps(str(pool), ensure_ascii=False)}" for name in having]
+    return [f"{name}.pool={json_line(str(pool))}" for name in having]
 
 
 @contextmanager
@@ -172,12 +171,12 @@ def _print(results: Sequence[Result], means: dict[str, Interval], headline: Sequ
     rows = table("target", "prompt", *(measure.replace(".", "\n") for measure in columns))
     for result in results:
         rows.add_row(
-            escape(result.target.name),
-            escape(result.target.prompt),
+            result.target.name,
+            result.target.prompt,
             *(f"{result.scores[measure]:.3g}" if measure in result.scores else "" for measure in columns),
         )
     if len(results) > 1:
-        cells = [f"{means[m].mean:.3g}\n{means[m].low:.2g} to {means[m].high:.2g}" for m in columns]
+        cells = [Text(f"{means[m].mean:.3g}\n{means[m].low:.2g} to {means[m].high:.2g}") for m in columns]
         rows.add_row("mean", "", *cells)
     show(rows, f"{_basis(results)}. {standard_error(means)}".strip())
 
@@ -188,7 +187,6 @@ def _basis(results: Sequence[Result]) -> str:
 
 
 def _write_csv(path: Path, results: Sequence[Result]) -> None:
-    from df3d.evaluation.targets import printable
     from df3d.system.files import replace_atomically
 
     measures = list(dict.fromkeys(measure for result in results for measure in result.scores))
@@ -196,10 +194,10 @@ def _write_csv(path: Path, results: Sequence[Result]) -> None:
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
-            rows.writerow(["protocol", "target", "prompt", "seed", *measures])
+            rows.writerow(["protocol", "target", "prompt", "seed", *map(csv_cell, measures)])
             for result in results:
                 seed = "" if result.target.seed is None else result.target.seed
-                name = printable(result.target.name)
-                rows.writerow([result.protocol, name, result.target.prompt, seed, *(result.scores.get(m, "") for m in measures)])
+                texts = [csv_cell(text) for text in (result.protocol, result.target.name, result.target.prompt)]
+                rows.writerow([*texts, seed, *(result.scores.get(measure, "") for measure in measures)])
 
     replace_atomically(path, write)

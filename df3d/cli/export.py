@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 
 import typer
 
-from df3d.cli.context import Debug, Device, Quiet, catalog_of
+from df3d.cli.context import Debug, Device, Quiet, catalog_of, put, say
 
 
 class Origin(StrEnum):
@@ -54,8 +53,8 @@ def export(
 
     path = api.export(
         run, format, out=out, stage=stage, device=device, catalog=catalog_of(context),
-        on_event=None if quiet else lambda event: print(f"export: {getattr(event, 'what', '')}", file=sys.stderr),
+        on_event=None if quiet else lambda event: say(f"export: {getattr(event, 'what', '')}"),
         resolution=resolution, threshold=threshold, faces=faces, texture_size=texture_size, normal_map=normal_map,
         unlit=unlit, scale=scale, origin=at_origin and at_origin.value, up=up and up.value,
     )  # fmt: skip
-    print(path)
+    put(path)

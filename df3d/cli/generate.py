@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
 import unicodedata
 import webbrowser
@@ -14,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, go_offline, nobody_listens
+from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, go_offline, nobody_listens, put, say
 from df3d.errors import ConfigError, Df3dError, PromptError, RunError, Stopped
 from df3d.prompt import Picture
+from df3d.system.files import read_text
+from df3d.system.text import json_line
 
 if TYPE_CHECKING:
     from df3d.cli.live import LiveView
@@ -32,12 +33,15 @@ Made = list[tuple[Path, Path]]  # run folders and their assets
 
 def generate(
     context: typer.Context,
-    prompt: str = typer.Argument(..., help="What to make; `-` reads it from standard input, `@FILE` from a file."),
+    prompt: str = typer.Argument("", help="What to make."),
     recipe: str = typer.Option(
         "auto", "--recipe", "-r", help="A recipe's name or file; `auto` is one that runs on this machine with what is installed."
     ),
     guidance: str | None = typer.Option(None, help="Another guidance plugin than the recipe's."),
     set_: list[str] = typer.Option([], "--set", "-s", metavar="KEY=VALUE", help="Change a number of the recipe; repeatable."),
+    prompt_file: Path | None = typer.Option(
+        None, "--prompt-file", metavar="FILE", help="Read what to make from a text file; `-` is standard input."
+    ),
     negative: str = typer.Option("", help="What is not wanted."),
     image: list[str] = typer.Option(
         [], metavar="FILE[@AZIMUTH,ELEVATION]", help="A picture of what is wanted, and the degrees it is seen from; repeatable."
@@ -73,7 +77,7 @@ def generate(
     catalog = catalog_of(context)
     settings = [*([f"guidance.use={guidance}"] if guidance else []), *set_, *([f"steps={steps}"] if steps is not None else [])]
     job, note = prepare(
-        _text(prompt, quiet), recipe=recipe, settings=settings, negative=_plain(negative),
+        _text(prompt, prompt_file, quiet), recipe=recipe, settings=settings, negative=_plain(negative),
         pictures=[_picture(text) for text in image], mesh=mesh,
         device=device, vram=vram, resume=resume, until=until, catalog=catalog,
     )  # fmt: skip
@@ -87,7 +91,7 @@ def generate(
     if scorers:
         made = _ranked(made, str(best_by), scorers, catalog, device=job.device, json=json, quiet=quiet)[:1]
     for _, asset in made if not json else ():
-        print(asset)
+        put(asset)
     if failed and not scorers:
         raise typer.Exit(1)
 
@@ -107,7 +111,7 @@ def _make_all(job: Job, seeds: Sequence[int], out: Path | None, *, json: bool, q
             if len(seeds) == 1 or (number == seeds[-1] and not made):
                 raise
             failed += 1
-            print(f"error: seed {number}: {error.message}", file=sys.stderr)
+            say(f"error: seed {number}: {error.message}")
         if job.stop.is_set() and number != seeds[-1]:
             raise _stopped(f"{_again(job)} to make the seeds from {number + 1} on")
     return made, failed
@@ -119,7 +123,7 @@ def _make(job: Job, folder: Path, seed: int, *, json: bool, quiet: bool) -> Path
 
     silent = json or quiet
     try:
-        with signals.listening(job.stop, lambda words: silent or print(words, file=sys.stderr)), _reporter(json, quiet) as reporter:
+        with signals.listening(job.stop, lambda words: silent or say(words)), _reporter(json, quiet) as reporter:
 
             def tell(event: Event) -> None:
                 try:
@@ -143,7 +147,7 @@ def _again(job: Job) -> str:
 
 def _stopped(how: str) -> typer.Exit:
     with suppress(OSError):
-        print(f"stopped; {how}", file=sys.stderr)
+        say(f"stopped; {how}")
     return typer.Exit(130)
 
 
@@ -177,10 +181,10 @@ def _ranked(
     scored.sort(key=lambda pair: -sign * pair[0])
     if json:
         rows = [{"run": str(path), "asset": str(asset), measure: value} for value, (path, asset) in scored]
-        print(jsonlib.dumps({"event": "Ranked", "by": measure, "runs": rows}))
+        put(json_line({"event": "Ranked", "by": measure, "runs": rows}))
     elif not quiet:
         for place, (value, (path, _)) in enumerate(scored, start=1):
-            print(f"{place}. {path}: {measure} {value:.4g}", file=sys.stderr)
+            say(f"{place}. {path}: {measure} {value:.4g}")
     return [both for _, both in scored]
 
 
@@ -193,16 +197,24 @@ def _live_view(quiet: bool) -> LiveView:
     return live
 
 
-def _text(prompt: str, quiet: bool) -> str:
-    """The prompt in one line, wherever it stands."""
-    if prompt != "-" and not prompt.startswith("@"):
+def _text(prompt: str, file: Path | None, quiet: bool) -> str:
+    """The prompt in one line, typed or from a file. No character in a prompt reads a file: prompts come from strangers too."""
+    if file is None:
+        if not prompt:
+            raise typer.BadParameter("say what to make, or give a --prompt-file")
+        if prompt == "-":
+            raise PromptError("the prompt is empty", "to read it from standard input write --prompt-file -")
+        if prompt.startswith("@") and Path(prompt[1:]).is_file():
+            _note(f"the prompt is the text `{prompt}`; to read it from the file write --prompt-file {prompt[1:]}", quiet)
         return _plain(prompt)
-    source = "standard input" if prompt == "-" else f"`{prompt[1:]}`"
+    if prompt:
+        raise PromptError("there is a prompt and a --prompt-file", "give one of them")
+    source = "standard input" if str(file) == "-" else f"`{file}`"
     try:
-        text = sys.stdin.read() if prompt == "-" else Path(prompt[1:]).read_text(encoding="utf-8")
+        text = sys.stdin.read(1 << 20) if str(file) == "-" else read_text(file, 1 << 20)
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"the prompt cannot be read from {source}: {error}", "give text in UTF-8") from None
-    text = text.removeprefix("\ufeff").strip()
+    text = text.strip()
     if "\n" in text:
         _note(f"the lines of {source} are one prompt; for a list of prompts use `df3d batch`", quiet)
     return _plain(text)
@@ -233,7 +245,7 @@ def _picture(text: str) -> Picture:
 
 def _note(text: str, quiet: bool) -> None:
     if text and not quiet:
-        print(f"note: {text}", file=sys.stderr)
+        say(f"note: {text}")
 
 
 def _reporter(json: bool, quiet: bool) -> Reporter:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json as jsonlib
-import sys
 from pathlib import Path
 from typing import Any
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
-from df3d.cli.context import Debug, catalog_of, show, table
+from df3d.cli.context import Debug, catalog_of, put, say, show, table
 from df3d.errors import PluginError, did_you_mean
 from df3d.plugin.catalog import Catalog, InstalledPlugin
 from df3d.plugin.records import KINDS, Component
 from df3d.plugin.schema import options_of
+from df3d.system.text import json_line, printable
 
 FITS = ("needs", "provides", "outputs", "starts_from", "accepts", "makes", "takes", "draws", "suffixes")  # of records
 
@@ -29,16 +28,17 @@ def list_(context: typer.Context, json: bool = Json, debug: Debug = False) -> No
         return
     catalog = catalog_of(context)
     if json:
-        print(jsonlib.dumps([_plugin(plugin) for plugin in catalog.plugins], indent=2))
+        put(json_line([_plugin(plugin) for plugin in catalog.plugins], indent=2))
         return
     parts = table("kind", "name", "summary", "plugin")
     for plugin in catalog.plugins:
         for part in plugin.components:
-            parts.add_row(part.kind, part.name, escape(part.summary), f"{plugin.distribution} {plugin.version}")
+            parts.add_row(part.kind, part.name, part.summary, f"{plugin.distribution} {plugin.version}")
     show(parts)
     for plugin in catalog.plugins:
         if plugin.problem:
-            show(f"[red]broken[/red]: {escape(f'{plugin.name} ({plugin.distribution} {plugin.version}): {plugin.problem}')}")
+            problem = f"{plugin.name} ({plugin.distribution} {plugin.version}): {plugin.problem}"
+            show(Text.assemble(("broken", "red"), printable(f": {problem}")))
 
 
 @plugins.command("show")
@@ -49,17 +49,18 @@ def show_part(
     catalog = catalog_of(context)
     found = _found(catalog, name)
     if json:
-        print(jsonlib.dumps([_part(part) for part in found], indent=2, default=str))
+        put(json_line([_part(part) for part in found], indent=2))
         return
     for part in found:
         owner = catalog.owner(part)
-        show(f"[bold]{part.name}[/bold]: {escape(part.summary)} ({part.kind} of {owner.distribution} {owner.version})")
+        about = f": {part.summary} ({part.kind} of {owner.distribution} {owner.version})"
+        show(Text.assemble((part.name, "bold"), printable(about)))
         for word in FITS:
             if values := getattr(part, word, ()):
                 show(f"{word.replace('_', ' ')}: {values if isinstance(values, str) else ', '.join(sorted(values))}")
         options = table("option", "default", "type", "meaning")
         for row in options_of(part.config):
-            options.add_row(row["name"], escape(str(row["default"])), escape(row["type"]), escape(row["help"]))
+            options.add_row(row["name"], str(row["default"]), row["type"], row["help"])
         if options.row_count:
             show(options)
 
@@ -75,11 +76,9 @@ def new_plugin(
     from df3d.plugin.new import write
 
     folder = write(name, kind, directory)
-    print(folder)
-    print(
-        f"python -m pip install -e {folder}\ndf3d plugins show {name}\ndf3d plugins check {name}",
-        file=sys.stderr,
-    )
+    put(folder)
+    for line in (f"python -m pip install -e {folder}", f"df3d plugins show {name}", f"df3d plugins check {name}"):
+        say(line)
 
 
 @plugins.command("install")
@@ -94,10 +93,10 @@ def install(
 
     changes = installer.preview(specs, upgrade=upgrade)
     for line in changes or ["nothing would change"]:
-        print(line)
+        put(line)
     if changes and not dry_run:
         installer.install(specs, upgrade=upgrade)
-        print("installed; `df3d plugins` lists what is there")
+        put("installed; `df3d plugins` lists what is there")
 
 
 @plugins.command("uninstall")
@@ -108,7 +107,7 @@ def uninstall(
     from df3d.plugin import install as installer
 
     installer.uninstall(names)
-    print(f"removed {', '.join(names)}")
+    put(f"removed {', '.join(names)}")
 
 
 @plugins.command("check")
@@ -125,13 +124,13 @@ def check(
 
     rows = [row for part in mine or _found(catalog, name) for row in run(part)]
     if json:
-        print(jsonlib.dumps(rows, indent=2))
+        put(json_line(rows, indent=2))
     else:
         shown = table("", "part", "contract", "why")
         colour = {"ok": "green", "skipped": "yellow", "failed": "red"}
         for row in rows:
             state = row["state"]
-            shown.add_row(f"[{colour[state]}]{state}[/]", row["part"], escape(row["contract"]), escape(row["why"]))
+            shown.add_row(Text(state, colour[state]), row["part"], row["contract"], row["why"])
         show(shown)
     if any(row["state"] == "failed" for row in rows):
         raise typer.Exit(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typer
-from rich.markup import escape
 
 from df3d.cli.context import Debug, catalog_of, show, table
 from df3d.errors import Df3dError
@@ -33,7 +32,7 @@ def recipes(
                 stages = ", ".join(f"{s.name} ({s.steps})" if s.steps else s.name for s in found.stages)
                 rows.add_row(path.stem, stages, found.summary)
             except Df3dError as error:
-                rows.add_row(path.stem, "", f"[red]broken[/red]: {escape(error.message)}")
+                rows.add_row(path.stem, "", f"broken: {error.message}")
         show(rows)
     else:
         raise typer.BadParameter("use `df3d recipes` or `df3d recipes show NAME`")

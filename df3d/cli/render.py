@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from df3d.cli.context import Debug, Device, catalog_of
+from df3d.cli.context import Debug, Device, catalog_of, put
 from df3d.errors import ConfigError
 
 
@@ -38,7 +38,7 @@ def render(
         asset, out, views=views, size=size, elevation=elevation, shading=shading.value, background=_color(background),
         device=device, catalog=catalog_of(context),
     )  # fmt: skip
-    print(path)
+    put(path)
 
 
 def _color(text: str) -> tuple[float, float, float]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from df3d import events
+from df3d.cli.context import say
 from df3d.events import Event
+from df3d.system.text import json_line, printable
 
 
 class Reporter(Protocol):
@@ -43,7 +42,7 @@ class JsonReporter(_Plain):
     """One JSON object a line on stdout: the lines of events.jsonl."""
 
     def __call__(self, event: Event) -> None:
-        print(json.dumps(event.json(), ensure_ascii=False), flush=True)
+        print(json_line(event.json()), flush=True)
 
 
 def sentence(event: Event) -> str | None:
@@ -77,21 +76,21 @@ class PlainReporter(_Plain):
     def __call__(self, event: Event) -> None:
         if isinstance(event, events.Stepped):
             if event.step % self._every == 0 or event.step == event.of:
-                print(f"{event.stage} {event.step}/{event.of}  {_measures(event)}", file=sys.stderr, flush=True)
+                say(f"{event.stage} {event.step}/{event.of}  {_measures(event)}")
         elif text := sentence(event):
-            print(text, file=sys.stderr, flush=True)
+            say(text)
 
 
 class LiveReporter:
     """A progress bar on stderr with speed, time left and opacity, and what happens above it."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("[cyan]{task.fields[measures]}"),
+            TextColumn("{task.fields[measures]}", style="cyan", markup=False),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -108,7 +107,7 @@ class LiveReporter:
         with suppress(OSError):  # the terminal may be gone
             self._progress.stop()
             if self._picture and kind is None:
-                self._console.print(f"pictures: {escape(str(self._picture))}")
+                self._console.print(f"pictures: {printable(self._picture)}")
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, events.StageStarted):
@@ -117,10 +116,10 @@ class LiveReporter:
             self._progress.update(self._task, completed=event.step, measures=_measures(event))
         elif isinstance(event, events.Previewed):
             if self._picture is None:
-                self._console.print(f"previews appear in {escape(str(event.path.parent))}")
+                self._console.print(f"previews appear in {printable(event.path.parent)}")
             self._picture = event.path
         elif text := sentence(event):
-            self._console.print(escape(text))
+            self._console.print(printable(text))
 
 
 def _measures(event: events.Stepped) -> str:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import typer
 
-from df3d.cli.context import Debug, catalog_of
+from df3d.cli.context import Debug, catalog_of, put
 from df3d.errors import ConfigError, ExportError
+
+GENERATOR = b'<meta name=generator content="df3d'  # what a page of df3d says of itself
 
 
 def view(
@@ -26,6 +28,8 @@ def view(
     path = out or source.with_suffix(".html")
     if not path.parent.is_dir() or path.suffix != ".html":
         raise ConfigError(f"cannot write a page to `{path}`", "give a .html file in a folder that exists")
+    if out is None and path.exists() and GENERATOR not in path.read_bytes()[:1000]:
+        raise ConfigError(f"`{path}` is there already, and df3d did not write it", f"name the page to write: --out {path}")
 
     from df3d.mesh.files import exporter_for, read
 
@@ -36,4 +40,4 @@ def view(
     files = writer.build(writer.config()).write(loaded, path)
     if open_:
         webbrowser.open(files[0].resolve().as_uri())
-    print(files[0])
+    put(files[0])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,8 +11,10 @@ from df3d.evaluation.subject import TargetSubject
 from df3d.plugin.catalog import Catalog
 from df3d.run import pictures
 from df3d.scene.cameras import orbit
-from df3d.system.files import replace_atomically
+from df3d.system.files import is_plain, read_plain, replace_atomically
+from df3d.system.text import html_picture, html_text
 
+LARGEST = 50_000_000  # bytes of a turntable
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; width: 100% } th, td { padding: .4rem .6rem; border-bottom: 1px solid #ddd; text-align: left }
@@ -58,8 +58,8 @@ def write(
             best[measure], worst[measure] = ends
     body = "".join(_row(result, columns, best, worst, catalog) for result in results)
     what = "second less first" if compared else "mean"
-    protocol = html.escape(", ".join(sorted({result.protocol for result in results})))
-    heads = "".join(f'<th class="number">{html.escape(measure).replace(".", "<br>")}</th>' for measure in columns)
+    protocol = html_text(", ".join(sorted({result.protocol for result in results})))
+    heads = "".join(f'<th class="number">{html_text(measure).replace(".", "<br>")}</th>' for measure in columns)
     feet = "".join(f'<td class="number">{_interval(means[measure])}</td>' for measure in columns)
     text = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>df3d eval</title><style>{STYLE}</style>"
@@ -81,21 +81,21 @@ def _row(result: Result, columns: Sequence[str], best: Mapping[str, float], wors
             continue
         kind = " best" if value == best.get(measure) else " worst" if value == worst.get(measure) else ""
         cells += f'<td class="number{kind}" data-value="{value}">{value:.4g}</td>'
-    problems = "".join(f'<br><span class="problem">{html.escape(f"{k}: {v}")}</span>' for k, v in result.problems.items())
-    name = f"{html.escape(result.target.prompt)}<br><small>{html.escape(result.target.name)}</small>{problems}"
+    problems = "".join(f'<br><span class="problem">{html_text(f"{k}: {v}")}</span>' for k, v in result.problems.items())
+    name = f"{html_text(result.target.prompt)}<br><small>{html_text(result.target.name)}</small>{problems}"
     return f"<tr><td>{_picture(result, catalog)}</td><td>{name}</td>{cells}</tr>"
 
 
 def _picture(result: Result, catalog: Catalog) -> str:
     """A turntable: the run's, or one that is drawn of the mesh."""
     path = result.target.run and result.target.run / "turntable.webp"
-    if path and path.is_file():
-        data = path.read_bytes()
+    if path and is_plain(path):
+        data = read_plain(path, LARGEST)
     elif "asset" in result.problems:
         return ""
     else:
         data = pictures.film(TargetSubject(result.target, catalog).draw(orbit(8, size=112))[..., :3], "webp")
-    return f'<img alt="" src="data:image/webp;base64,{base64.b64encode(data).decode()}">'
+    return html_picture(data, "")
 
 
 def _interval(value: Interval) -> str:

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from df3d.errors import ExportError
 from df3d.evaluation.protocol import AMBIENT, BACKGROUND, DISTANCE, ELEVATION, FOV_Y, SIZE, VIEWS
-from df3d.evaluation.targets import Target, printable
+from df3d.evaluation.targets import Target
 from df3d.mesh.files import read
 from df3d.mesh.finished import FinishedField, drawable, fitted_asset
 from df3d.plugin.catalog import Catalog
 from df3d.scene.cameras import orbit
+from df3d.system.text import one_line
 from df3d.types import Asset, Cameras, MeshAsset, RenderRequest
 
 
@@ -48,7 +49,7 @@ class TargetSubject:
     @cached_property
     def prompt(self) -> str:
         """The target's or, where it has none, the one that stands in the file; "" where neither is known."""
-        return self.target.prompt or printable(str(self.asset.provenance.get("prompt", "")))
+        return self.target.prompt or one_line(str(self.asset.provenance.get("prompt", "")))
 
     @cached_property
     def cameras(self) -> Cameras:

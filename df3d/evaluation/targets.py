@@ -15,6 +15,7 @@ from df3d.errors import ConfigError, Df3dError, RunError
 from df3d.mesh.files import readable
 from df3d.plugin.catalog import Catalog
 from df3d.run.rundir import RunDir
+from df3d.system.text import one_line
 
 LISTS = ("prompts.csv", "prompts.jsonl")
 
@@ -57,7 +58,7 @@ def find_targets(
         raise RunError(f"there is nothing to score in {', '.join(f'`{path}`' for path in paths)}", "give runs or mesh files")
     if all(target.problem for target in targets) and not any(target.run for target in targets):
         raise RunError(targets[0].problem, f"give runs, folders, or {', '.join(known)} files")
-    return [dataclasses.replace(target, prompt=printable(target.prompt if prompt is None else prompt)) for target in targets]
+    return [dataclasses.replace(target, prompt=one_line(target.prompt if prompt is None else prompt)) for target in targets]
 
 
 def _targets(path: Path, known: Sequence[str], listed: Mapping[str, str], *, given: bool = False) -> list[Target]:
@@ -93,11 +94,6 @@ def _of_run(path: Path, listed: Mapping[str, str]) -> Target:
 def _listed(path: Path, listed: Mapping[str, str]) -> str:
     """The prompt of a list's row for a path, or for its name; "" without one."""
     return listed.get(os.path.normpath(path)) or listed.get(path.name) or ""
-
-
-def printable(text: str) -> str:
-    """Text that a terminal and a page show as it is: spaces in place of control characters."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def read_prompts(path: Path) -> dict[str, str]:

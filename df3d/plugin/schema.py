@@ -7,6 +7,7 @@ or another such dataclass. Every mistake is a ConfigError with the path of the k
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 import warnings
@@ -23,12 +24,14 @@ class NoConfig:
     """For parts that have nothing to configure."""
 
 
-def option(default: Any, help: str, *, deprecated: str = "") -> Any:
+def option(default: Any, help: str, *, low: float | None = None, high: float | None = None, deprecated: str = "") -> Any:
     """A dataclass field with its help text, which `df3d plugins show` and the reference pages print.
 
-    `deprecated` says what replaces it: the option is still read, warns, and is not written any more.
+    A number, or each number of a tuple or of a schedule, is at least `low` and at most `high`; `parse` refuses others. A whole
+    number needs both, because it may size memory. `deprecated` says what replaces the option: it is still read, warns, and is
+    not written any more.
     """
-    return dataclasses.field(default=default, metadata={"help": help, "deprecated": deprecated})
+    return dataclasses.field(default=default, metadata={"help": help, "low": low, "high": high, "deprecated": deprecated})
 
 
 def parse(kind: type[T], table: dict[str, Any], path: str = "") -> T:
@@ -42,6 +45,8 @@ def parse(kind: type[T], table: dict[str, Any], path: str = "") -> T:
         raise ConfigError(f"key `{_join(path, missing[0])}` is missing", f"add it to `{path or 'the recipe'}`")
     values = {key: _value(known[key], value, _join(path, key)) for key, value in table.items()}
     for f in dataclasses.fields(kind):  # type: ignore[arg-type]
+        if f.name in values:
+            _check_range(f, values[f.name], _join(path, f.name))
         if f.metadata.get("deprecated") and values.get(f.name, f.default) != f.default:
             warnings.warn(f"`{_join(path, f.name)}` is deprecated: {f.metadata['deprecated']}", DeprecationWarning, stacklevel=2)
     try:
@@ -96,7 +101,8 @@ def options_of(config: Any, prefix: str = "") -> list[dict[str, Any]]:
             rows += options_of(kind, f"{prefix}{f.name}.")
             continue
         default = f.default.start if isinstance(f.default, Schedule) and f.default.end is None else f.default
-        rows.append({"name": prefix + f.name, "default": default, "type": describe(kind), "help": f.metadata.get("help", "")})
+        spoken = ", ".join(filter(None, (describe(kind), described_range(f.metadata.get("low"), f.metadata.get("high")))))
+        rows.append({"name": prefix + f.name, "default": default, "type": spoken, "help": f.metadata.get("help", "")})
     return rows
 
 
@@ -106,6 +112,24 @@ def _required(f: dataclasses.Field[Any]) -> bool:
 
 def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
+
+
+def _check_range(f: dataclasses.Field[Any], value: Any, path: str) -> None:
+    """Raises ConfigError when a number is outside the range that its `option` has."""
+    numbers = value.ends if isinstance(value, Schedule) else value if isinstance(value, tuple) else (value,)
+    low, high = f.metadata.get("low"), f.metadata.get("high")
+    for number in numbers:
+        if not isinstance(number, int | float) or isinstance(number, bool):
+            continue
+        if (low is not None and number < low) or (high is not None and number > high):
+            raise ConfigError(f"`{path}` must be {described_range(low, high)}, not {number}")
+
+
+def described_range(low: float | None, high: float | None) -> str:
+    """`between 1 and 32`, `at least 1`, `at most 32`; "" for no range."""
+    if low is not None and high is not None:
+        return f"between {low:,} and {high:,}"
+    return f"at least {low:,}" if low is not None else f"at most {high:,}" if high is not None else ""
 
 
 def _wrong(kind: Any, value: Any, path: str) -> ConfigError:
@@ -136,10 +160,10 @@ def _value(kind: Any, value: Any, path: str) -> Any:
         if not isinstance(value, dict):
             raise _wrong(kind, value, path)
         return parse(kind, value, path)  # type: ignore[arg-type]
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e300:
         return float(value)
     if kind in (int, float, str, bool) and type(value) is kind:
-        if kind is float and value != value:
+        if kind is float and not math.isfinite(value):
             raise _wrong(kind, value, path)
         return value
     raise _wrong(kind, value, path)

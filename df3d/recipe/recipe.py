@@ -17,6 +17,7 @@ from df3d.mesh.options import ExportConfig
 from df3d.plugin.catalog import Catalog
 from df3d.plugin.schema import dump, parse
 from df3d.schedule import Schedule
+from df3d.system.files import read_text
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Stage:
     """One optimisation: a field, how it is drawn, and who judges the pictures. Or a source, which makes its result in one go."""
 
     name: str
-    steps: int = 0
+    steps: int = dataclasses.field(default=0, metadata={"low": 0, "high": 10_000_000})
     field: PartTable | None = None
     renderer: PartTable | None = None
     guidance: tuple[GuidanceTable, ...] = ()
@@ -66,14 +67,15 @@ class Stage:
     cameras: PartTable = PartTable("orbit")
     optimizer: OptimizerTable = OptimizerTable("adam")
     penalties: dict[str, Schedule] = dataclasses.field(default_factory=dict)
-    save_every: int = 250
-    preview_every: int = 100
+    save_every: int = dataclasses.field(default=250, metadata={"low": 1, "high": 10_000_000})
+    preview_every: int = dataclasses.field(default=100, metadata={"low": 0, "high": 10_000_000})
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", self.name):
-            raise ConfigError(f"a stage cannot be called `{self.name}`", "its name becomes a folder: use letters, digits, - and _")
-        if self.save_every < 1 or self.preview_every < 0 or (self.steps < 1 and not self.source):
-            raise ValueError("steps and save_every must be at least 1, preview_every at least 0")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", self.name):
+            hint = "its name becomes a folder: use at most 64 letters, digits, - and _"
+            raise ConfigError(f"a stage cannot be called `{self.name[:80]}`", hint)
+        if self.steps < 1 and not self.source:
+            raise ValueError("`steps` must be at least 1")
 
     def table(self) -> dict[str, Any]:
         """As TOML holds it."""
@@ -124,8 +126,8 @@ def read(path: Path) -> Recipe:
     Raises ConfigError, with the place, for anything that is not a recipe.
     """
     try:
-        return from_table(tomllib.loads(path.read_text(encoding="utf-8-sig")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return from_table(tomllib.loads(read_text(path)))
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"recipe `{path}` is not valid TOML: {error}", "mend that line and run again") from None
     except OSError as error:
         raise ConfigError(f"recipe `{path}` cannot be read: {error.strerror}", "give the name or path of a recipe") from None

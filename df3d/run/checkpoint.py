@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from df3d.errors import RunError
+from df3d.system.files import is_plain
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from df3d.types import Asset
 
 KEEP = 2  # files that are kept
+NAME = re.compile(r"step-([0-9]{6,9})\.safetensors")
+OTHERS = re.compile(r"preview-[0-9]{6,9}\.png|\.(step|preview)-[0-9]{6,9}\.(safetensors|png)\.[0-9a-f]+\.tmp")
 
 
 class Checkpoints:
@@ -27,15 +31,29 @@ class Checkpoints:
 
     @property
     def files(self) -> list[Path]:
-        """Oldest first."""
-        return sorted(self._folder.glob("step-*.safetensors"), key=lambda path: (len(path.name), path.name))
+        """Oldest first; links do not count.
+
+        Raises RunError when the folder is a link, which a run never makes.
+        """
+        return sorted((path for path in self._inside() if NAME.fullmatch(path.name)), key=_steps)
 
     @property
     def steps_done(self) -> int:
         """How many steps the newest had done, by its name; 0 without one."""
-        found = self.files
-        digits = found[-1].stem.removeprefix("step-") if found else "0"
-        return int(digits) if digits.isdigit() else 0
+        return _steps(self.files[-1]) if self.files else 0
+
+    def clear(self) -> None:
+        """Remove checkpoints and previews, and the folder if nothing else is in it."""
+        for path in self._inside():
+            if NAME.fullmatch(path.name) or OTHERS.fullmatch(path.name):
+                path.unlink()
+        if self._folder.is_dir() and not any(self._folder.iterdir()):
+            self._folder.rmdir()
+
+    def _inside(self) -> list[Path]:
+        if self._folder.is_symlink():
+            raise RunError(f"`{self._folder}` is a link, which df3d never makes", "remove it, or choose another folder with --out")
+        return [path for path in self._folder.iterdir() if is_plain(path)] if self._folder.is_dir() else []
 
     def save(self, step: int, parts: Mapping[str, Trainable], optimizer: torch.optim.Optimizer | None) -> Path:
         """Keep the state after `step` steps; older files than the last few go."""
@@ -52,12 +70,12 @@ class Checkpoints:
 
         if not self.files:
             return 0
-        with self._newest() as (tensors, metadata):
+        with self._newest() as (tensors, _):
             for name, part in parts.items():
                 part.load_state_dict(_under(name, tensors))
             if optimizer is not None:
                 restore_optimizer(optimizer, _under("optimizer", tensors))
-            return int(metadata["step"])
+            return self.steps_done
 
     def save_asset(self, asset: Asset) -> None:
         """Keep what a source made, if it is of a kind that can be kept; else it is made again when it is wanted again."""
@@ -98,6 +116,11 @@ class Checkpoints:
                 f"checkpoint `{path}` does not fit this recipe: {str(error).splitlines()[0]}",
                 "delete that file to go on from the one before it, or use --fresh",
             ) from None
+
+
+def _steps(path: Path) -> int:
+    found = NAME.fullmatch(path.name)
+    return int(found[1]) if found else 0
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -95,6 +95,7 @@ def _begin(plan: Plan, prompt: Prompt, run: RunDir, catalog: Catalog, device: st
     told = {"seed": seed, "recipe": plan.recipe.name, "device": device, "versions": versions(catalog), "status": "running"}
     run.update_manifest({**prompt.record(), **told})
     run.write_text("run.toml", plan.recipe.toml())
+    run.expect(plan)
 
 
 def _is_finished(stage: StagePlan, run: RunDir) -> bool:

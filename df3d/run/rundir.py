@@ -14,18 +14,25 @@ from filelock import FileLock, Timeout
 from df3d.errors import ConfigError, Df3dError, RunError
 from df3d.events import Event
 from df3d.plugin.catalog import Catalog
+from df3d.plugin.records import ExporterPlugin
 from df3d.prompt import Prompt
 from df3d.recipe import recipe as recipes
 from df3d.recipe.compose import compose
 from df3d.recipe.plan import Plan
 from df3d.recipe.recipe import Recipe
 from df3d.run.checkpoint import Checkpoints
-from df3d.system.files import replace_atomically
+from df3d.system.files import append_plain, is_plain, read_plain, replace_atomically
+from df3d.system.text import json_line
 
-# What a run leaves in its folder, run.json and what exporters write aside.
-FILES = ("turntable.webp", "sheet.png", "events.jsonl", "scores.json", "run.toml", ".*.tmp")
-STAGE_FILES = ("*/step-*.safetensors", "*/preview-*.png", "*/.*.tmp")
-STEMS = ("asset", "export")  # names of exported files
+FILES = ("run.toml", "events.jsonl", "turntable.webp", "sheet.png", "scores.json")  # of every run, run.json aside
+LARGEST = 1 << 24  # bytes of run.json and run.toml
+MANIFEST = {  # what run.json may say, and how
+    **dict.fromkeys(("prompt", "negative", "recipe", "device", "status", "asset"), str),
+    **dict.fromkeys(("seed", "peak_memory_mib"), int),
+    **dict.fromkeys(("versions", "recovery", "mesh"), dict),
+    **dict.fromkeys(("fit", "pictures", "files", "stages"), list),
+    "seconds": float,
+}
 
 
 class RunDir:
@@ -42,7 +49,7 @@ class RunDir:
 
         Raises RunError when `path` is not one.
         """
-        if not (path / "run.json").is_file():
+        if not is_plain(path / "run.json"):
             raise RunError(f"`{path}` is not a run folder: it has no run.json", "give a folder that `df3d generate` made")
         return cls(path)
 
@@ -70,8 +77,8 @@ class RunDir:
         return run
 
     def _claim(self, catalog: Catalog, prompt: Prompt, plan: Plan, seed: int, fresh: bool) -> None:
-        begun = (self.path / "run.toml").is_file()
-        if not (self.path / "run.json").is_file() or not (begun or _is_ours(self.manifest())):
+        begun = is_plain(self.path / "run.toml")
+        if not is_plain(self.path / "run.json") or not (begun or _is_ours(self.manifest())):
             raise RunError(f"`{self.path}` holds files that are not a run", "choose another folder with --out")
         if fresh:
             self._clear(catalog)
@@ -92,17 +99,31 @@ class RunDir:
             )
 
     def _clear(self, catalog: Catalog) -> None:
-        """Remove what a run leaves. Other files stay."""
-        beside = {side.format(stem=stem) for plugin in catalog.exporters for side in plugin.side_files for stem in STEMS}
-        own = {f"{stem}{suffix}" for plugin in catalog.exporters for suffix in plugin.suffixes for stem in STEMS}
+        """Remove what run.json says is the run's, and no link, folder or other file."""
+        manifest = self.manifest()
+        names = set(manifest.get("files") or self._usual_files(manifest, catalog))
         try:
-            for path in [path for pattern in (*STAGE_FILES, *FILES, *sorted(beside | own)) for path in self.path.glob(pattern)]:
-                path.unlink()
-                if path.parent != self.path and not any(path.parent.iterdir()):
-                    path.parent.rmdir()
+            for stage in manifest.get("stages") or self._usual_stages():
+                self.checkpoints(stage).clear()
+            for path in list(self.path.iterdir()):
+                if path.name in names or _unfinished(path.name) in names:
+                    path.unlink()
             (self.path / "run.json").unlink()  # last: while it is there the folder is known to be a run
         except OSError as error:
             raise RunError(f"cannot clear `{self.path}`: {error.strerror}", "choose another folder with --out") from None
+
+    def _usual_files(self, manifest: Mapping[str, Any], catalog: Catalog) -> list[str]:
+        """The files of a run of version 0.1.0, which kept no list of them."""
+        suffix = Path(manifest.get("asset", "")).suffix
+        plugin = next((plugin for plugin in catalog.exporters if suffix in plugin.suffixes), None)
+        return [*FILES, *(files_of(plugin) if plugin else [])]
+
+    def _usual_stages(self) -> list[str]:
+        """The stages of a run of version 0.1.0."""
+        try:
+            return [stage.name for stage in self.recipe().stages]
+        except RunError:
+            return []
 
     def close(self) -> None:
         self._lock.release()
@@ -113,35 +134,42 @@ class RunDir:
 
         Raises RunError when it is damaged.
         """
+        path = self.path / "run.json"
         try:
-            manifest = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"`{self.path / 'run.json'}` is damaged: {error}", "start anew with --fresh") from None
-        if not isinstance(manifest, dict):
-            raise RunError(f"`{self.path / 'run.json'}` is damaged: not a table", "start anew with --fresh")
-        return manifest
+            manifest = json.loads(read_plain(path, LARGEST))
+            _check_manifest(manifest)
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunError(f"`{path}` is damaged: {error}", "start anew with --fresh") from None
+        return dict(manifest)
 
     def asset(self) -> Path | None:
-        """The asset of a finished run."""
-        manifest = self.manifest() if (self.path / "run.json").exists() else {}
-        asset = self.path / str(manifest.get("asset", ""))
-        return asset if manifest.get("status") == "finished" and asset.is_file() else None
+        """The asset of a finished run, a file in its folder."""
+        manifest = self.manifest() if is_plain(self.path / "run.json") else {}
+        asset = self.path / manifest.get("asset", "")
+        return asset if manifest.get("status") == "finished" and is_plain(asset) else None
 
     def update_manifest(self, values: Mapping[str, Any]) -> None:
-        old = self.manifest() if (self.path / "run.json").exists() else {}
+        old = self.manifest() if is_plain(self.path / "run.json") else {}
         self.write_text("run.json", json.dumps({**old, **values}, indent=2, ensure_ascii=False) + "\n")
 
     def recovery(self, stage: str) -> dict[str, int]:
         """What a stage had to give up in earlier sittings (`recovery.Recovery`)."""
         return dict(self.manifest().get("recovery", {}).get(stage, {}))
 
+    def expect(self, plan: Plan) -> None:
+        """Note in run.json what the run will write: that, and nothing else, goes when it is started anew."""
+        self.update_manifest({"files": [*FILES, *files_of(plan.exporter)], "stages": [stage.name for stage in plan.stages]})
+
     def remember(self, stage: str, given_up: Mapping[str, int]) -> None:
         self.update_manifest({"recovery": {**self.manifest().get("recovery", {}), stage: dict(given_up)}})
 
     def recipe(self) -> Recipe:
         """The resolved recipe the run was started with."""
+        path = self.path / "run.toml"
+        if path.exists() and not is_plain(path):
+            raise RunError(f"`{path}` is not a regular file", "start anew with --fresh")
         try:
-            return recipes.read(self.path / "run.toml")
+            return recipes.read(path)
         except ConfigError as error:
             raise RunError(error.message, "start anew with --fresh") from None
 
@@ -163,8 +191,7 @@ class RunDir:
     def log(self, event: Event) -> None:
         """Append one line to events.jsonl."""
         try:
-            with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(event.json(), ensure_ascii=False) + "\n")
+            append_plain(self.path / "events.jsonl", json_line(event.json()) + "\n")
         except OSError as error:
             raise RunError(f"cannot write `{self.path / 'events.jsonl'}`: {error.strerror}", "free some space") from None
 
@@ -177,6 +204,41 @@ def _decides(recipe: Recipe) -> dict[str, Any]:
     """What of a recipe decides the result."""
     table = recipe.table()
     return {"stage": table["stage"], "export": table["export"]}
+
+
+def files_of(exporter: ExporterPlugin) -> list[str]:
+    """The names of what an exporter leaves of a run."""
+    return [f"asset{exporter.suffixes[0]}", *(name.format(stem="asset") for name in exporter.side_files)]
+
+
+def _unfinished(name: str) -> str:
+    """The file that a temporary one was to become, when a run was killed; "" for others."""
+    found = re.fullmatch(r"\.(.+)\.[0-9a-f]+\.tmp", name)
+    return found[1] if found else ""
+
+
+def _check_manifest(manifest: object) -> None:
+    """Raises ValueError when run.json says what it cannot say."""
+    if not isinstance(manifest, dict):
+        raise ValueError("it is not a table")
+    for key, value in manifest.items():
+        kind = MANIFEST.get(key)
+        if (kind and not (isinstance(value, kind) or (kind is float and type(value) is int))) or (kind is int and value is True):
+            raise ValueError(f"`{key}` cannot be `{value!r:.80}`")
+    names = [*manifest.get("files", []), *manifest.get("stages", []), manifest.get("asset", "")]
+    for name in names:
+        if not isinstance(name, str) or name in (".", "..") or name != re.split(r"[/\\]", name)[-1]:
+            raise ValueError(f"`{name!r:.80}` is not the name of a file in it")
+    for stage, table in manifest.get("recovery", {}).items():
+        if not isinstance(table, dict) or not all(key in ("rung", "rollbacks") and _is_small(n) for key, n in table.items()):
+            raise ValueError(f"`recovery` of `{stage:.80}` cannot be `{table!r:.80}`")
+    for pair in manifest.get("fit", []):
+        if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str):
+            raise ValueError(f"`fit` cannot hold `{pair!r:.80}`")
+
+
+def _is_small(number: object) -> bool:
+    return type(number) is int and 0 <= number <= 1000
 
 
 def _is_ours(manifest: Mapping[str, Any]) -> bool:

@@ -15,16 +15,15 @@ from df3d.schedule import Schedule
 class OrbitConfig:
     """Random training cameras, all looking at the origin."""
 
-    views: int = option(4, "cameras a step")
-    size: int | Schedule = option(64, "height and width of a render, pixels; one that changes goes by multiples of 8")
+    views: int = option(4, "cameras a step", low=1, high=256)
+    size: int | Schedule = option(
+        64, "height and width of a render, pixels; one that changes goes by multiples of 8", low=1, high=4096
+    )
     elevation: tuple[float, float] = option((-10.0, 60.0), "lowest and highest, degrees")
     distance: tuple[float, float] = option((3.0, 3.0), "nearest and farthest from the origin")
     fov_y: tuple[float, float] = option((35.0, 35.0), "narrowest and widest vertical field of view, degrees")
 
     def __post_init__(self) -> None:
-        sizes = (self.size,) if isinstance(self.size, int) else self.size.ends
-        if self.views < 1 or min(sizes) < 1:
-            raise ValueError("`views` and `size` must be at least 1")
         if not self.distance[0] > 1.0:
             raise ValueError("`distance` must be more than 1: the object fills the unit ball")
 

@@ -12,25 +12,21 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from df3d.system.machine import cache_folder
+from df3d.system.machine import use_cache_folder
 
-os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))  # read once, when numba is imported
+_CACHE = use_cache_folder()  # before numba is imported, which reads it once
 
-import numba
-
-_FOLDER = Path(os.environ["NUMBA_CACHE_DIR"])
+import numba  # noqa: E402
 
 
 def first_time() -> bool:
     """Whether kernels have yet to be compiled on this machine; says so once."""
-    mark = _FOLDER / f"compiled-{sys.implementation.cache_tag}-numba{numba.__version__}"
-    if mark.exists():
+    try:
+        (_CACHE / f"compiled-{sys.implementation.cache_tag}-numba{numba.__version__}").touch(exist_ok=False)
+    except OSError:
         return False
-    _FOLDER.mkdir(parents=True, exist_ok=True)
-    mark.touch()
     return True
 
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import replace
-from functools import cached_property
+from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import SkipTest
@@ -47,6 +47,8 @@ from df3d.system.tensors import optimizer_tensors, restore_optimizer
 from df3d.testing.fakes import FIELDS, a_mesh, a_prompt, a_render, an_asset
 from df3d.types import AT_BEST, Asset, MeshAsset, RenderOutput, RenderRequest
 
+_catalog = cache(Catalog.discover)
+
 
 class Contract:
     """What every part promises. A subclass says its `name`, and `options` other than the defaults."""
@@ -55,9 +57,9 @@ class Contract:
     name: ClassVar[str]
     options: ClassVar[dict[str, Any]] = {}
 
-    @cached_property
+    @property
     def catalog(self) -> Catalog:
-        return Catalog.discover()
+        return _catalog()
 
     @property
     def record(self) -> Component:
@@ -72,6 +74,14 @@ class Contract:
 
     def test_its_options_survive_being_written_and_read(self) -> None:
         assert parse(self.record.config, dump(self.config)) == self.config
+
+    def test_its_whole_numbers_have_bounds(self) -> None:
+        """They may size memory or index it, and recipes come from strangers too."""
+        for option in fields(self.record.config):
+            if isinstance(option.default, int) and not isinstance(option.default, bool):
+                low, high = option.metadata.get("low"), option.metadata.get("high")
+                assert low is not None, f"option `{option.name}` has no `low`"
+                assert high is not None, f"option `{option.name}` has no `high`"
 
     def test_its_target_can_be_imported(self) -> None:
         assert callable(self.record.load())

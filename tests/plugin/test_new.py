@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from command import TINY, Cli, df3d
+from command import TINY, Cli, df3d, pip_install
 
 from df3d.errors import ConfigError, Df3dError, RunError
 from df3d.plugin.new import write
@@ -19,10 +19,7 @@ from df3d.plugin.records import KINDS
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A plugin of each kind, `new-field` and so on, installed with pip."""
     source, folder = tmp_path_factory.mktemp("new"), tmp_path_factory.mktemp("new-site")
-    made = [str(write(f"new-{kind}", kind, source)) for kind in KINDS]
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder), *made]
-    done = subprocess.run(install, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    pip_install(folder, *(write(f"new-{kind}", kind, source) for kind in KINDS))
     return folder
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import TINY, Cli, df3d
+from command import TINY, Cli, df3d, pip_install
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -28,9 +28,7 @@ PUBLIC = re.compile(r"df3d(\.(types|protocols|schedule|errors|events|prompt|test
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packages, installed with pip into a folder of their own."""
     folder = tmp_path_factory.mktemp("site")
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder)]
-    done = subprocess.run([*install, *(str(HERE / name) for name in PACKAGES)], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    pip_install(folder, *(HERE / name for name in PACKAGES))
     return folder
 
 
@@ -312,9 +310,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, (code, _) in {**BROKEN, "fewer": (FEWER, "")}.items():
         (source / "df3d_broken" / f"{name}.py").write_text(HEAD + code + "\n")
     (source / "df3d_broken" / "__init__.py").touch()
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder), str(source)]
-    done = subprocess.run(install, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    pip_install(folder, source)
     return folder
 
 

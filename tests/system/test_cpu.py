@@ -29,6 +29,6 @@ def test_an_error_in_a_part_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_first_time_is_said_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(cpu, "_FOLDER", tmp_path / "numba")
+    monkeypatch.setattr(cpu, "_CACHE", tmp_path)
     assert cpu.first_time()
     assert not cpu.first_time()

@@ -33,12 +33,12 @@ class ClipScorerConfig(ClipModelConfig):
 class JanusConfig(ClipModelConfig):
     """How many faces, by CLIP."""
 
-    views: int = option(36, "pictures around the object")
+    views: int = option(36, "pictures around the object", low=12, high=720)
     temperature: float = option(0.01, "of the softmax over front, side and back")
     smoothing: float = option(20.0, "degrees over which probabilities are averaged before faces are counted")
 
     def __post_init__(self) -> None:
-        if self.views < 12 or self.views % 12:
+        if self.views % 12:
             raise ValueError("`views` must be a multiple of 12: opposite sides and thirds are compared")
         if not self.temperature > 0 or self.smoothing < 0:
             raise ValueError("`temperature` must be more than 0, `smoothing` at least 0")
@@ -49,12 +49,12 @@ class ClipGuidanceConfig(ClipModelConfig):
     """Dream Fields (arXiv 2112.01455): renders that CLIP finds like the prompt."""
 
     scale: float = option(100.0, "factor on the loss, 1 - cosine similarity")
-    augmentations: int = option(4, "random crops of each render that CLIP is shown")
+    augmentations: int = option(4, "random crops of each render that CLIP is shown", low=1, high=256)
     crop: float = option(0.7, "smallest side of a crop, as a share of the render's")
 
     def __post_init__(self) -> None:
-        if self.augmentations < 1 or not 0 < self.crop <= 1:
-            raise ValueError("`augmentations` must be at least 1, `crop` above 0 and at most 1")
+        if not 0 < self.crop <= 1:
+            raise ValueError("`crop` must be above 0 and at most 1")
 
 
 def ready(config: ClipModelConfig) -> None:

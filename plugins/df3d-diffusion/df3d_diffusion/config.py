@@ -50,10 +50,10 @@ class DistillationConfig:
     words: ViewWords = option(ViewWords(), "the prompt of each view in your own words")
     ism_interval: float = option(0.05, "of `ism`: from s to t, as a share of the noise schedule")
     ism_stride: float = option(0.2, "of `ism`: one inversion step before s, likewise")
-    student_rank: int = option(4, "of `vsd`: rank of the adapter that learns the renders")
+    student_rank: int = option(4, "of `vsd`: rank of the adapter that learns the renders", low=1, high=256)
     student_rate: float = option(1e-4, "of `vsd`: its learning rate")
     camera: bool = option(True, "tell the model the camera, where it was trained to know it")
-    at_once: int = option(0, "images, or texts of one, that go through the model at once; 0 for all")
+    at_once: int = option(0, "images, or texts of one, that go through the model at once; 0 for all", low=0, high=1024)
     compile: bool = option(False, "compile the model: minutes at first, then fewer launches (CUDA graphs on a GPU)")
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = option(
         "auto", "of the model; auto: float16 on a GPU, bfloat16 on a CPU that has it"
@@ -66,8 +66,6 @@ class DistillationConfig:
             raise ValueError("`matting` needs the objective `reconstruction`, the only one with a clean image: set it to 0")
         if not (0 < self.ism_interval <= 1 and 0 < self.ism_stride <= 1):
             raise ValueError("`ism_interval` and `ism_stride` are shares of the noise schedule, above 0 and at most 1")
-        if self.at_once < 0:
-            raise ValueError("`at_once` must be at least 0")
         if self.student_rank < 1 or self.student_rate < 0:
             raise ValueError("`student_rank` must be at least 1 and `student_rate` at least 0")
 

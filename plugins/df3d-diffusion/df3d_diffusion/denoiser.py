@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from df3d.system.machine import use_cache_folder
 from df3d.types import Cameras
 
 
@@ -41,4 +42,5 @@ class Denoiser(Protocol):
 
 def compiled(forward: Any, device: torch.device) -> Any:
     """A network's forward by torch.compile, as CUDA graphs on a GPU: small launches cost more than they compute there."""
+    use_cache_folder()
     return torch.compile(forward, mode="reduce-overhead" if device.type == "cuda" else "default")

@@ -15,24 +15,20 @@ Backend = Literal["auto", "numba", "triton", "torch", "tcnn"]
 class GridConfig:
     """A multi-resolution hash grid (Instant-NGP, arXiv 2201.05989)."""
 
-    levels: int = option(16, "resolutions")
-    features: int = option(2, "features a level, even")
-    log2_table: int = option(19, "log2 of the rows a level may have")
-    base: int = option(16, "cells along an axis at the coarsest level")
-    finest: int = option(2048, "cells along an axis at the finest level")
-    start_levels: int | None = option(None, "levels in use at the first step; all when not given")
+    levels: int = option(16, "resolutions", low=1, high=32)
+    features: int = option(2, "features a level, even", low=2, high=16)
+    log2_table: int = option(19, "log2 of the rows a level may have", low=4, high=24)
+    base: int = option(16, "cells along an axis at the coarsest level", low=2, high=65_536)
+    finest: int = option(2048, "cells along an axis at the finest level", low=2, high=65_536)
+    start_levels: int | None = option(None, "levels in use at the first step; all when not given", low=1, high=32)
     levels_until: float = option(0.5, "share of the stage at which the last level comes into use")
     backend: Backend = option("auto", "numba on a CPU; on a GPU tcnn where installed, or else triton; torch anywhere")
 
     def __post_init__(self) -> None:
-        if not 1 <= self.levels <= 32:
-            raise ValueError("`levels` must be between 1 and 32")
-        if self.features < 2 or self.features % 2:
+        if self.features % 2:
             raise ValueError("`features` must be even")
-        if not 4 <= self.log2_table <= 24:
-            raise ValueError("`log2_table` must be between 4 and 24")
-        if not 2 <= self.base <= self.finest:
-            raise ValueError("`base` must be at least 2 and at most `finest`")
+        if self.base > self.finest:
+            raise ValueError("`base` must be at most `finest`")
 
     def table_bytes(self) -> float:
         """Tables with their gradient and both moments of Adam."""
@@ -50,7 +46,7 @@ class GridConfig:
 class HashGridConfig(GridConfig):
     """A NeRF on a hash grid: density = softplus(network + blob), albedo = sigmoid(network)."""
 
-    hidden: int = option(64, "width of the hidden layer of each network")
+    hidden: int = option(64, "width of the hidden layer of each network", low=1, high=1024)
     density_bias: float = option(0.0, "added before the softplus everywhere")
     density_scale: float = option(1.0, "factor on the network's output, before the softplus")
     blob_density: float = option(10.0, "height of the bias at the centre (Magic3D, arXiv 2211.10440)")
@@ -60,8 +56,8 @@ class HashGridConfig(GridConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (self.blob_radius > 0 and self.hidden > 0):
-            raise ValueError("`blob_radius` and `hidden` must be more than 0")
+        if not self.blob_radius > 0:
+            raise ValueError("`blob_radius` must be more than 0")
 
     def shape(self) -> tuple[int, ...]:
         """What two fields must share for one to go on from the other."""
@@ -72,23 +68,26 @@ class HashGridConfig(GridConfig):
 class RayMarchConfig(BackgroundConfig):
     """Volume rendering of packed samples in occupied space."""
 
-    samples: int = option(128, "steps along a ray through the unit ball's diameter")
-    occupancy: int = option(64, "cells of the occupancy grid along an axis")
-    refresh_every: int = option(16, "steps between two refreshes of the occupancy grid")
+    samples: int = option(128, "steps along a ray through the unit ball's diameter", low=1, high=4096)
+    occupancy: int = option(64, "cells of the occupancy grid along an axis", low=2, high=512)
+    refresh_every: int = option(16, "steps between two refreshes of the occupancy grid", low=1, high=1_000_000)
     occupancy_decay: float = option(0.9, "what remains of a cell's density at a refresh, if the field has less")
     occupied: float = option(0.01, "a cell counts as occupied from this opacity per step on; less is not drawn, but in the mesh")
     opaque: float = option(1e-3, "a ray ends when its transmittance, as the occupancy grid sees it, falls below this")
-    chunk: int = option(65536, "most rays drawn at once outside training")
+    chunk: int = option(65536, "most rays drawn at once outside training", low=1, high=16_777_216)
     normals: bool = option(False, "put out normals in every step", deprecated="what needs normals says so itself, and gets them")
-    tile: int = option(0, "rays drawn at once in training; drawn again for the gradient, so memory stays that of a tile; 0 for all")
+    tile: int = option(
+        0,
+        "rays drawn at once in training; drawn again for the gradient, so memory stays that of a tile; 0 for all",
+        low=0,
+        high=16_777_216,
+    )
     backend: Literal["auto", "numba", "torch"] = option("auto", "numba on a CPU, torch on a GPU")
     shading: ShadingConfig = option(ShadingConfig(), "light")
 
     def __post_init__(self) -> None:
         if not (0 <= self.occupied < 1 and 0 < self.opaque < 1):
             raise ValueError("`occupied` and `opaque` must be between 0 and 1")
-        if self.samples < 1 or self.occupancy < 2 or self.refresh_every < 1 or self.chunk < 1 or self.tile < 0:
-            raise ValueError("`samples`, `refresh_every` and `chunk` must be at least 1, `occupancy` at least 2, `tile` at least 0")
 
 
 SAMPLE = 700.0  # bytes of a sample on a ray; held against an H200 (df3d-diffusion, memory.py)

@@ -5,7 +5,6 @@ One file that works from disk without a network: the viewer is trimesh's, three.
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 from pathlib import Path
@@ -16,11 +15,14 @@ from trimesh.viewer.notebook import scene_to_html
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
+import df3d
 from df3d import NoConfig
-from df3d.system.files import replace_atomically
+from df3d.system.files import is_plain, read_plain, replace_atomically
+from df3d.system.text import html_picture, html_text
 from df3d.types import MeshAsset
 from df3d_mesh.trimeshes import shape, texture_image, to_linear
 
+LARGEST = 50_000_000  # bytes of a turntable
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem; color: #222 }
 main { display: flex; gap: 1.5rem; flex-wrap: wrap } iframe { flex: 2 1 30rem; height: 30rem; border: 0; border-radius: 8px }
@@ -34,12 +36,12 @@ class HtmlExporter:
     def write(self, asset: MeshAsset, path: Path) -> list[Path]:
         """A `turntable.webp` beside `path`, which every run has, goes into the page."""
         turntable = path.with_name("turntable.webp")
-        text = page(asset, turntable.read_bytes() if turntable.is_file() else None)
+        text = page(asset, read_plain(turntable, LARGEST) if is_plain(turntable) else b"")
         replace_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
         return [path]
 
 
-def page(asset: MeshAsset, turntable: bytes | None) -> str:
+def page(asset: MeshAsset, turntable: bytes) -> str:
     mesh = shape(asset.mesh)
     if asset.mesh.uvs is not None:
         material = PBRMaterial(baseColorTexture=texture_image(asset), metallicFactor=0.0, roughnessFactor=0.9, doubleSided=True)
@@ -49,12 +51,13 @@ def page(asset: MeshAsset, turntable: bytes | None) -> str:
     viewer = html.escape(scene_to_html(trimesh.Scene(mesh)), quote=True)
     facts = {"triangles": len(asset.mesh.faces), "vertices": len(asset.mesh.vertices), "texture": _texture(asset)}
     rows = "".join(
-        f"<tr><td>{html.escape(k)}</td><td>{html.escape(_words(v))}</td></tr>" for k, v in (facts | asset.provenance).items()
+        f"<tr><td>{html_text(k)}</td><td>{html_text(_words(v))}</td></tr>" for k, v in (facts | asset.provenance).items()
     )
-    picture = f'<img alt="turntable" src="data:image/webp;base64,{base64.b64encode(turntable).decode()}">' if turntable else ""
-    title = html.escape(str(asset.provenance.get("prompt", "asset")))
+    picture = html_picture(turntable, "turntable")
+    title = html_text(asset.provenance.get("prompt", "asset"))
     return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
+        f'<!doctype html><html lang=en><meta charset=utf-8><meta name=generator content="df3d {df3d.__version__}">'
+        f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
         f'<main><iframe title="model" srcdoc="{viewer}"></iframe><aside>{picture}<table>{rows}</table></aside></main></html>'
     )
 

@@ -17,11 +17,13 @@ Backend = Literal["auto", "nvdiffrast", "cpu"]
 class TetsConfig(GridConfig):
     """A surface in a deformable tetrahedral grid, coloured by a hash grid."""
 
-    resolution: int = option(64, "cells of the grid along each axis; each is six tetrahedra")
-    hidden: int = option(64, "width of the hidden layer of the albedo network")
-    fit_steps: int = option(200, "steps in which the albedo of the field it starts from is learnt")
+    resolution: int = option(64, "cells of the grid along each axis; each is six tetrahedra", low=4, high=256)
+    hidden: int = option(64, "width of the hidden layer of the albedo network", low=1, high=1024)
+    fit_steps: int = option(200, "steps in which the albedo of the field it starts from is learnt", low=0, high=100_000)
     radius: float = option(0.5, "of the ball it is when it starts from nothing")
-    smoothing: int = option(4, "how often changes of the distances are blurred over the grid; their spread squared, in cells")
+    smoothing: int = option(
+        4, "how often changes of the distances are blurred over the grid; their spread squared, in cells", low=0, high=100
+    )
     distance_rate: float = option(0.001, "learning rate of the signed distances")
     offset_rate: float = option(0.001, "learning rate of the grid's corners, in units of 0.45 of a cell, the farthest they can go")
     grid_rate: float = option(0.01, "learning rate of the hash grid")
@@ -29,41 +31,29 @@ class TetsConfig(GridConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 4 <= self.resolution <= 256:
-            raise ValueError("`resolution` must be between 4 and 256")
-        if not 0 < self.radius < 1 or self.hidden < 1 or min(self.fit_steps, self.smoothing) < 0:
-            raise ValueError("`radius` must be between 0 and 1, `hidden` at least 1, `fit_steps` and `smoothing` at least 0")
+        if not 0 < self.radius < 1:
+            raise ValueError("`radius` must be between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextureConfig:
     """A mesh whose texture learns."""
 
-    size: int = option(1024, "height and width of the texture, pixels")
-    faces: int = option(20_000, "triangles to simplify the mesh to; 0 keeps all")
-    keep: float = option(0.02, "loose pieces smaller than this share of the largest are removed")
-    resolution: int = option(160, "cells of the marching cubes along each axis, where it starts from a volume")
+    size: int = option(1024, "height and width of the texture, pixels", low=16, high=8192)
+    faces: int = option(20_000, "triangles to simplify the mesh to; 0 keeps all", low=0, high=10_000_000)
+    keep: float = option(0.02, "loose pieces smaller than this share of the largest are removed", low=0, high=1)
+    resolution: int = option(160, "cells of the marching cubes along each axis, where it starts from a volume", low=8, high=1024)
     rate: float = option(0.02, "learning rate of the texels")
-
-    def __post_init__(self) -> None:
-        if not 16 <= self.size <= 8192 or not 8 <= self.resolution <= 1024:
-            raise ValueError("`size` must be between 16 and 8192, `resolution` between 8 and 1024")
-        if self.faces < 0 or not 0 <= self.keep <= 1:
-            raise ValueError("`faces` must be at least 0, `keep` between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RasterConfig(BackgroundConfig):
     """Rasterisation of a surface, with edges that give it a gradient."""
 
-    supersample: int = option(2, "samples along each side of a pixel")
+    supersample: int = option(2, "samples along each side of a pixel", low=1, high=8)
     cull: bool = option(False, "leave out faces that are seen from behind")
     backend: Backend = option("auto", "nvdiffrast on a GPU where it is installed, cpu otherwise")
     shading: ShadingConfig = option(ShadingConfig(), "light")
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.supersample <= 8:
-            raise ValueError("`supersample` must be between 1 and 8")
 
 
 CELL, PIXEL, TEXEL = 1000.0, 2000.0, 48.0  # bytes of a cell of the grid, a pixel of a surface, a texel with Adam's moments

@@ -9,8 +9,8 @@ from df3d import Workload, option
 class MyPartConfig:
     """A ring of cameras."""
 
-    views: int = option(4, "cameras a step")
-    size: int = option(64, "height and width of a render, pixels")
+    views: int = option(4, "cameras a step", low=1, high=256)
+    size: int = option(64, "height and width of a render, pixels", low=1, high=4096)
     elevation: float = option(20.0, "of all cameras, degrees")
 
 

@@ -9,4 +9,4 @@ from df3d import option
 class MyPartConfig:
     """Writing OFF."""
 
-    digits: int = option(6, "of each coordinate, behind the point")
+    digits: int = option(6, "of each coordinate, behind the point", low=1, high=17)

@@ -9,4 +9,4 @@ from df3d import option
 class MyPartConfig:
     """Polite processes."""
 
-    niceness: int = option(10, "how far they give way, 0 to 19")
+    niceness: int = option(10, "how far they give way, 0 to 19", low=0, high=19)

@@ -9,5 +9,5 @@ from df3d import option
 class MyPartConfig:
     """Volume rendering."""
 
-    samples: int = option(64, "along each ray through the unit ball")
+    samples: int = option(64, "along each ray through the unit ball", low=1, high=4096)
     background: float = option(1.0, "grey level behind the object, in [0, 1]")

@@ -10,4 +10,4 @@ class MyPartConfig:
     """A bumpy ball."""
 
     bumps: float = option(0.1, "their height, as a share of the radius")
-    rings: int = option(24, "of vertices from pole to pole")
+    rings: int = option(24, "of vertices from pole to pole", low=3, high=1024)

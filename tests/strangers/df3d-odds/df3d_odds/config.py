@@ -17,8 +17,8 @@ class LikenessConfig:
 class FrontConfig:
     """Cameras that sway about the front."""
 
-    views: int = option(2, "cameras a step")
-    size: int = option(32, "height and width of a render, pixels")
+    views: int = option(2, "cameras a step", low=1, high=64)
+    size: int = option(32, "height and width of a render, pixels", low=8, high=1024)
     sway: float = option(20.0, "degrees to either side")
 
 

@@ -9,10 +9,10 @@ from df3d import option
 class SplatsConfig:
     """A cloud of round 3D Gaussians that grows and is pruned."""
 
-    count: int = option(200, "Gaussians at the start")
-    most: int = option(400, "Gaussians at the most")
+    count: int = option(200, "Gaussians at the start", low=1, high=100_000)
+    most: int = option(400, "Gaussians at the most", low=1, high=1_000_000)
     size: float = option(0.08, "standard deviation at the start, world units")
-    densify_every: int = option(5, "steps between two changes of their number")
+    densify_every: int = option(5, "steps between two changes of their number", low=1, high=100_000)
     faint: float = option(0.02, "opacity below which one is pruned")
     rate: float = option(0.02, "learning rate")
 
