@@ -45,7 +45,7 @@ from df3d.plugin.schema import NoConfig, option
 from df3d.prompt import Picture, Prompt
 from df3d.schedule import Schedule, Step
 from df3d.system.checks import Finding
-from df3d.types import Asset, Gaussians, GaussiansAsset, Material, Mesh, MeshAsset, RenderRequest
+from df3d.types import Asset, Gaussians, GaussiansAsset, Material, Mesh, MeshAsset, RenderRequest, TensorRule
 
 if TYPE_CHECKING:
     from df3d.api import Run, batch, evaluate, export, generate, load, render
@@ -104,6 +104,7 @@ __all__ = [
     "ScorerPlugin",
     "SourcePlugin",
     "Step",
+    "TensorRule",
     "Workload",
     "__version__",
     "batch",

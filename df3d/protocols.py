@@ -19,7 +19,12 @@ from df3d.types import AT_BEST, Asset, Cameras, FieldSamples, GuidanceStep, Rend
 
 @runtime_checkable
 class Trainable(Protocol):
-    """Something a stage optimises and saves: every field and renderer, and a guidance that learns."""
+    """Something a stage optimises and saves: every field and renderer, and a guidance that learns.
+
+    A checkpoint may come from a stranger, so df3d compares it with `state_dict` before it calls `load_state_dict`: the same
+    names, shapes and types, and finite numbers. A part whose tensors change their shape, or index anything, has an attribute
+    `state_rules: Mapping[str, TensorRule]` that says so.
+    """
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Groups for the optimiser: `params`, and `lr` where it has a rate of its own."""

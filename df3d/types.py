@@ -26,6 +26,19 @@ Output = Literal["rgb", "opacity", "depth", "normal", "samples", "mesh", "backgr
 
 
 @dataclass(frozen=True)
+class TensorRule:
+    """What must be true of a tensor that is read from a file, beside what is true of each: finite numbers, the type it has now.
+
+    A part says so of its own tensors in `state_rules`; without a rule a tensor has the shape that it has now.
+    """
+
+    low: float | None = None  # no number is less
+    high: float | None = None  # no number is more
+    rows: str = ""  # it has as many rows as the tensor of this name; of its own name: any number, at least 1
+    indexes: str = ""  # its numbers are rows of the tensor of this name
+
+
+@dataclass(frozen=True)
 class Cameras:
     """V pinhole cameras with square pixels that share one image size.
 

@@ -33,7 +33,7 @@ Made = list[tuple[Path, Path]]  # run folders and their assets
 
 def generate(
     context: typer.Context,
-    prompt: str = typer.Argument("", help="What to make."),
+    prompt: str | None = typer.Argument(None, metavar="PROMPT", help="What to make."),
     recipe: str = typer.Option(
         "auto", "--recipe", "-r", help="A recipe's name or file; `auto` is one that runs on this machine with what is installed."
     ),
@@ -197,17 +197,17 @@ def _live_view(quiet: bool) -> LiveView:
     return live
 
 
-def _text(prompt: str, file: Path | None, quiet: bool) -> str:
+def _text(prompt: str | None, file: Path | None, quiet: bool) -> str:
     """The prompt in one line, typed or from a file. No character in a prompt reads a file: prompts come from strangers too."""
     if file is None:
-        if not prompt:
+        if prompt is None:
             raise typer.BadParameter("say what to make, or give a --prompt-file")
         if prompt == "-":
             raise PromptError("the prompt is empty", "to read it from standard input write --prompt-file -")
         if prompt.startswith("@") and Path(prompt[1:]).is_file():
             _note(f"the prompt is the text `{prompt}`; to read it from the file write --prompt-file {prompt[1:]}", quiet)
         return _plain(prompt)
-    if prompt:
+    if prompt is not None:
         raise PromptError("there is a prompt and a --prompt-file", "give one of them")
     source = "standard input" if str(file) == "-" else f"`{file}`"
     try:

@@ -66,13 +66,13 @@ class Checkpoints:
 
     def restore(self, parts: Mapping[str, Trainable], optimizer: torch.optim.Optimizer | None = None) -> int:
         """Put the newest into the parts; returns how many steps it had done, 0 without one."""
-        from df3d.system.tensors import restore_optimizer
+        from df3d.system.tensors import load_state, restore_optimizer
 
         if not self.files:
             return 0
         with self._newest() as (tensors, _):
             for name, part in parts.items():
-                part.load_state_dict(_under(name, tensors))
+                load_state(part, _under(name, tensors))
             if optimizer is not None:
                 restore_optimizer(optimizer, _under("optimizer", tensors))
             return self.steps_done

@@ -25,6 +25,7 @@ from df3d.run.rundir import RunDir
 from df3d.run.stage import Setting, Watch, optimise, previewed
 from df3d.schedule import Step
 from df3d.system import cpu, machine
+from df3d.system.tensors import load_state
 from df3d.types import Asset, MeshAsset
 
 Made = tuple[Field | Asset, Renderer | None]
@@ -144,7 +145,7 @@ def _from_source(stage: StagePlan, start: Field | Asset | None, setting: Setting
         if isinstance(state, Asset):
             raise PluginError(f"source `{source.name}` made {state.kind} where its record says state", "mend the plugin")
         try:
-            field.load_state_dict(state)
+            load_state(field, state)
         except (RuntimeError, KeyError, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise PluginError(f"what source `{source.name}` made does not fit field `{stage.field.name}`: {reason}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
 from functools import cache
@@ -43,9 +44,9 @@ from df3d.plugin.schema import dump, parse
 from df3d.protocols import AssetField, Field, Importer, Renderer, Resizable, Surface, Trainable, Volume
 from df3d.scene.cameras import orbit
 from df3d.schedule import Step
-from df3d.system.tensors import optimizer_tensors, restore_optimizer
+from df3d.system.tensors import load_state, optimizer_tensors, restore_optimizer
 from df3d.testing.fakes import FIELDS, a_mesh, a_prompt, a_render, an_asset
-from df3d.types import AT_BEST, Asset, MeshAsset, RenderOutput, RenderRequest
+from df3d.types import AT_BEST, Asset, MeshAsset, RenderOutput, RenderRequest, TensorRule
 
 _catalog = cache(Catalog.discover)
 
@@ -151,6 +152,9 @@ class FieldContract(Contract):
         second.load_state_dict(first.state_dict())
         assert all(torch.equal(value, second.state_dict()[key]) for key, value in first.state_dict().items())
 
+    def test_a_state_that_does_not_fit_is_refused(self) -> None:
+        _assert_wrong_states_are_refused(self.make)
+
     def test_it_starts_from_what_its_record_says(self) -> None:
         known = self.plugin.starts_from & set(FIELDS)
         if not known:
@@ -172,6 +176,41 @@ class FieldContract(Contract):
         second = torch.optim.Adam([{**group, "params": list(group["params"])} for group in again.parameter_groups()], lr=0.01)
         restore_optimizer(second, optimizer_tensors(optimizer))
         assert [p.shape for p in _parameters(again)] == [p.shape for p in _parameters(field)]
+
+
+def _assert_wrong_states_are_refused(make: Callable[[], Any]) -> None:
+    """A checkpoint may come from a stranger: what does not fit is a ValueError of df3d, and never reaches a kernel."""
+    part = make()
+    right = {name: tensor.clone() for name, tensor in part.state_dict().items()}
+    rules: dict[str, TensorRule] = getattr(part, "state_rules", {})
+    wrong = [("has a strange tensor", {**right, "strange": torch.zeros(1)})]
+    for name, tensor in right.items():
+        wrong.append((f"lacks `{name}`", {key: value for key, value in right.items() if key != name}))
+        grows = rules.get(name, TensorRule()).rows == name
+        wrong += [(f"has a `{name}` that {how}", {**right, name: bad}) for how, bad in _spoilt(tensor, grows=grows)]
+    for how, state in wrong:
+        try:
+            load_state(part, state)
+        except ValueError:
+            continue
+        raise AssertionError(f"it took a state that {how}")
+
+
+def _spoilt(tensor: Tensor, *, grows: bool) -> Iterator[tuple[str, Tensor]]:
+    """Versions of a tensor that no part can use."""
+    yield "has one axis more", tensor[None]
+    yield "has no numbers", tensor.new_zeros(0)
+    yield "is complex", tensor.to(torch.complex64)
+    if tensor.dim() and not grows:
+        yield "has a row more", torch.cat([tensor, tensor[:1]]) if len(tensor) else tensor.new_zeros(1, *tensor.shape[1:])
+    if tensor.dim() > 1:
+        yield "has a column more", torch.cat([tensor, tensor[:, :1]], dim=1)
+    if tensor.is_floating_point():
+        for number in (float("nan"), float("inf"), float("-inf")):
+            yield f"holds {number}", torch.full_like(tensor, number)
+    elif tensor.dtype != torch.bool:
+        for number in (-1, torch.iinfo(tensor.dtype).max, torch.iinfo(tensor.dtype).min):
+            yield f"holds {number}", torch.full_like(tensor, number)
 
 
 def _parameters(part: Any) -> list[Tensor]:
@@ -270,6 +309,9 @@ class RendererContract(Contract):
         second.load_state_dict(first.state_dict())
         assert all(torch.equal(value, second.state_dict()[key]) for key, value in first.state_dict().items())
 
+    def test_a_state_that_does_not_fit_is_refused(self) -> None:
+        _assert_wrong_states_are_refused(self.make)
+
 
 class GuidanceContract(Contract):
     kind = "guidance"
@@ -300,6 +342,11 @@ class GuidanceContract(Contract):
                 assert float(images.grad.abs().sum()) > 0
                 gradients.append(images.grad)
             assert torch.equal(*gradients)
+
+    def test_a_state_that_does_not_fit_is_refused(self) -> None:
+        if not isinstance(self.make(), Trainable):
+            raise SkipTest("it learns nothing")
+        _assert_wrong_states_are_refused(self.make)
 
 
 class CamerasContract(Contract):
@@ -384,6 +431,21 @@ class OptimizerContract(Contract):
         _descend(whole, first, 2)
         _descend(half, second, 2)
         assert torch.equal(whole, half)
+
+    def test_moments_that_do_not_fit_are_refused(self) -> None:
+        parameter, optimizer = self.make()
+        _descend(parameter, optimizer, 1)
+        right = optimizer_tensors(optimizer)
+        wrong = [("belongs to no parameter", {"1.x": torch.zeros(3, 4)}), ("has no number", {"x.y": torch.zeros(3, 4)})]
+        for name, tensor in right.items():
+            wrong += [(f"has a `{name}` that is larger", {**right, name: torch.zeros(300, 400)})]
+            wrong += [(f"has a `{name}` that is no number", {**right, name: torch.full_like(tensor, float("nan"))})]
+        for how, state in wrong:
+            try:
+                restore_optimizer(self.make()[1], state)
+            except ValueError:
+                continue
+            raise AssertionError(f"it took a state that {how}")
 
     def test_a_rate_of_zero_changes_nothing(self) -> None:
         parameter, optimizer = self.make()

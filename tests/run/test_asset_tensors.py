@@ -41,6 +41,21 @@ def test_a_kind_of_its_own_is_made_again() -> None:
 
 def test_what_is_no_asset_is_refused() -> None:
     tensors, metadata = asset_tensors(a_mesh()) or ({}, {})
-    for wrong in ({**tensors, "mesh.nonsense": tensors["mesh.faces"]}, {**tensors, "other.x": tensors["mesh.faces"]}, {}):
-        with pytest.raises((KeyError, TypeError, ValueError)):
+    faces, vertices = tensors["mesh.faces"], tensors["mesh.vertices"]
+    for wrong in (
+        {},
+        {**tensors, "mesh.nonsense": faces},
+        {**tensors, "other.x": faces},
+        {**tensors, "mesh.faces": faces + len(vertices)},
+        {**tensors, "mesh.faces": -faces},
+        {**tensors, "mesh.faces": faces.float()},
+        {**tensors, "mesh.vertices": vertices[:3]},
+        {**tensors, "mesh.vertices": vertices * float("nan")},
+        {**tensors, "material.base_color": tensors["material.base_color"][0]},
+        {**tensors, "material.base_color": tensors["material.base_color"] + 7},
+    ):
+        with pytest.raises(ValueError, match="`"):
             asset_from(wrong, metadata)
+    for key, text in (("kind", "voxels"), ("provenance", "[]"), ("material", '{"roughness": 1e9}'), ("material", '{"unlit": 1}')):
+        with pytest.raises(ValueError, match="`"):
+            asset_from(tensors, {**metadata, key: text})

@@ -28,8 +28,8 @@ def begin(path: Path, prompt: str = "a car", *, fresh: bool = False) -> None:
 
 def test_fresh_removes_what_a_run_leaves_and_nothing_else(tmp_path: Path) -> None:
     begin(tmp_path / "run")
-    mine = ("coarse/step-000002.safetensors", "coarse/.step-000004.safetensors.0123abcd.tmp", "fine/preview-000100.png", "asset.glb",
-            "events.jsonl", ".asset.glb.0123456789abcdef.tmp")  # fmt: skip
+    mine = ("coarse/step-000002.safetensors", "coarse/.step-000004.safetensors.0123abcd.tmp", "fine/preview-000100.png", 
+            "asset.glb", "events.jsonl", ".asset.glb.0123456789abcdef.tmp")  # fmt: skip
     yours = ("asset.blend", "asset.obj", "export.obj", "coarse/preview-of-my-thesis.png", "coarse/step-2.safetensors",
              "other/step-000002.safetensors", ".notes.tmp")  # fmt: skip
     for name in (*mine, *yours):

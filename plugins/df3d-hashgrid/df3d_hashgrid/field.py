@@ -12,7 +12,7 @@ from torch.nn import functional
 from df3d.errors import PluginError
 from df3d.protocols import Volume
 from df3d.schedule import Step
-from df3d.types import FieldSamples
+from df3d.types import FieldSamples, TensorRule
 from df3d_hashgrid.config import HashGridConfig
 from df3d_hashgrid.encoding import make
 
@@ -36,6 +36,7 @@ class HashGridField(nn.Module):
         start = config.levels if config.start_levels is None else min(config.start_levels, config.levels)
         self.register_buffer("levels_in_use", torch.tensor(start))
         self.levels = start
+        self.state_rules = {"levels_in_use": TensorRule(low=1, high=config.levels)}
         self.to(device)
         if start_from is not None:
             self._continue(start_from)

@@ -15,7 +15,7 @@ from df3d.scene.background import Background
 from df3d.scene.cameras import rays
 from df3d.scene.shading import Lighting, lighting
 from df3d.schedule import Step
-from df3d.types import AT_BEST, Cameras, FieldSamples, RaySamples, RenderOutput, RenderRequest
+from df3d.types import AT_BEST, Cameras, FieldSamples, RaySamples, RenderOutput, RenderRequest, TensorRule
 from df3d_hashgrid.composite import composite
 from df3d_hashgrid.config import RayMarchConfig
 from df3d_hashgrid.march import march
@@ -27,6 +27,8 @@ LARGEST_TILE, SMALLEST_TILE = 16384, 512  # rays, of those that memory running o
 
 class RayMarchRenderer(nn.Module):
     """Draws any field with the capability "volume"."""
+
+    state_rules = {"occupancy": TensorRule(low=0)}
 
     def __init__(self, config: RayMarchConfig, *, device: str = "cpu") -> None:
         super().__init__()

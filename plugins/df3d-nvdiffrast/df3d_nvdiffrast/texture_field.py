@@ -14,7 +14,7 @@ from df3d.mesh import surface, texture
 from df3d.mesh.cleanup import clean
 from df3d.protocols import Surface, Volume
 from df3d.schedule import Step
-from df3d.types import SurfaceMesh
+from df3d.types import SurfaceMesh, TensorRule
 from df3d_nvdiffrast.config import TetsConfig, TextureConfig
 from df3d_nvdiffrast.field import TetsField
 from df3d_nvdiffrast.texture import sample
@@ -29,6 +29,11 @@ class TextureField(nn.Module):
     comes between. Without a field to start from it is a ball.
     """
 
+    state_rules = {
+        "vertices": TensorRule(rows="vertices", low=-10, high=10),
+        "faces": TensorRule(rows="faces", indexes="vertices"),
+        "uvs": TensorRule(rows="vertices", low=-100, high=100),
+    }
     vertices: Tensor
     faces: Tensor
     uvs: Tensor

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from df3d import EmptyFieldError, Gaussians, GaussiansAsset, Step
+from df3d import EmptyFieldError, Gaussians, GaussiansAsset, Step, TensorRule
 from df3d.protocols import Surface
 from df3d.scene.resize import resize_rows
 from df3d.types import RenderOutput
@@ -81,6 +81,10 @@ class SplatsField(nn.Module):
             added = parameter.detach()[split]
             resize_rows(optimizer, parameter, kept, added + noise * self.sizes.detach()[:1].exp() if name == "means" else added)
         self.pull = self.pull.new_zeros(len(self.means))
+
+    @property
+    def state_rules(self) -> dict[str, TensorRule]:
+        return {name: TensorRule(rows="means") for name in (*ROWS, "pull")}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """However many there are in it."""
