@@ -47,13 +47,15 @@ class Picture:
         Raises PromptError when it cannot be read.
         """
         import numpy as np
-        from PIL import Image, ImageOps
+        from PIL import ImageOps
+
+        from df3d.system.images import open_picture
 
         try:
-            with Image.open(self.path, formats=("PNG", "JPEG", "WEBP")) as image:
+            with open_picture(self.path.read_bytes(), self.path.name) as image:
                 return np.asarray(ImageOps.exif_transpose(image).convert("RGBA"), np.float32) / 255
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            reason = getattr(error, "strerror", None) or "it is no PNG, JPEG or WebP, or it is damaged"
+        except (OSError, ValueError, SyntaxError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise PromptError(f"picture `{self.path}` cannot be read: {reason}", "give a PNG, JPEG or WebP file") from None
 
 

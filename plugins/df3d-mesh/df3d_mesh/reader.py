@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import struct
+import io
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,14 @@ from trimesh.visual.material import PBRMaterial, SimpleMaterial
 
 from df3d import NoConfig
 from df3d.errors import ExportError
+from df3d.system.images import FORMATS
 from df3d.types import Material, Mesh, MeshAsset
+from df3d_mesh import tree as tree_of
+from df3d_mesh.beside import Beside
 from df3d_mesh.trimeshes import to_linear, to_srgb
 
 WHITE = np.ones((1, 1, 3), np.float32)
 LARGEST = 4096  # pixels along a side of a texture that is kept as it is
-MOST = 20_000_000  # numbers of vertices or corners that a glTF may speak of
-READABLE = ("KHR_materials_", "KHR_lights_punctual", "KHR_node_visibility", "KHR_xmp", "EXT_texture_webp")  # or without effect here
 
 
 class MeshImporter:
@@ -39,10 +39,20 @@ def read(path: Path) -> MeshAsset:
 
     Raises ExportError when the file is not such a mesh.
     """
+    beside = Beside(path)
     try:
-        tree = _tree(path)
-        _check(tree, path)
-        scene = trimesh.load_scene(path, **({} if tree else {"process": False}))  # which would drop what is no number in silence
+        data = path.read_bytes()
+        tree: tree_of.Tree = {}
+        if path.suffix.lower() in (".glb", ".gltf"):
+            tree, binary = tree_of.parse(data)
+            tree_of.check(tree, binary, beside)
+            tree_of.simplify(tree)
+            data = tree_of.packed(tree, binary)
+        kind = "glb" if tree else path.suffix.lower()[1:]
+        keep = {} if tree else {"process": False}  # which would drop what is no number in silence
+        scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, resolver=beside, **keep)
+        if beside.refused:
+            raise ValueError(beside.refused[0])
         for geometry in scene.geometry.values():
             if isinstance(geometry, trimesh.Trimesh):
                 if not np.isfinite(geometry.vertices).all():
@@ -65,11 +75,10 @@ def read(path: Path) -> MeshAsset:
     except ExportError:
         raise
     except Exception as error:  # trimesh lets through whatever its parsers stumble over
-        lines = str(error).strip().splitlines()
+        lines = str(beside.refused[0] if beside.refused else error).strip().splitlines()
         reason = lines[0] if lines and isinstance(error, (ValueError, OSError)) else "what it says of itself does not fit"
         raise ExportError(f"`{path}` cannot be read: {reason}", "give a GLB, glTF, OBJ, PLY or STL file that is whole") from None
-    extras = tree.get("asset", {}).get("extras", {})
-    provenance = extras if isinstance(extras, dict) else {}
+    provenance = _provenance(tree.get("asset", {}).get("extras"))
     picture = getattr(getattr(mesh.visual, "material", None), "image", None)
     if picture is not None and uvs is not None:
         material = Material(np.asarray(picture.convert("RGB"), np.float32) / 255)
@@ -78,46 +87,14 @@ def read(path: Path) -> MeshAsset:
     return MeshAsset(Mesh(vertices, faces, normals, colors=colors), Material(WHITE), provenance=provenance)
 
 
-def _tree(path: Path) -> dict[str, Any]:
-    """The JSON of a GLB or glTF; of any other file {}."""
-    if path.suffix.lower() not in (".glb", ".gltf"):
+def _provenance(extras: object) -> dict[str, Any]:
+    """What a file says of its making: short texts and numbers, and tables of them."""
+    if not isinstance(extras, dict):
         return {}
-    data = path.read_bytes()
-    if data[:4] == b"glTF":
-        (length,) = struct.unpack_from("<I", data, 12)
-        data = data[20 : 20 + length]
-    tree = json.loads(data)
-    if not isinstance(tree, dict) or not isinstance(tree.get("asset"), dict):
-        raise ValueError("it is no glTF")
-    return tree
-
-
-def _check(tree: dict[str, Any], path: Path) -> None:
-    """Refuse what trimesh would pass over in silence, or make far larger than the file.
-
-    Raises ExportError.
-    """
-
-    def refuse(what: str) -> None:
-        raise ExportError(f"`{path}` cannot be read: it {what}", "save it again in Blender, say, without that")
-
-    for extension in tree.get("extensionsRequired", []):
-        if not extension.startswith(READABLE):
-            refuse(f"needs the extension {extension}")
-    accessors = tree.get("accessors", [])
-    if any("sparse" in accessor for accessor in accessors):
-        refuse("has sparse accessors")
-    parts = [mesh.get("primitives", []) for mesh in tree.get("meshes", [])]
-    for part in (part for primitives in parts for part in primitives):
-        if part.get("mode", 4) == 6:
-            refuse("has triangle fans")
-        place = part.get("attributes", {}).get("TEXCOORD_0")
-        if place is not None and accessors[place].get("componentType") != 5126:
-            refuse("has texture coordinates that are integers")
-    drawn = [part for node in tree.get("nodes", []) if "mesh" in node for part in parts[node["mesh"]]]
-    corners = sum(accessors[part.get("indices", part["attributes"]["POSITION"])]["count"] for part in drawn)
-    if max(corners, sum(accessor.get("count", 0) for accessor in accessors)) > MOST:
-        refuse(f"speaks of more than {MOST:,} vertices or corners")
+    short = {str(key)[:80]: value for key, value in list(extras.items())[:40]}
+    plain = {key: value for key, value in short.items() if isinstance(value, str | int | float) and len(str(value)) <= 2000}
+    tables = {key: _provenance(value) for key, value in short.items() if isinstance(value, dict)}
+    return plain | {key: value for key, value in tables.items() if not any(isinstance(inner, dict) for inner in value.values())}
 
 
 def _simplify_colors(mesh: trimesh.Trimesh, *, linear: bool) -> None:
@@ -128,6 +105,8 @@ def _simplify_colors(mesh: trimesh.Trimesh, *, linear: bool) -> None:
     material, uvs = getattr(mesh.visual, "material", None), getattr(mesh.visual, "uv", None)
     attributes = getattr(mesh.visual, "vertex_attributes", {})
     picture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
+    if picture is not None and picture.format not in (*FORMATS, None):  # before any of its pixels are asked for
+        raise ValueError(f"its texture is a {picture.format}, which is not read")
     factor = np.ones(3)
     if isinstance(material, PBRMaterial):
         if material.baseColorFactor is not None:

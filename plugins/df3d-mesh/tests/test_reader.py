@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -96,31 +99,136 @@ def draco(tree: dict[str, Any]) -> None:
     tree["extensionsRequired"] = ["KHR_draco_mesh_compression"]
 
 
+def without_data(tree: dict[str, Any]) -> None:
+    tree["accessors"].append({"componentType": 5126, "type": "VEC3", "count": 1000})
+
+
 def bomb(tree: dict[str, Any]) -> None:
-    tree["accessors"].append({"componentType": 5126, "type": "VEC3", "count": 10**9})
+    tree["accessors"].append({"componentType": 5126, "type": "VEC3", "count": 10**9, "bufferView": 0})
+
+
+def beyond(tree: dict[str, Any]) -> None:
+    tree["accessors"][0]["count"] = 10**6
 
 
 def crowd(tree: dict[str, Any]) -> None:
     tree["nodes"] += [{"mesh": 0}] * 1_000_000
 
 
+def doubling(tree: dict[str, Any]) -> None:
+    """Each node has the next one twice: thirty of them draw a mesh a thousand million times."""
+    first = len(tree["nodes"])
+    tree["nodes"] += [{"children": [first + i + 1, first + i + 1]} for i in range(30)] + [{"mesh": 0}]
+
+
+def circle(tree: dict[str, Any]) -> None:
+    first = len(tree["nodes"])
+    tree["nodes"] += [{"children": [first + 1]}, {"children": [first]}]
+
+
+def chain(tree: dict[str, Any]) -> None:
+    first = len(tree["nodes"])
+    tree["nodes"] += [{"children": [first + i + 1]} for i in range(100_000)] + [{"mesh": 0}]
+
+
 def fan(tree: dict[str, Any]) -> None:
     tree["meshes"][0]["primitives"][0]["mode"] = 6
+
+
+def textured(uri: str) -> Any:
+    def change(tree: dict[str, Any]) -> None:
+        tree["images"] = [{"uri": uri}]
+        tree["textures"] = [{"source": 0}]
+        tree["materials"] = [{"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}]
+        tree["meshes"][0]["primitives"][0]["material"] = 0
+
+    return change
+
+
+def huge() -> str:
+    """The address of a PNG whose header says 50,000 x 50,000 pixels."""
+    data = io.BytesIO()
+    Image.new("1", (50, 50)).save(data, "PNG")
+    head = struct.pack(">II", 50_000, 50_000) + data.getvalue()[24:29]
+    changed = data.getvalue()[:16] + head + struct.pack(">I", zlib.crc32(b"IHDR" + head)) + data.getvalue()[33:]
+    return "data:image/png;base64," + base64.b64encode(changed).decode()
+
+
+def many(tree: dict[str, Any]) -> None:
+    """Pictures that are small one by one and large together."""
+    data = io.BytesIO()
+    Image.new("1", (9000, 9000)).save(data, "PNG")
+    textured("data:image/png;base64," + base64.b64encode(data.getvalue()).decode())(tree)
+    tree["images"] *= 5
+
+
+POSTSCRIPT = "data:image/png;base64," + base64.b64encode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage").decode()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (draco, "needs the extension KHR_draco_mesh_compression"),
+        (without_data, "has an accessor without data"),
         (bomb, "speaks of more than 20,000,000 vertices"),
-        (crowd, "speaks of more than 20,000,000 vertices"),
+        (beyond, "an accessor reaches beyond its data"),
+        (crowd, "draws more than 20,000,000 vertices"),
+        (doubling, "a node of it has two parents"),
+        (circle, "its nodes go round in a circle"),
+        (chain, "its nodes are more than 200 deep"),
         (fan, "has triangle fans"),
+        (textured(POSTSCRIPT), "it is no PNG, JPEG, WebP"),
+        (textured("../outside.png"), "lies outside the file's own folder"),
+        (textured("/etc/passwd"), "lies outside the file's own folder"),
+        (textured("passwd.png"), "it is no PNG, JPEG, WebP"),
+        (textured(huge()), "more than 100,000,000 pixels"),
+        (many, "have more than 200,000,000 pixels in all"),
         (lambda tree: tree.update(asset=None), "it is no glTF"),
+        (lambda tree: tree.update(buffers=[{"uri": "../secret.bin", "byteLength": 1}]), "lies outside the file's own folder"),
     ],
 )
 def test_what_cannot_be_drawn_right_is_refused(tmp_path: Path, change: Any, message: str) -> None:
+    (tmp_path / "outside.png").write_bytes(b"")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "passwd.png").write_text("root:x:0:0")
     with pytest.raises(ExportError, match=message):
-        read(gltf(tmp_path, change))
+        read(gltf(tmp_path / "below", change))
+
+
+def test_brackets_without_end_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.gltf").write_text("[" * 100_000)
+    with pytest.raises(ExportError, match="nested too deeply"):
+        read(tmp_path / "a.gltf")
+
+
+def test_glossiness_is_read_as_its_base_colour(tmp_path: Path) -> None:
+    def glossy(tree: dict[str, Any]) -> None:
+        tree["materials"] = [{"extensions": {"KHR_materials_pbrSpecularGlossiness": {"diffuseFactor": [0.2, 1, 0, 1]}}}]
+        tree["meshes"][0]["primitives"][0]["material"] = 0
+
+    found = read(gltf(tmp_path, glossy))
+    assert found.mesh.colors is not None
+    np.testing.assert_allclose(found.mesh.colors[0], [0.4845, 1.0, 0.0], atol=0.004)
+
+
+@pytest.mark.parametrize("kind", ["obj", "ply"])
+@pytest.mark.parametrize("place", ["postscript.png", "../private.png", "link.png", "/etc/passwd"])
+def test_textures_come_from_the_files_own_folder_and_are_pictures(tmp_path: Path, kind: str, place: str) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "private.png")
+    (folder / "postscript.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage")
+    (folder / "link.png").symlink_to(tmp_path / "private.png")
+    (folder / "a.mtl").write_text(f"newmtl x\nmap_Kd {place}\n")
+    texts = {
+        "obj": "mtllib a.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 0 1\nusemtl x\nf 1/1 2/2 3/3\n",
+        "ply": f"ply\nformat ascii 1.0\ncomment TextureFile {place}\nelement vertex 3\nproperty float x\nproperty float y\n"
+        "property float z\nproperty float s\nproperty float t\nelement face 1\nproperty list uchar int vertex_indices\nend_header\n"
+        "0 0 0 0 0\n1 0 0 1 0\n0 1 0 0 1\n3 0 1 2\n",
+    }
+    (folder / f"a.{kind}").write_text(texts[kind])
+    with pytest.raises(ExportError, match="lies outside the file's own folder|is no PNG, JPEG, WebP"):
+        read(folder / f"a.{kind}")
 
 
 def test_a_mesh_without_a_surface_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from df3d.system.cpu import kernel
 
 TILE = 32  # pixels along a side of the squares that are rasterised at a time
+FEW = 64  # edges at a vertex that are compared all with all
 LONGEST_WAY = 64  # faces that are followed to the end of a surface
 
 
@@ -245,14 +246,23 @@ def across_edges(faces, vertices):
             corners[at[low]] = 3 * f + i
             at[low] += 1
     across = np.full(faces.shape, -1, np.int64)
+    highs = np.empty(faces.size, np.int64)
+    for m in range(faces.size):
+        f, i = corners[m] // 3, corners[m] % 3
+        highs[m] = max(faces[f, (i + 1) % 3], faces[f, (i + 2) % 3])
     for low in range(vertices):
-        for m in range(count[low], count[low + 1]):
+        start, stop = count[low], count[low + 1]
+        if stop - start > FEW:  # where thousands of faces meet, comparing all with all would take minutes
+            order = start + np.argsort(highs[start:stop], kind="mergesort")
+            corners[start:stop], highs[start:stop] = corners[order], highs[order]
+        for m in range(start, stop):
             f, i = corners[m] // 3, corners[m] % 3
-            high = max(faces[f, (i + 1) % 3], faces[f, (i + 2) % 3])
-            for n in range(count[low], count[low + 1]):
-                g, j = corners[n] // 3, corners[n] % 3
-                if g != f and max(faces[g, (j + 1) % 3], faces[g, (j + 2) % 3]) == high:
+            first = start if stop - start <= FEW else start + np.searchsorted(highs[start:stop], highs[m])
+            for n in range(first, stop):
+                if corners[n] // 3 != f and highs[n] == highs[m]:
                     across[f, i] = corners[n]
+                    break
+                if stop - start > FEW and highs[n] != highs[m]:
                     break
     return across
 

@@ -1,0 +1,54 @@
+"""Pictures of strangers: told by their first bytes, of few kinds, and of a size that is known before they are unpacked.
+
+Pillow reads some forty formats, one of them (PostScript) by starting another program. Here it never sees the others' bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TGA")
+LARGEST = 100_000_000  # pixels of one picture
+
+
+def kind_of(data: bytes, name: str = "") -> str:
+    """The format that the first bytes tell; "" for one that is not read. TGA has no such bytes: its name tells."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if data.startswith(b"BM"):
+        return "BMP"
+    return "TGA" if name.lower().endswith(".tga") and data[:4] != b"%!PS" else ""
+
+
+def open_picture(data: bytes, name: str = "", *, largest: int = LARGEST) -> Image.Image:
+    """A picture of a known format, not yet unpacked.
+
+    Raises ValueError, with the reason, when it is of another format, damaged, or of more than `largest` pixels.
+    """
+    from PIL import Image
+
+    kind = kind_of(data, name)
+    if not kind:
+        raise ValueError("it is no PNG, JPEG, WebP, GIF, BMP or TGA")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(data), formats=[kind])
+    except Image.DecompressionBombError:
+        raise ValueError(f"it has more than {largest:,} pixels") from None
+    except (OSError, ValueError, SyntaxError, TypeError, EOFError):
+        raise ValueError("it is damaged") from None
+    if picture.width * picture.height > largest:
+        raise ValueError(f"it has {picture.width} x {picture.height} pixels; at most {largest:,} are read")
+    return picture

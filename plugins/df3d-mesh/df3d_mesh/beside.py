@@ -1,0 +1,70 @@
+"""The files that a mesh file names: buffers, materials, textures. They lie in its folder or below, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote
+
+from trimesh.resolvers import Resolver
+
+from df3d.system.files import read_plain
+from df3d.system.images import LARGEST, open_picture
+
+MOST = 1 << 30  # bytes of one such file
+MOST_PIXELS = 2 * LARGEST  # of all pictures of a mesh
+
+
+class Beside(Resolver):
+    """Finds what a file names. `refused` is why something was not taken: trimesh goes on without what it cannot find."""
+
+    def __init__(self, path: Path) -> None:
+        self.folder = path.parent
+        self.file_name = path.name
+        self.refused: list[str] = []
+        self._pixels = 0
+
+    def get(self, name: str) -> bytes:
+        """A picture: what trimesh asks for in this way goes to Pillow."""
+        data = self[name]
+        self.check_picture(data, name)
+        return data
+
+    def __getitem__(self, name: str) -> bytes:
+        """Any other file."""
+        try:
+            return read_plain(self._find(name), MOST)
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                self.refused.append(f"`{name:.80}`: {error.strerror}")
+            raise
+
+    def check_picture(self, data: bytes, name: str) -> None:
+        """Raises ValueError when a picture is none, or too large, by itself or with those before it."""
+        try:
+            picture = open_picture(data, name)
+            self._pixels += picture.width * picture.height
+            if self._pixels > MOST_PIXELS:
+                raise ValueError(f"its pictures have more than {MOST_PIXELS:,} pixels in all")
+        except ValueError as error:
+            self.refused.append(f"picture `{name:.80}`: {error}")
+            raise
+
+    def _find(self, name: str) -> Path:
+        """Raises OSError when there is no such file in the folder."""
+        root = self.folder.resolve()
+        for text in dict.fromkeys((name.strip(), unquote(name.strip()))):
+            path = (root / text).resolve()
+            if not path.is_relative_to(root):
+                raise OSError(22, "it lies outside the file's own folder", name)
+            if path.exists():
+                return path
+        raise FileNotFoundError(2, "there is no such file", name)
+
+    def keys(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def namespaced(self, namespace: str) -> Beside:
+        return Beside(self.folder / namespace / self.file_name)
+
+    def write(self, name: str, data: bytes) -> None:
+        raise OSError(30, "nothing is written beside a file that is read", name)
