@@ -183,6 +183,40 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path, damage: str) -> Non
         Clip(name)
 
 
+CODE = "import pathlib; pathlib.Path('ran').touch()"
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "value", "reason"),
+    [
+        ("text_cfg", "tokenizer_kwargs", {"trust_remote_code": True}, "unknown key `model_cfg.text_cfg.tokenizer_kwargs`"),
+        ("text_cfg", "hf_tokenizer_name", "./tokenizer", "unknown key `model_cfg.text_cfg.hf_tokenizer_name`"),
+        ("text_cfg", "hf_model_name", "nobody/nothing", "unknown key `model_cfg.text_cfg.hf_model_name`"),
+        ("vision_cfg", "timm_model_name", "vit_base", "unknown key `model_cfg.vision_cfg.timm_model_name`"),
+        ("vision_cfg", "layers", 10**9, "`model_cfg.vision_cfg.layers` must be between"),
+        ("vision_cfg", "width", 4096, "holds .* numbers, and its architecture has"),
+        ("text_cfg", "vocab_size", 1_000_000, "holds .* numbers, and its architecture has"),
+        ("text_cfg", "heads", 7, "cannot be loaded"),
+        ("vision_cfg", "image_size", "large", "`model_cfg.vision_cfg.image_size` must be"),
+    ],
+)
+def test_a_folder_runs_no_code_and_takes_no_more_than_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, key: str, value: object, reason: str
+) -> None:
+    folder = tiny_clip(tmp_path / "clip")
+    monkeypatch.chdir(folder)
+    (folder / "tokenizer").mkdir()
+    (folder / "tokenizer" / "code.py").write_text(CODE)
+    (folder / "tokenizer" / "tokenizer_config.json").write_text('{"auto_map": {"AutoTokenizer": ["code.Tokenizer", null]}}')
+    path = folder / "open_clip_config.json"
+    config = json.loads(path.read_text())
+    config["model_cfg"][where][key] = value
+    path.write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=reason):
+        Clip(str(folder))
+    assert not (folder / "ran").exists()
+
+
 def test_a_run_is_guided_and_scored(folder: Path, tmp_path: Path) -> None:
     settings = ("--guidance", "clip", f"--set=guidance.model={folder}", "--set=guidance.augmentations=1")
     done = df3d("generate", "a red car", *TINY, *settings, "--out", "car", "--quiet", where=tmp_path)
