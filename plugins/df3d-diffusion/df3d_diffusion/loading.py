@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import diffusers
 import torch
 import transformers
-from safetensors import SafetensorError
 from torch import Tensor
 
 from df3d.errors import ModelError
 from df3d_diffusion.denoiser import Denoiser
+from df3d_diffusion.folder import check_size, config, plain_copy, read_json
 from df3d_diffusion.models import is_single_file, resolve
 from df3d_diffusion.text import CachedText, Encoder, fingerprint
 
@@ -77,7 +76,10 @@ def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> t
         (diffusers.StableDiffusionXLPipeline, {}) if pair else (diffusers.StableDiffusionPipeline, {"safety_checker": None})
     )
     extra = {**extra, "feature_extractor": None, "image_encoder": None}  # nobody asks for them
-    pipeline = _guarded(path, kind.from_single_file, config=str(family), torch_dtype=dtype, **extra)
+    for name in ("unet", "vae", "text_encoder", *(["text_encoder_2"] if pair else [])):
+        config(family / name)
+    with plain_copy(family, index) as plain:
+        pipeline = _guarded(path, kind.from_single_file, config=str(plain), torch_dtype=dtype, **extra)
     names = ["", *(["_2"] if pair else [])]
     words = [getattr(pipeline, f"tokenizer{end}") for end in names]
     encoders = [getattr(pipeline, f"text_encoder{end}") for end in names]
@@ -85,7 +87,7 @@ def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> t
     def load() -> Encoder:
         return _reader(list(zip(words, (_frozen(deepcopy(encoder), device) for encoder in encoders), strict=True)), index)
 
-    vae = pipeline.vae.float() if _overflows(_config(family / "vae"), dtype) else pipeline.vae
+    vae = pipeline.vae.float() if _overflows(config(family / "vae"), dtype) else pipeline.vae
     text = CachedText(load, key=_text_key(fingerprint(path), dtype, index), device=device)
     return pipeline.unet, vae, _scheduler(family / "scheduler"), text
 
@@ -106,10 +108,7 @@ def _index(folder: Path) -> dict[str, Any]:
             f"`{folder}` is not a diffusers pipeline folder: it has no model_index.json",
             "`df3d models` lists models by name; --recipe toybox needs none",
         )
-    try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"`{folder / 'model_index.json'}` is damaged: {error}", "download the model again") from None
+    index = read_json(folder / "model_index.json")
     missing = [name for name in (*_NEEDED, *_optional(index)) if not (folder / name).is_dir()]
     if missing:
         raise ModelError(f"`{folder}` lacks {', '.join(f'`{name}/`' for name in missing)}", "download the whole pipeline folder")
@@ -117,7 +116,7 @@ def _index(folder: Path) -> dict[str, Any]:
 
 
 def _optional(index: dict[str, Any]) -> list[str]:
-    return [name for name in ("vae", "text_encoder_2", "tokenizer_2") if index.get(name, [None])[0]]
+    return [name for name in ("vae", "text_encoder_2", "tokenizer_2") if isinstance(index.get(name), list) and any(index[name])]
 
 
 def _frozen(network: Any, device: str) -> Any:
@@ -128,15 +127,13 @@ def _guarded(path: Path, load: Any, **options: Any) -> Any:
     """What `load` makes of the folder; whatever goes wrong is a ModelError."""
     try:
         return load(path, local_files_only=True, **options)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # what a damaged folder raises depends on where it is damaged
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"`{path}` cannot be loaded: {reason}", "download the model again; weights must be .safetensors"
         ) from error
-
-
-def _config(path: Path) -> dict[str, Any]:
-    return _guarded(path, lambda p, **_: json.loads((p / "config.json").read_text(encoding="utf-8")))
 
 
 def _variant(path: Path) -> dict[str, Any]:
@@ -146,20 +143,31 @@ def _variant(path: Path) -> dict[str, Any]:
 
 
 def _unet(path: Path, dtype: torch.dtype) -> Any:
+    _check(path, diffusers.UNet2DConditionModel)
     return _guarded(path, diffusers.UNet2DConditionModel.from_pretrained, torch_dtype=dtype, **_variant(path))
 
 
 def _vae(path: Path, dtype: torch.dtype) -> Any:
     """Full (AutoencoderKL) or tiny (TAESD). SDXL's overflows in half precision and says so."""
-    config = _config(path)
-    kind = diffusers.AutoencoderTiny if config.get("_class_name") == "AutoencoderTiny" else diffusers.AutoencoderKL
-    if _overflows(config, dtype):
+    table = config(path)
+    kind = diffusers.AutoencoderTiny if table.get("_class_name") == "AutoencoderTiny" else diffusers.AutoencoderKL
+    _check(path, kind)
+    if _overflows(table, dtype):
         dtype = torch.float32
     return _guarded(path, kind.from_pretrained, torch_dtype=dtype, **_variant(path))
 
 
-def _overflows(config: Any, dtype: torch.dtype) -> bool:
-    return dtype == torch.float16 and bool(config.get("force_upcast"))
+def _check(path: Path, kind: Any) -> None:
+    """Raises ModelError when the network that a configuration asks for is none, or larger than its weights."""
+    table = config(path)
+    if issubclass(kind, transformers.PreTrainedModel):
+        _guarded(path, lambda *_, **__: check_size(path, lambda: kind(kind.config_class(**table))))
+    else:
+        _guarded(path, lambda *_, **__: check_size(path, lambda: kind.from_config(table)))
+
+
+def _overflows(table: Any, dtype: torch.dtype) -> bool:
+    return dtype == torch.float16 and bool(table.get("force_upcast"))
 
 
 def _scheduler(path: Path) -> Any:
@@ -175,6 +183,7 @@ def _text(folder: Path, index: dict[str, Any], dtype: torch.dtype, device: str) 
     def load() -> Encoder:
         parts = []
         for name, kind in zip(names, kinds, strict=True):
+            _check(folder / name, getattr(transformers, kind))
             network = _guarded(folder / name, getattr(transformers, kind).from_pretrained, dtype=dtype, **_variant(folder / name))
             words = _guarded(
                 folder / name.replace("text_encoder", "tokenizer"),
@@ -205,8 +214,8 @@ def _text_key(weights: str, dtype: torch.dtype, index: dict[str, Any]) -> str:
 
 def _kind(path: Path) -> str:
     """The encoder's class: CLIP's text half for Stable Diffusion, T5's encoder for DeepFloyd IF."""
-    config = _config(path)
-    kind = (config.get("architectures") or ["CLIPTextModel"])[0]
+    found = config(path).get("architectures")
+    kind = found[0] if isinstance(found, list) and found else "CLIPTextModel"
     if kind not in _ENCODERS:
         raise ModelError(f"`{path}` is a {kind}, which df3d does not know", f"it knows {', '.join(_ENCODERS)}")
     return str(kind)

@@ -12,16 +12,13 @@ the allocator keeps included, where 8.3 are.
 
 from __future__ import annotations
 
-import json
-import math
-import struct
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 from df3d import Memory, Saving, Workload
 from df3d.errors import ModelError
 from df3d_diffusion.config import SdsConfig
+from df3d_diffusion.folder import config as config_of
+from df3d_diffusion.folder import parameters
 from df3d_diffusion.models import ALIASES, is_single_file, on_disk, resolve
 
 GB = 1e9
@@ -36,7 +33,7 @@ def memory(config: SdsConfig, work: Workload) -> Memory:
     """
     try:
         weights, activations = estimate(config, work)
-    except (OSError, ValueError, KeyError, AssertionError, struct.error) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(
             f"`{config.model}` cannot be read as a model: {error or type(error).__name__}",
             "`df3d models` lists models by name, `df3d models pull NAME` fetches one again",
@@ -61,7 +58,7 @@ def estimate(config: SdsConfig, work: Workload) -> tuple[float, float]:
     """Bytes of the weights, and of the activations of UNet and VAE."""
     folder = resolve(config.family if is_single_file(config.model) else config.model)
     vae = resolve(config.vae) if config.vae else folder / "vae"
-    unet_config = _json(folder / "unet" / "config.json")
+    unet_config = config_of(folder / "unet")
     width = unet_config.get("block_out_channels", [320])[0] / 320
     area = (float(unet_config.get("sample_size", 64)) / 64) ** 2
 
@@ -72,7 +69,7 @@ def estimate(config: SdsConfig, work: Workload) -> tuple[float, float]:
     if config.objective == "vsd":
         model += STUDENT * whole * area * width * work.views
     if vae.is_dir():
-        vae_config = _json(vae / "config.json")
+        vae_config = config_of(vae)
         tiny = vae_config.get("_class_name") == "AutoencoderTiny"
         base = vae_config.get("block_out_channels", vae_config.get("encoder_block_out_channels", [128]))[0] / (64 if tiny else 128)
         full = 2.0 if vae_config.get("force_upcast") else whole  # SDXL's is kept in float32
@@ -80,22 +77,3 @@ def estimate(config: SdsConfig, work: Workload) -> tuple[float, float]:
         an_image = TAESD if tiny else ENCODER_SAVING if config.checkpoint_vae else ENCODER
         model += an_image * full * area * base * (1 if config.at_once else work.views)
     return weights, model
-
-
-def parameters(folder: Path) -> int:
-    """How many numbers the safetensors files of a network hold; halves and wholes of the same ones are counted once."""
-    files = sorted(folder.glob("*.safetensors"))
-    halved = [file for file in files if ".fp16" in file.name]
-    total = 0
-    for file in halved or [file for file in files if ".non_ema" not in file.name]:
-        with file.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            header = json.loads(stream.read(length))
-        total += sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-    return total
-
-
-def _json(path: Path) -> dict[str, Any]:
-    found = json.loads(path.read_text(encoding="utf-8"))
-    assert isinstance(found, dict)
-    return found

@@ -77,7 +77,7 @@ def resolve(model: str) -> Path:
             "guidance `sds` has no model",
             "give a name (`df3d models`) or a diffusers folder: --set guidance.model=sd21; or use --recipe toybox",
         )
-    if Path(model).exists():
+    if model not in ALIASES and Path(model).exists():  # a folder that has a model's name is `./sd15`
         return Path(model)
     for hub in hubs_of(model):
         if (folder := on_disk(hub)) is not None:
@@ -95,7 +95,7 @@ def is_single_file(model: str) -> bool:
 
     Raises ModelError when it is a file of another kind.
     """
-    if not Path(model).is_file():
+    if model in ALIASES or not Path(model).is_file():
         return False
     if Path(model).suffix != ".safetensors":
         raise ModelError(f"`{model}` is not a .safetensors file", "other files of weights can run code when loaded: convert it")
@@ -172,20 +172,26 @@ def pull(model: str) -> Path:
 
 def hub_answers(seconds: float = 3.0) -> tuple[bool, str]:
     """Whether the hub answers, and what to say of it; not asked when HF_HUB_OFFLINE is set."""
-    from urllib.error import HTTPError
+    from urllib.error import HTTPError, URLError
+    from urllib.parse import urlsplit
     from urllib.request import urlopen
 
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         return False, "not asked: HF_HUB_OFFLINE is set"
+    place = urlsplit(constants.ENDPOINT).hostname or "HF_ENDPOINT"  # the rest of the address may hold a password
     try:
         urlopen(constants.ENDPOINT, timeout=seconds).close()
     except HTTPError:
         pass  # an answer, if not a friendly one
-    except (OSError, ValueError) as error:
-        return False, f"{constants.ENDPOINT} does not answer: {error}"
-    return True, f"{constants.ENDPOINT} answers"
+    except URLError as error:
+        return False, f"{place} does not answer: {error.reason}"
+    except OSError as error:
+        return False, f"{place} does not answer: {error.strerror or type(error).__name__}"
+    except ValueError:
+        return False, "HF_ENDPOINT is not an address"
+    return True, f"{place} answers"
 
 
 def choose_files(names: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -152,10 +153,13 @@ def test_unshuffle_loses_nothing() -> None:
         (lambda f: (f / "model_index.json").unlink(), "it has no model_index.json"),
         (lambda f: (f / "model_index.json").write_text("{"), "is damaged"),
         (lambda f: shutil.rmtree(f / "unet"), "lacks `unet/`"),
-        (lambda f: (f / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"no"), "unet` cannot be loaded"),
-        (lambda f: (f / "unet" / "diffusion_pytorch_model.safetensors").unlink(), "unet` cannot be loaded"),
-        (lambda f: (f / "text_encoder" / "model.safetensors").write_bytes(b"no"), "text_encoder` cannot be loaded"),
-        (lambda f: (f / "vae" / "config.json").write_text("{"), "vae` cannot be loaded"),
+        (
+            lambda f: (f / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"no"),
+            "unet/diffusion_pytorch_model.safetensors` is damaged",
+        ),
+        (lambda f: (f / "unet" / "diffusion_pytorch_model.safetensors").unlink(), "unet` holds no weights in .safetensors"),
+        (lambda f: (f / "text_encoder" / "model.safetensors").write_bytes(b"no"), "text_encoder/model.safetensors` is damaged"),
+        (lambda f: (f / "vae" / "config.json").write_text("{"), "vae/config.json` is damaged"),
         (lambda f: (f / "scheduler" / "scheduler_config.json").unlink(), "scheduler` cannot be loaded"),
         (
             lambda f: (f / "text_encoder" / "config.json").write_text('{"architectures": ["Evil"]}'),
@@ -173,6 +177,53 @@ def test_a_folder_that_is_not_whole_says_what_is_wrong(
         load(str(folder), device="cpu").encode_text(["a red car"])
     assert message in error.value.message
     assert error.value.hint
+
+
+def change(path: Path, **values: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "message"),
+    [
+        ("unet", {"quantization_config": {"quant_method": "bitsandbytes"}}, "asks for `quantization_config`"),
+        ("text_encoder", {"auto_map": {"AutoModel": "code.Model"}}, "asks for `auto_map`"),
+        ("text_encoder", {"num_hidden_layers": 10**9}, "`num_hidden_layers` cannot be 1e\\+09"),
+        ("unet", {"layers_per_block": 10**400}, "`layers_per_block` cannot be inf"),
+        ("unet", {"block_out_channels": [32, 16384]}, "holds .* numbers, and its configuration asks for"),
+        ("text_encoder", {"hidden_size": 60_000, "num_attention_heads": 1}, "holds .* numbers, and its configuration asks for"),
+        ("vae", {"latent_channels": "four"}, "vae` cannot be loaded"),
+        ("unet", {"block_out_channels": {"a": 1}}, "unet` cannot be loaded"),
+    ],
+)
+def test_a_configuration_brings_no_code_and_no_size_of_its_own(
+    stable_diffusion: Path, tmp_path: Path, part: str, values: dict[str, object], message: str
+) -> None:
+    folder = shutil.copytree(stable_diffusion, tmp_path / "model")
+    change(folder / part / "config.json", **values)
+    with pytest.raises(ModelError, match=message):
+        load(str(folder), device="cpu").encode_text(["a text that no cache has"])
+
+
+def test_no_class_is_taken_from_an_index(stable_diffusion: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a folder, or of the family of a single file: a module that is named there is never imported."""
+    path = write_single_file(stable_diffusion, tmp_path / "model.safetensors")
+    folder = shutil.copytree(stable_diffusion, tmp_path / "family")
+    (tmp_path / "stranger.py").write_text("raise SystemExit('a stranger ran')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    change(
+        folder / "model_index.json", unet=["stranger", "Network"], safety_checker=["stranger", "Checker"], more=["stranger", "X"]
+    )
+    expected = load(str(path), device="cpu", dtype="float32", family=str(stable_diffusion)).encode_text(["a red car"])
+    assert torch.equal(load(str(path), device="cpu", dtype="float32", family=str(folder)).encode_text(["a red car"]), expected)
+    assert torch.equal(load(str(folder), device="cpu", dtype="float32").encode_text(["a red car"]), expected)
+
+
+def test_brackets_without_end_are_a_damaged_index(stable_diffusion: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(stable_diffusion, tmp_path / "model")
+    (folder / "model_index.json").write_text("[" * 100_000)
+    with pytest.raises(ModelError, match="is damaged"):
+        load(str(folder), device="cpu")
 
 
 def test_a_pickle_is_never_loaded(stable_diffusion: Path, tmp_path: Path) -> None:

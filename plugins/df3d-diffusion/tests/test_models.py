@@ -129,6 +129,21 @@ def test_a_run_without_its_weights_says_how_to_get_them(tmp_path: Path, monkeypa
     with pytest.raises(ModelError, match="is not on this machine"):
         resolve("someone/something@v1")
     assert resolve(str(tmp_path)) == tmp_path
+    (tmp_path / "sdxl").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="`sdxl` is not on this machine"):
+        resolve("sdxl")  # a folder that lies about does not take the place of a model's name
+    assert resolve("./sdxl") == Path("sdxl")
+
+
+@pytest.mark.parametrize("endpoint", ["http://me:hf_secret@127.0.0.1:9/x", "hf_secret"])
+def test_no_password_of_an_endpoint_is_told(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
+    answers, said = models.hub_answers(0.5)
+    assert not answers
+    assert "hf_secret" not in said
 
 
 def test_names_are_aliases_hub_ids_or_mistakes() -> None:
