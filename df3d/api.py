@@ -16,9 +16,10 @@ from df3d.recipe.plan import ConfiguredPart
 from df3d.recipe.settings import parse_setting
 from df3d.run import signals
 from df3d.run.job import prepare
-from df3d.run.rundir import RunDir, default_path
+from df3d.run.rundir import LARGEST, RunDir, default_path
 from df3d.system import devices
-from df3d.system.files import check_place
+from df3d.system.files import check_place, is_plain, read_plain
+from df3d.system.text import html_picture
 
 if TYPE_CHECKING:
     from df3d.evaluation.results import Result
@@ -60,8 +61,8 @@ class Run:
 
         path = self.path / "scores.json"
         try:
-            return dict(json.loads(path.read_text(encoding="utf-8"))["scores"]) if path.is_file() else {}
-        except (OSError, ValueError, LookupError, TypeError) as error:
+            return dict(json.loads(read_plain(path, LARGEST))["scores"]) if path.exists() else {}
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise RunError(f"`{path}` is damaged: {error}", "score the run again") from None
 
     def __repr__(self) -> str:
@@ -337,11 +338,7 @@ def asset_path(target: Path) -> Path:
 
 def shown(picture: Path, text: str) -> dict[str, Any]:
     """What a notebook shows: an animated picture, where there is one, and a text."""
-    import base64
-    import html
-
     bundle: dict[str, Any] = {"text/plain": text}
-    if picture.is_file():
-        data = base64.b64encode(picture.read_bytes()).decode()
-        bundle["text/html"] = f'<img alt="{html.escape(text)}" src="data:image/webp;base64,{data}">'
+    if is_plain(picture) and (found := html_picture(read_plain(picture, 50_000_000), text)):
+        bundle["text/html"] = found
     return bundle

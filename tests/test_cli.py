@@ -11,6 +11,7 @@ import pytest
 from command import TINY, Cli
 
 from df3d import __version__
+from df3d.cli.context import show, table
 
 
 def refused(done: subprocess.CompletedProcess[str], message: str, hint: str = "") -> None:
@@ -187,3 +188,40 @@ def test_a_full_disk_ends_in_a_clear_error(cli: Cli, tmp_path: Path) -> None:
     )  # fmt: skip
     refused(done, "cannot write `run/coarse/step-000002.safetensors`", "--out")
     assert not list((tmp_path / "run").rglob("*.tmp"))
+
+
+def test_a_prompt_is_a_text_and_never_a_file(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "private").write_text("secret")
+    done = cli("generate", "@private")
+    refused(done, "the toybox model knows no object in `@private`")
+    assert "secret" not in done.stderr
+    assert "--prompt-file private" in done.stderr
+    refused(cli("generate", "-"), "the prompt is empty", "--prompt-file -")
+    refused(cli("generate", "a car", "--prompt-file", "private"), "there is a prompt and a --prompt-file")
+
+
+def test_names_reach_the_terminal_without_what_it_would_obey(cli: Cli, tmp_path: Path) -> None:
+    name = "a\x1b[2J.glb"
+    (tmp_path / name).write_bytes(b"")
+    (tmp_path / "=cmd.glb").write_bytes(b"")
+    (tmp_path / "r.toml").write_text('"\\u001b[2J" = 1\n[[stage]]\nname = "x"\n')
+    for done in (
+        cli("eval", name, "=cmd.glb", "--scorer", "geometry", "--csv", "s.csv", "--html", "s.html"),
+        cli("eval", name, "--json", "--scorer", "geometry"),
+        cli("render", name),
+        cli("generate", "a car", "--recipe", "r.toml"),
+    ):
+        assert done.returncode == 1
+        assert "\x1b" not in done.stdout + done.stderr
+    for file in ("s.csv", "s.html"):
+        assert "\x1b" not in (tmp_path / file).read_text()
+    assert "\n=cmd" not in (tmp_path / "s.csv").read_text().replace(",", "\n")
+
+
+def test_markup_of_strangers_is_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = table("name", "what")
+    rows.add_row("[/red]", "[bold]x[/nothing] :smile:")
+    show(rows, "[/] [link=file:///etc/passwd]y")
+    printed = capsys.readouterr().out
+    assert "[bold]x[/nothing] :smile:" in printed
+    assert "[/] [link=file:///etc/passwd]y" in printed

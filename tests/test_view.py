@@ -69,3 +69,27 @@ def test_bad_input_is_one_line_and_a_hint(cli: Cli, painted: Path, arguments: tu
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_page_of_somebody_elses_is_not_written_over(cli: Cli, painted: Path) -> None:
+    page = painted.with_suffix(".html")
+    page.write_text("<!doctype html>mine")
+    done = cli("view", "ball.ply", "--no-open")
+    assert done.returncode == 1
+    assert "`ball.html` is there already, and df3d did not write it" in done.stderr
+    assert page.read_text() == "<!doctype html>mine"
+    page.unlink()
+    for _ in range(2):  # its own page is written again
+        assert cli("view", "ball.ply", "--no-open").stdout == "ball.html\n"
+
+
+def test_only_a_turntable_goes_into_a_page(cli: Cli, painted: Path) -> None:
+    (painted.parent / "key").write_text("-----BEGIN OPENSSH PRIVATE KEY-----")
+    (painted.parent / "turntable.webp").symlink_to("key")
+    cli("view", "ball.ply", "--no-open")
+    (painted.parent / "turntable.webp").unlink()
+    linked = painted.with_suffix(".html").read_text()
+    (painted.parent / "turntable.webp").write_text("-----BEGIN OPENSSH PRIVATE KEY-----")
+    cli("view", "ball.ply", "--no-open")
+    for text in (linked, painted.with_suffix(".html").read_text()):
+        assert "LS0tLS1CRUdJTiBPUEVOU1NI" not in text

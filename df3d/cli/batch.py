@@ -53,7 +53,7 @@ def _prompts(source: str) -> list[str]:
     Raises ConfigError when it cannot be read or holds none.
     """
     try:
-        text = sys.stdin.read() if source == "-" else read_text(Path(source))
+        text = sys.stdin.read(1 << 24) if source == "-" else read_text(Path(source))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the list `{source}` cannot be read: {error}", "give a text file in UTF-8, a prompt a line") from None
     found = [" ".join(line.split()) for line in text.splitlines()]

@@ -15,7 +15,8 @@ from df3d.evaluation.subject import TargetSubject
 from df3d.evaluation.targets import Target
 from df3d.plugin.catalog import Catalog
 from df3d.protocols import Scorer
-from df3d.run.rundir import RunDir
+from df3d.run.rundir import LARGEST, RunDir
+from df3d.system.files import is_plain, read_plain
 
 
 def evaluate(
@@ -44,7 +45,7 @@ def evaluate(
                 scores |= {f"{name}.{measure}": float(value) for measure, value in scorer.score(subject).items()}
             except Df3dError as error:
                 problems[name] = error.message
-            except Exception as error:  # a scorer may stumble over what a stranger's mesh holds
+            except (Exception, SystemExit) as error:  # a scorer may stumble over what a stranger's mesh holds
                 problems[name] = f"{type(error).__name__}: {error}"
         result = Result(target, scores, problems, protocol(views))
         if target.run is not None and not target.problem:
@@ -58,9 +59,11 @@ def evaluate(
 def _keep(result: Result, run: Path) -> None:
     """Leave scores.json beside the run; what other scorers said there of the same asset stays."""
     path, table = run / "scores.json", result.json()
-    with suppress(OSError, ValueError, LookupError, AttributeError, TypeError):  # not there, damaged, or without its asset
-        if path.stat().st_mtime >= result.target.path.stat().st_mtime:
-            old = json.loads(path.read_text(encoding="utf-8"))
+    with suppress(
+        OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError
+    ):  # not there, damaged, of another asset
+        if is_plain(path) and path.stat().st_mtime >= result.target.path.stat().st_mtime:
+            old = json.loads(read_plain(path, LARGEST))
             same = Path(old["asset"]).name == result.target.path.name  # wherever it was looked at from
             if same and all(old[key] == table[key] for key in ("protocol", "prompt")):
                 table["scores"] = {**old["scores"], **table["scores"]}

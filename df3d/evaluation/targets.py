@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import errno
 import io
 import json
 import os
@@ -15,9 +16,11 @@ from df3d.errors import ConfigError, Df3dError, RunError
 from df3d.mesh.files import readable
 from df3d.plugin.catalog import Catalog
 from df3d.run.rundir import RunDir
+from df3d.system.files import is_plain, read_text
 from df3d.system.text import one_line
 
 LISTS = ("prompts.csv", "prompts.jsonl")
+DEEPEST = 50  # folders in folders that are looked into
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,9 @@ def find_targets(
         if path.name in LISTS and path.is_file():
             listed = {**read_prompts(path), **listed}
     known, found = readable(catalog), dict[str, Target]()
+    seen: set[str] = set()
     for path in paths:
-        for target in _targets(path, known, listed, given=True) if path.name not in LISTS else ():
+        for target in _targets(path, known, listed, seen, given=True) if path.name not in LISTS else ():
             place = os.path.realpath(target.run or target.path)
             if place not in found or (target.prompt and not found[place].prompt):
                 found[place] = target
@@ -61,19 +65,28 @@ def find_targets(
     return [dataclasses.replace(target, prompt=one_line(target.prompt if prompt is None else prompt)) for target in targets]
 
 
-def _targets(path: Path, known: Sequence[str], listed: Mapping[str, str], *, given: bool = False) -> list[Target]:
+def _targets(
+    path: Path, known: Sequence[str], listed: Mapping[str, str], seen: set[str], *, given: bool = False, depth: int = 0
+) -> list[Target]:
     """What a path means; `known` are the file name endings that can be read.
 
-    `given`: a person named it, so that it means something even if it cannot be scored.
+    `seen` are the folders that were looked into: links may lead back to them. `given`: a person named it, so that it means
+    something even if it cannot be scored.
     """
     try:
-        if (path / "run.json").is_file():
+        if is_plain(path / "run.json"):
             return [_of_run(path, listed)]
         if path.is_dir():
+            place = os.path.realpath(path)
+            if place in seen and not given:
+                return []
+            if depth > DEEPEST:
+                raise OSError(errno.ELOOP, f"it lies more than {DEEPEST} folders deep", str(path))
+            seen.add(place)
             for name in LISTS:
                 if (path / name).is_file():
                     listed = {**read_prompts(path / name), **listed}
-            return [target for child in sorted(path.iterdir()) for target in _targets(child, known, listed)]
+            return [target for child in sorted(path.iterdir()) for target in _targets(child, known, listed, seen, depth=depth + 1)]
         if path.suffix.lower() in known:
             return [Target(path, _listed(path, listed))]
     except OSError as error:
@@ -104,9 +117,9 @@ def read_prompts(path: Path) -> dict[str, str]:
     if path.suffix.lower() not in (".csv", ".jsonl"):
         raise ConfigError(f"prompts cannot be read from `{path}`", "give a .csv file, or a .jsonl file of JSON lines")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
         rows = _json_lines(text) if path.suffix.lower() == ".jsonl" else list(csv.DictReader(io.StringIO(text, newline="")))
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
         raise ConfigError(f"prompts cannot be read from `{path}`: {error}", "give CSV or JSON lines") from None
     found: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):

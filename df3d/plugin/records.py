@@ -330,7 +330,7 @@ def load_target(target: str, owner: str) -> Any:
     module, _, name = target.partition(":")
     try:
         return getattr(import_module(module), name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PluginError(f"{owner} cannot be loaded: {reason}", "see `df3d plugins` and `df3d doctor`") from error
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from df3d.errors import ConfigError, RunError, did_you_mean
+from df3d.errors import ConfigError, PluginError, RunError, did_you_mean
 from df3d.events import Event, Notice, RunFinished, RunPaused
 from df3d.plugin.catalog import Catalog
 from df3d.prompt import Picture, Prompt
@@ -50,7 +50,12 @@ class Job:
         if self.resume and not (folder / "run.json").exists():
             raise RunError(f"there is no run to resume in `{folder}`", "leave out --resume to start one")
         settings, notes = self._fitting(folder)
-        plan = applied(self.plan, settings)
+        try:
+            plan = applied(self.plan, settings)
+        except (LookupError, StopIteration):
+            raise RunError(
+                f"`{folder / 'run.json'}` is damaged: its `fit` is of another recipe", "start anew with --fresh"
+            ) from None
         run = RunDir.open(folder, self.catalog, prompt=self.prompt, plan=plan, seed=seed, fresh=self.resume is False)
         try:
             if settings:
@@ -77,7 +82,7 @@ class Job:
             )  # fmt: skip
 
         listening = True
-        for event in story():
+        for event in _unstopped(story()):
             run.log(event)
             self.catalog.on_event(event)
             if listening:
@@ -89,6 +94,14 @@ class Job:
             if isinstance(event, RunFinished | RunPaused):
                 return event
         raise AssertionError("a story ends with RunFinished or RunPaused")
+
+
+def _unstopped(story: Iterator[Event]) -> Iterator[Event]:
+    """The same story; a part that would end the whole program ends the run alone."""
+    try:
+        yield from story
+    except SystemExit as error:
+        raise PluginError(f"a part ended the run: SystemExit {error}", "see which with --debug, and tell its author") from error
 
 
 def prepare(

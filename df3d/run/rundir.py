@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,6 +63,8 @@ class RunDir:
         run = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
+            if os.path.lexists(path / ".lock") and not is_plain(path / ".lock"):
+                raise OSError(22, "its .lock is not a regular file")
             run._lock.acquire(timeout=0)
             occupied = any(child.name != ".lock" for child in path.iterdir())
         except Timeout:

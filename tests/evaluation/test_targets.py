@@ -72,3 +72,39 @@ def test_a_bad_list_of_prompts_is_one_clear_error(tmp_path: Path, name: str, tex
         (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
         read_prompts(tmp_path / name)
+
+
+def test_links_that_lead_back_are_looked_into_once(catalog: Catalog, tmp_path: Path) -> None:
+    folder = tmp_path / "meshes"
+    (folder / "deep").mkdir(parents=True)
+    write(folder / "a.glb", catalog)
+    for name in ("up", "deep/up", "deep/again"):
+        (folder / name).symlink_to(folder)
+    (tmp_path / "elsewhere").mkdir()
+    write(tmp_path / "elsewhere" / "b.glb", catalog)
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    assert sorted(target.path.name for target in find_targets([folder], catalog)) == ["a.glb", "b.glb"]
+
+
+def test_folders_without_end_are_a_problem_and_no_crash(catalog: Catalog, tmp_path: Path) -> None:
+    write(tmp_path / "a.glb", catalog)
+    (tmp_path / "/".join(["d"] * 200)).mkdir(parents=True)
+    found = find_targets([tmp_path], catalog)
+    assert [target.path.name for target in found if not target.problem] == ["a.glb"]
+    assert "more than 50 folders deep" in next(target.problem for target in found if target.problem)
+
+
+def test_a_run_is_scored_for_its_own_asset_alone(catalog: Catalog, tmp_path: Path) -> None:
+    """Not for a file that its run.json names somewhere else."""
+    write(tmp_path / "private.glb", catalog)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text('{"status": "finished", "asset": "../private.glb"}')
+    (target,) = find_targets([tmp_path / "run"], catalog)
+    assert "is not the name of a file in it" in target.problem
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"path": ["a"], "prompt": 1', "\x00"])
+def test_a_list_that_is_no_list_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "list.jsonl").write_text(text)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_prompts(tmp_path / "list.jsonl")

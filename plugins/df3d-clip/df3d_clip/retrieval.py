@@ -16,6 +16,7 @@ from torch.nn import functional
 from df3d.errors import ConfigError, PromptError
 from df3d.prompt import normalised
 from df3d.protocols import Subject
+from df3d.system.files import read_text
 from df3d_clip.config import ClipScorerConfig
 from df3d_clip.model import load
 
@@ -80,7 +81,7 @@ def read_pool(path: Path | None) -> list[str]:
     if path is not None and path.suffix.lower() in (".csv", ".tsv", ".json", ".jsonl"):
         raise ConfigError(f"the pool of captions `{path}` is not plain text", "give a text file, a caption a line")
     try:
-        text = (files("df3d_clip") / "pool.txt" if path is None else path).read_text(encoding="utf-8-sig")
+        text = (files("df3d_clip") / "pool.txt").read_text(encoding="utf-8") if path is None else read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the pool of captions `{path}` cannot be read: {error}", "give a text file, a caption a line") from None
     captions = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
