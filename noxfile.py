@@ -1,5 +1,7 @@
 """The contributor's menu: `nox -l` lists it. Every session but `build` works in the environment that runs nox."""
 
+import tempfile
+import tomllib
 from pathlib import Path
 
 import nox
@@ -26,10 +28,26 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """ruff: rules and formatting."""
-    session.run("python", "-m", "pip", "install", "-q", "ruff")
+    """ruff: rules, those of security among them, and formatting; and no dependency's floor has a known hole."""
+    session.run("python", "-m", "pip", "install", "-q", "ruff", "pip-audit")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    with tempfile.TemporaryDirectory() as folder:
+        floors = Path(folder, "floors.txt")
+        floors.write_text("".join(f"{name}=={version}\n" for name, version in sorted(_floors().items())))
+        session.run("pip-audit", "--progress-spinner", "off", "--no-deps", "--disable-pip", "-r", str(floors))
+
+
+def _floors() -> dict[str, str]:
+    """The oldest version that each dependency may have. torch is left out: its floor is the oldest that runs here, for people
+    whose driver takes no newer one, and df3d lets it unpickle nothing."""
+    found: dict[str, str] = {}
+    for file in (Path("pyproject.toml"), *Path("plugins").glob("*/pyproject.toml")):
+        for line in tomllib.loads(file.read_text())["project"]["dependencies"]:
+            name, _, version = line.partition(">=")
+            if not name.startswith("df3d") and name != "torch":
+                found[name] = version.split(",")[0] + ".0" * (2 - version.count("."))
+    return found
 
 
 @nox.session

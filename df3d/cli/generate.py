@@ -123,7 +123,7 @@ def _make(job: Job, folder: Path, seed: int, *, json: bool, quiet: bool) -> Path
 
     silent = json or quiet
     try:
-        with signals.listening(job.stop, lambda words: silent or say(words)), _reporter(json, quiet) as reporter:
+        with signals.listening(job.stop, (lambda words: None) if silent else say), _reporter(json, quiet) as reporter:
 
             def tell(event: Event) -> None:
                 try:

@@ -172,6 +172,7 @@ def pull(model: str) -> Path:
 
 def hub_answers(seconds: float = 3.0) -> tuple[bool, str]:
     """Whether the hub answers, and what to say of it; not asked when HF_HUB_OFFLINE is set."""
+    from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.parse import urlsplit
     from urllib.request import urlopen
@@ -180,16 +181,19 @@ def hub_answers(seconds: float = 3.0) -> tuple[bool, str]:
 
     if constants.HF_HUB_OFFLINE:
         return False, "not asked: HF_HUB_OFFLINE is set"
-    place = urlsplit(constants.ENDPOINT).hostname or "HF_ENDPOINT"  # the rest of the address may hold a password
+    address = urlsplit(constants.ENDPOINT)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        return False, "HF_ENDPOINT is not an address"
+    place = address.hostname  # the rest of the address may hold a password
     try:
-        urlopen(constants.ENDPOINT, timeout=seconds).close()
+        urlopen(constants.ENDPOINT, timeout=seconds).close()  # noqa: S310 - the scheme is one of two
     except HTTPError:
         pass  # an answer, if not a friendly one
     except URLError as error:
         return False, f"{place} does not answer: {error.reason}"
     except OSError as error:
         return False, f"{place} does not answer: {error.strerror or type(error).__name__}"
-    except ValueError:
+    except (ValueError, HTTPException):
         return False, "HF_ENDPOINT is not an address"
     return True, f"{place} answers"
 

@@ -136,7 +136,7 @@ def test_a_run_without_its_weights_says_how_to_get_them(tmp_path: Path, monkeypa
     assert resolve("./sdxl") == Path("sdxl")
 
 
-@pytest.mark.parametrize("endpoint", ["http://me:hf_secret@127.0.0.1:9/x", "hf_secret"])
+@pytest.mark.parametrize("endpoint", ["http://me:hf_secret@127.0.0.1:9/x", "hf_secret", "http://me:hf_secret", "file:///hf_secret"])
 def test_no_password_of_an_endpoint_is_told(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
