@@ -35,6 +35,7 @@ EXPECTED: dict[str, dict[str, tuple[str, tuple[int | None, ...]]]] = {  # type a
 }
 OPTIONAL = {"mesh.normals", "mesh.uvs", "mesh.tangents", "mesh.colors", "material.normal"}
 RULES = {
+    "mesh.vertices": TensorRule(rows="mesh.vertices", low=-1e6, high=1e6),
     "mesh.faces": TensorRule(indexes="mesh.vertices"),
     **{f"mesh.{name}": TensorRule(rows="mesh.vertices") for name in ("normals", "uvs", "tangents")},
     "mesh.colors": TensorRule(rows="mesh.vertices", low=0, high=1),
@@ -77,6 +78,8 @@ def asset_from(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> As
     if kind == "gaussians":
         return GaussiansAsset(Gaussians(**groups["gaussians"]), provenance=provenance)
     numbers = json.loads(metadata["material"])
+    if not isinstance(numbers, dict):
+        raise ValueError("`material` of it is not a table")
     for key, value in numbers.items():
         if (type(value) is bool) != (key == "unlit") or not 0 <= value <= 1:
             raise ValueError(f"`{key}` of its material cannot be `{value}`")

@@ -111,7 +111,7 @@ class Checkpoints:
         tensors, metadata = read_tensors(path)
         try:
             yield tensors, metadata
-        except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise RunError(
                 f"checkpoint `{path}` does not fit this recipe: {str(error).splitlines()[0]}",
                 "delete that file to go on from the one before it, or use --fresh",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ def load(
     diffusers.utils.logging.disable_progress_bar()
     diffusers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
     precision = DTYPES[dtype] if dtype != "auto" else fastest_dtype(device)
     other = _vae(resolve(vae), precision) if vae else None
     if is_single_file(model):
@@ -47,14 +50,18 @@ def load(
         if "vae" not in index and other is None:
             from df3d_diffusion.pixel import PixelDenoiser
 
-            return PixelDenoiser(unet=_frozen(unet, device), scheduler=scheduler, text=text, layout=index.get("df3d", {}))
+            parts = {"unet": _frozen(unet, device), "scheduler": scheduler, "text": text, "layout": index.get("df3d", {})}
+            with _loading(folder):
+                return PixelDenoiser(**parts)
         other = other or _vae(folder / "vae", precision)
     from df3d_diffusion.latent import LatentDenoiser, without_decoder
 
     encoder = _frozen(without_decoder(other), device)
     if checkpoint_vae:
         save_activations(encoder)
-    return LatentDenoiser(unet=_frozen(unet, device), vae=encoder, scheduler=scheduler, text=text)
+    parts = {"unet": _frozen(unet, device), "vae": encoder, "scheduler": scheduler, "text": text}
+    with _loading(Path(model)):
+        return LatentDenoiser(**parts)
 
 
 def save_activations(encoder: Any) -> bool:
@@ -78,8 +85,8 @@ def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> t
     extra = {**extra, "feature_extractor": None, "image_encoder": None}  # nobody asks for them
     for name in ("unet", "vae", "text_encoder", *(["text_encoder_2"] if pair else [])):
         config(family / name)
-    with plain_copy(family, index) as plain:
-        pipeline = _guarded(path, kind.from_single_file, config=str(plain), torch_dtype=dtype, **extra)
+    with plain_copy(family, index) as plain, _loading(path):
+        pipeline = kind.from_single_file(path, config=str(plain), torch_dtype=dtype, local_files_only=True, **extra)
     names = ["", *(["_2"] if pair else [])]
     words = [getattr(pipeline, f"tokenizer{end}") for end in names]
     encoders = [getattr(pipeline, f"text_encoder{end}") for end in names]
@@ -123,13 +130,14 @@ def _frozen(network: Any, device: str) -> Any:
     return network.to(device).requires_grad_(False).eval()
 
 
-def _guarded(path: Path, load: Any, **options: Any) -> Any:
-    """What `load` makes of the folder; whatever goes wrong is a ModelError."""
+@contextmanager
+def _loading(path: Path) -> Iterator[None]:
+    """Whatever goes wrong inside is a ModelError: what a damaged folder raises depends on where it is damaged."""
     try:
-        return load(path, local_files_only=True, **options)
+        yield
     except ModelError:
         raise
-    except Exception as error:  # what a damaged folder raises depends on where it is damaged
+    except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"`{path}` cannot be loaded: {reason}", "download the model again; weights must be .safetensors"
@@ -144,7 +152,7 @@ def _variant(path: Path) -> dict[str, Any]:
 
 def _unet(path: Path, dtype: torch.dtype) -> Any:
     _check(path, diffusers.UNet2DConditionModel)
-    return _guarded(path, diffusers.UNet2DConditionModel.from_pretrained, torch_dtype=dtype, **_variant(path))
+    return _whole(path, diffusers.UNet2DConditionModel, torch_dtype=dtype)
 
 
 def _vae(path: Path, dtype: torch.dtype) -> Any:
@@ -154,16 +162,28 @@ def _vae(path: Path, dtype: torch.dtype) -> Any:
     _check(path, kind)
     if _overflows(table, dtype):
         dtype = torch.float32
-    return _guarded(path, kind.from_pretrained, torch_dtype=dtype, **_variant(path))
+    return _whole(path, kind, torch_dtype=dtype)
+
+
+def _whole(path: Path, kind: Any, **options: Any) -> Any:
+    """A network with every one of its weights: the libraries would make up those that are missing.
+
+    Raises ModelError.
+    """
+    with _loading(path):
+        network, found = kind.from_pretrained(path, output_loading_info=True, local_files_only=True, **options, **_variant(path))
+    lacking = sorted([*found.get("missing_keys", ()), *(entry[0] for entry in found.get("mismatched_keys", ()))])
+    if lacking:
+        raise ModelError(f"`{path}` lacks weights: `{lacking[0]}`, and {len(lacking) - 1} others", "download the model again")
+    return network
 
 
 def _check(path: Path, kind: Any) -> None:
     """Raises ModelError when the network that a configuration asks for is none, or larger than its weights."""
     table = config(path)
-    if issubclass(kind, transformers.PreTrainedModel):
-        _guarded(path, lambda *_, **__: check_size(path, lambda: kind(kind.config_class(**table))))
-    else:
-        _guarded(path, lambda *_, **__: check_size(path, lambda: kind.from_config(table)))
+    of_transformers = issubclass(kind, transformers.PreTrainedModel)
+    with _loading(path):
+        check_size(path, lambda: kind(kind.config_class(**table)) if of_transformers else kind.from_config(table))
 
 
 def _overflows(table: Any, dtype: torch.dtype) -> bool:
@@ -171,7 +191,8 @@ def _overflows(table: Any, dtype: torch.dtype) -> bool:
 
 
 def _scheduler(path: Path) -> Any:
-    return _guarded(path, diffusers.DDPMScheduler.from_pretrained)
+    with _loading(path):
+        return diffusers.DDPMScheduler.from_pretrained(path, local_files_only=True)
 
 
 def _text(folder: Path, index: dict[str, Any], dtype: torch.dtype, device: str) -> CachedText:
@@ -184,14 +205,18 @@ def _text(folder: Path, index: dict[str, Any], dtype: torch.dtype, device: str) 
         parts = []
         for name, kind in zip(names, kinds, strict=True):
             _check(folder / name, getattr(transformers, kind))
-            network = _guarded(folder / name, getattr(transformers, kind).from_pretrained, dtype=dtype, **_variant(folder / name))
-            words = _guarded(
-                folder / name.replace("text_encoder", "tokenizer"),
-                transformers.AutoTokenizer.from_pretrained,
-                trust_remote_code=False,
-            )
+            network = _whole(folder / name, getattr(transformers, kind), dtype=dtype)
+            place = folder / name.replace("text_encoder", "tokenizer")
+            with _loading(place):
+                words = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False, local_files_only=True)
             parts.append((words, _frozen(network, device)))
-        return _reader(parts, index)
+        reader = _reader(parts, index)
+
+        def encode(texts: list[str]) -> Tensor:
+            with _loading(folder / names[0]):
+                return reader(texts)
+
+        return encode
 
     return CachedText(load, key=_text_key(fingerprint(*(folder / name for name in names)), dtype, index), device=device)
 

@@ -21,6 +21,7 @@ from df3d_mesh.beside import Beside
 from df3d_mesh.trimeshes import to_linear, to_srgb
 
 WHITE = np.ones((1, 1, 3), np.float32)
+FARTHEST = 1e15  # that a vertex may lie: its square is still a number in single precision
 LARGEST = 4096  # pixels along a side of a texture that is kept as it is
 
 
@@ -55,8 +56,10 @@ def read(path: Path) -> MeshAsset:
             raise ValueError(beside.refused[0])
         for geometry in scene.geometry.values():
             if isinstance(geometry, trimesh.Trimesh):
-                if not np.isfinite(geometry.vertices).all():
-                    raise ValueError("its vertices are not numbers")
+                if geometry.vertices.shape[1:] != (3,) or geometry.faces.shape[1:] != (3,):
+                    raise ValueError("its vertices are not points in space")
+                if not (np.abs(geometry.vertices) < FARTHEST).all():
+                    raise ValueError("its vertices are not numbers, or beyond all measure")
                 if not tree:
                     geometry.process()
                 _simplify_colors(geometry, linear=bool(tree))
@@ -65,6 +68,8 @@ def read(path: Path) -> MeshAsset:
             raise ExportError(f"`{path}` holds no triangles", "give a file with a mesh, not with points or curves alone")
         vertices, faces = np.array(mesh.vertices, np.float64), np.array(mesh.faces, np.int64)
         uvs = getattr(mesh.visual, "uv", None)
+        if uvs is not None and (uvs.ndim != 2 or uvs.shape[1] < 2):
+            raise ValueError("its texture coordinates are not pairs")
         if faces.min() < 0 or faces.max() >= len(vertices) or (uvs is not None and len(uvs) != len(vertices)):
             raise ValueError("its faces name vertices that it does not have")
         if not mesh.area > 0:
@@ -82,7 +87,7 @@ def read(path: Path) -> MeshAsset:
     picture = getattr(getattr(mesh.visual, "material", None), "image", None)
     if picture is not None and uvs is not None:
         material = Material(np.asarray(picture.convert("RGB"), np.float32) / 255)
-        return MeshAsset(Mesh(vertices, faces, normals, uvs=np.asarray(uvs, np.float32)), material, provenance=provenance)
+        return MeshAsset(Mesh(vertices, faces, normals, uvs=np.asarray(uvs[:, :2], np.float32)), material, provenance=provenance)
     colors = np.asarray(mesh.visual.vertex_colors[:, :3], np.float32) / 255
     return MeshAsset(Mesh(vertices, faces, normals, colors=colors), Material(WHITE), provenance=provenance)
 
