@@ -125,7 +125,7 @@ def change_tree(tree: Any, random: random.Random) -> Any:
         elif how == 2 and isinstance(owner, list):
             owner.extend([owner[key]] * random.choice((1, 50)))
         elif how == 3 and isinstance(owner[key], int | float) and not isinstance(owner[key], bool):
-            owner[key] = owner[key] + random.choice((-1, 1, 2, 100, -100, 0.5))
+            owner[key] = owner[key] + random.choice((-1, 1, 2, 100, -100))
         else:
             owner[key] = strange(random)
     return tree
