@@ -41,7 +41,7 @@ from df3d.plugin.records import (
     SourcePlugin,
     Workload,
 )
-from df3d.plugin.schema import NoConfig, option
+from df3d.plugin.schema import NoConfig, option, parse
 from df3d.prompt import Picture, Prompt
 from df3d.schedule import Schedule, Step
 from df3d.system.checks import Finding
@@ -114,5 +114,6 @@ __all__ = [
     "hookimpl",
     "load",
     "option",
+    "parse",
     "render",
 ]

@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from df3d.errors import PromptError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 View = Literal["front", "side", "back", "overhead"]
 VIEWS: tuple[View, ...] = ("front", "side", "back", "overhead")
@@ -24,7 +21,7 @@ def normalised(text: str) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of what is wanted, and the camera that saw it, where that is known.
+    """A picture of what is wanted, and the camera that saw it, where that is known. `df3d.system.images.pixels` reads it.
 
     Azimuth and elevation are degrees, azimuth 0 is the front.
     """
@@ -40,23 +37,6 @@ class Picture:
             raise PromptError(f"the elevation of picture `{self.path}` is {self.elevation:g}", "give degrees between -90 and 90")
         if self.azimuth is not None and not -360 <= self.azimuth <= 360:
             raise PromptError(f"the azimuth of picture `{self.path}` is {self.azimuth:g}", "give degrees between -360 and 360")
-
-    def pixels(self) -> np.ndarray:
-        """(H, W, 4) float32 in [0, 1]: sRGB and opacity, upright as its EXIF orientation says.
-
-        Raises PromptError when it cannot be read.
-        """
-        import numpy as np
-        from PIL import ImageOps
-
-        from df3d.system.images import open_picture
-
-        try:
-            with open_picture(self.path.read_bytes(), self.path.name) as image:
-                return np.asarray(ImageOps.exif_transpose(image).convert("RGBA"), np.float32) / 255
-        except (OSError, ValueError, SyntaxError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise PromptError(f"picture `{self.path}` cannot be read: {reason}", "give a PNG, JPEG or WebP file") from None
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ from df3d.run.recovery import Recovery
 from df3d.run.rundir import RunDir
 from df3d.scene.cameras import orbit
 from df3d.schedule import Step
+from df3d.system.images import pixels
 from df3d.system.tensors import write_tensors
 from df3d.testing import a_mesh
 from df3d.types import RenderRequest
@@ -389,7 +390,7 @@ DOORS = {
         Door("obj", "a.obj", a_mesh_file("a.obj"), change_text, read_mesh),
         Door("ply", "a.ply", a_mesh_file("a.ply"), change_bytes, read_mesh),
         Door("stl", "a.stl", a_mesh_file("a.stl"), change_bytes, read_mesh),
-        *(Door(kind, f"p.{kind}", a_picture(kind), change_bytes, lambda path: Picture(path).pixels())
+        *(Door(kind, f"p.{kind}", a_picture(kind), change_bytes, lambda path: pixels(Picture(path)))
           for kind in ("png", "jpg", "webp", "gif", "bmp")),
         *(Door(f"checkpoint {name}", STEP, a_checkpoint(name), change_safetensors, read_checkpoint(name)) for name in FIELDS),
         Door("checkpoint asset", STEP, an_asset_checkpoint, change_safetensors, read_asset_checkpoint),

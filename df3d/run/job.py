@@ -21,6 +21,7 @@ from df3d.recipe.recipe import find
 from df3d.recipe.settings import override, parse_setting
 from df3d.run.rundir import RunDir
 from df3d.system import devices
+from df3d.system.images import pixels
 
 if TYPE_CHECKING:
     from df3d.protocols import Field, Renderer
@@ -125,7 +126,7 @@ def prepare(
     catalog = catalog or Catalog.discover()
     wanted = Prompt(prompt, negative, tuple(pictures), None if mesh is None else Path(mesh))
     for picture in wanted.pictures:
-        picture.pixels()
+        pixels(picture)
     if wanted.mesh:
         wanted.record()
     plan, note = choose_plan(recipe, [parse_setting(text) for text in settings], catalog, device=device)

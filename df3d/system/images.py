@@ -9,7 +9,11 @@ import io
 import warnings
 from typing import TYPE_CHECKING
 
+from df3d.errors import PromptError
+from df3d.prompt import Picture
+
 if TYPE_CHECKING:
+    import numpy as np
     from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TGA")
@@ -52,3 +56,20 @@ def open_picture(data: bytes, name: str = "", *, largest: int = LARGEST) -> Imag
     if picture.width * picture.height > largest:
         raise ValueError(f"it has {picture.width} x {picture.height} pixels; at most {largest:,} are read")
     return picture
+
+
+def pixels(picture: Picture) -> np.ndarray:
+    """(H, W, 4) float32 in [0, 1] of a prompt's picture: sRGB and opacity, upright as its EXIF orientation says.
+
+    Raises PromptError when it cannot be read.
+    """
+    import numpy as np
+    from PIL import ImageOps
+
+    path = picture.path
+    try:
+        with open_picture(path.read_bytes(), path.name) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGBA"), np.float32) / 255
+    except (OSError, ValueError, SyntaxError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PromptError(f"picture `{path}` cannot be read: {reason}", "give a PNG, JPEG or WebP file") from None

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 
 HERE = Path(__file__).parent
 PACKAGES = ("df3d-splats", "df3d-odds")
-PUBLIC = re.compile(r"df3d(\.(types|protocols|schedule|errors|events|prompt|testing|system\.files)|\.(scene|mesh)\.\w+)?")
+PUBLIC = re.compile(r"df3d(\.(types|protocols|schedule|errors|events|prompt|testing|system\.\w+)|\.(scene|mesh)\.\w+)?")
 
 
 @pytest.fixture(scope="session")

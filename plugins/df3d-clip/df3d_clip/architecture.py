@@ -11,9 +11,8 @@ import open_clip
 import torch
 from safetensors import SafetensorError, safe_open
 
-from df3d import option
+from df3d import option, parse
 from df3d.errors import ConfigError, ModelError
-from df3d.plugin.schema import parse
 from df3d.system.files import read_text
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # OpenAI's (arXiv 2103.00020)

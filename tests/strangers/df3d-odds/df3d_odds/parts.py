@@ -13,6 +13,7 @@ from torch import Tensor
 
 from df3d import ExportError, Material, Mesh, MeshAsset, NoConfig, Prompt, Step
 from df3d.scene.cameras import look_at
+from df3d.system.images import pixels
 from df3d.types import Cameras, GuidanceStep, RenderOutput
 from df3d_odds.config import BoxConfig, FrontConfig, LikenessConfig, SignConfig
 
@@ -26,8 +27,8 @@ class Likeness:
     def encode(self, prompt: Prompt) -> tuple[Tensor, float]:
         """The picture (1, 3, H, W) on white, and its azimuth."""
         picture = prompt.pictures[0]
-        pixels = torch.from_numpy(picture.pixels())
-        flat = pixels[..., :3] * pixels[..., 3:] + 1 - pixels[..., 3:]
+        seen = torch.from_numpy(pixels(picture))
+        flat = seen[..., :3] * seen[..., 3:] + 1 - seen[..., 3:]
         return flat.permute(2, 0, 1)[None].to(self.device), picture.azimuth or 0.0
 
     def step(self, render: RenderOutput, cameras: Cameras, encoded: tuple[Tensor, float], step: Step) -> GuidanceStep:
