@@ -176,10 +176,12 @@ def render(
     background: tuple[float, float, float] = (1.0, 1.0, 1.0),
     device: str = "auto",
     catalog: Catalog | None = None,
+    on_note: Callable[[str], object] | None = None,
 ) -> Path:
     """Draw a turntable of a file or a finished run; returns the picture: a film (.webp, .gif, .mp4) or a sheet (.png).
 
-    `shading`: "lit", "albedo", or "geometry", the shape alone in white; `background` is sRGB in [0, 1].
+    `shading`: "lit", "albedo", or "geometry", the shape alone in white; `background` is sRGB in [0, 1]. `on_note` hears what of
+    the file is not drawn.
     """
     source = asset_path(asset.path if isinstance(asset, Run) else Path(asset))
     path = Path(out) if out is not None else source.with_name(f"{source.stem}-turntable.webp")
@@ -197,6 +199,8 @@ def render(
     from df3d.types import MeshAsset
 
     loaded = fitted_asset(read(source, catalog))
+    for note in loaded.notes:
+        (on_note or (lambda text: None))(f"{source}: {note}")
     lit = 0.0 if shading == "albedo" else 1.0
     light = {"albedo_until": 0.0, "lambertian": lit, "ambient": 0.4, "diffuse": 0.6, "light": "head"}
     field, renderer = drawable(loaded, catalog, {"background_color": list(background), "shading": light}, device=where)

@@ -95,6 +95,19 @@ class RaySamples:
     rays: int  # number of rays they belong to
 
 
+Wrap = Literal["repeat", "clamp", "mirror"]  # what a texture does outside [0, 1]
+
+
+@dataclass(frozen=True)
+class SurfaceMaterial:
+    """How some faces of a finished mesh are painted."""
+
+    texture: Tensor  # (T, T, 3 or 4) float32 in [0, 1] or uint8: sRGB, and opacity; rows from the top
+    wrap: tuple[Wrap, Wrap] = ("repeat", "repeat")  # along u and v
+    cutoff: float | None = None  # what is less solid is not there; None: its opacity is blended
+    two_sided: bool = True  # seen from behind too
+
+
 @dataclass(frozen=True)
 class SurfaceMesh:
     """The surface of a field as it is drawn and optimised. Faces are counter-clockwise seen from outside."""
@@ -106,6 +119,8 @@ class SurfaceMesh:
     colors: Tensor | None = None  # (P, 3) albedo; without this and a texture the field is asked
     two_sided: bool = False  # lit on whichever side is seen
     slopes: Tensor | None = None  # (C, 3) gradients of the signed distance near the surface, differentiable
+    materials: tuple[SurfaceMaterial, ...] = ()  # of a finished mesh; `colors` (P, 3) are then linear, and multiply them
+    material: Tensor | None = None  # (F,) int64, which of them a face has
 
 
 @dataclass(frozen=True)
@@ -153,18 +168,23 @@ class Mesh:
     normals: np.ndarray | None = None  # (P, 3) unit
     uvs: np.ndarray | None = None  # (P, 2) in [0, 1], origin at the bottom left
     tangents: np.ndarray | None = None  # (P, 4) unit, along u; then 1, or -1 where the texture is mirrored
-    colors: np.ndarray | None = None  # (P, 3) sRGB in [0, 1], of a mesh without a texture
+    colors: np.ndarray | None = None  # (P, 3) sRGB in [0, 1]; they multiply a texture, in linear light
+    materials: np.ndarray | None = None  # (F,) int64, which of the asset's materials a face has; None: the first
 
 
 @dataclass(frozen=True)
 class Material:
-    """How a mesh is coloured: textures in [0, 1], rows from the top, sRGB; metallic and roughness as in glTF."""
+    """How a mesh is coloured: textures, rows from the top, sRGB; metallic and roughness as in glTF."""
 
-    base_color: np.ndarray  # (T, T, 3) float32
+    base_color: np.ndarray  # (T, T, 3) float32 in [0, 1], or uint8
     normal: np.ndarray | None = None  # (T, T, 3) float32, a normal map as in glTF: linear, x and y along u and v
     metallic: float = 0.0
     roughness: float = 0.9
     unlit: bool = False  # shown as it is, without light: SDS albedo may have light baked in
+    opacity: np.ndarray | None = None  # (T, T) of the same type; None: solid
+    cutoff: float | None = None  # what is less solid is not there; None: the opacity is blended
+    wrap: tuple[Wrap, Wrap] = ("repeat", "repeat")  # outside [0, 1], along u and v
+    two_sided: bool = True  # seen from behind too
 
 
 @dataclass(frozen=True)
@@ -187,6 +207,7 @@ class Asset:
 
     kind: ClassVar[str]
     provenance: dict[str, Any] = field(default_factory=dict)  # prompt, seed, recipe, versions; JSON values only
+    notes: tuple[str, ...] = ()  # what of its file is not drawn, a sentence each
 
 
 @dataclass(frozen=True)
@@ -196,6 +217,11 @@ class MeshAsset(Asset):
     kind = "mesh"
     mesh: Mesh
     material: Material
+    others: tuple[Material, ...] = ()  # beside the first, where faces differ (`Mesh.materials`)
+
+    @property
+    def materials(self) -> tuple[Material, ...]:
+        return (self.material, *self.others)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from rich.text import Text
 from df3d.errors import Df3dError
 from df3d.plugin.catalog import Catalog
 from df3d.system.text import printable
+from df3d.types import Asset
 
 # Options that commands have in common.
 Device = Annotated[str, typer.Option("--device", help="`cpu`, `cuda`, `cuda:1`, or `auto`.")]
@@ -39,6 +41,12 @@ def put(result: object) -> None:
     """A line of what was asked for, on stdout: as it is for programs, safe to look at on a terminal."""
     text = str(result)
     print("\n".join(map(printable, text.split("\n"))) if sys.stdout.isatty() else text, flush=True)
+
+
+def say_notes(path: Path, asset: Asset) -> None:
+    """What of a file is not drawn, for people."""
+    for note in asset.notes:
+        say(f"note: {path}: {note}")
 
 
 def nobody_listens() -> None:

@@ -111,6 +111,8 @@ def _score(
                 advance()
                 if json:
                     put(json_line(result.json()))
+                for note in () if quiet else result.notes:
+                    say(f"note: {result.target.name}: {note}")
                 for name, problem in result.problems.items() if not quiet else ():
                     say(f"note: {result.target.name}: {name}: {problem}")
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from df3d.cli.context import Debug, Device, catalog_of, put
+from df3d.cli.context import Debug, Device, catalog_of, put, say
 from df3d.errors import ConfigError
 
 
@@ -36,7 +36,7 @@ def render(
 
     path = api.render(
         asset, out, views=views, size=size, elevation=elevation, shading=shading.value, background=_color(background),
-        device=device, catalog=catalog_of(context),
+        device=device, catalog=catalog_of(context), on_note=lambda text: say(f"note: {text}"),
     )  # fmt: skip
     put(path)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from df3d.cli.context import Debug, catalog_of, put
+from df3d.cli.context import Debug, catalog_of, put, say_notes
 from df3d.errors import ConfigError, ExportError
 
 GENERATOR = b'<meta name=generator content="df3d'  # what a page of df3d says of itself
@@ -34,6 +34,7 @@ def view(
     from df3d.mesh.files import exporter_for, read
 
     loaded = read(source, catalog)
+    say_notes(source, loaded)
     writer = exporter_for(path, catalog, {loaded.kind})
     if loaded.kind not in writer.takes:
         raise ExportError(f"no page shows {loaded.kind}", "`df3d plugins` lists the exporters")

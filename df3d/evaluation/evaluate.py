@@ -47,7 +47,8 @@ def evaluate(
                 problems[name] = error.message
             except (Exception, SystemExit) as error:  # a scorer may stumble over what a stranger's mesh holds
                 problems[name] = f"{type(error).__name__}: {error}"
-        result = Result(target, scores, problems, protocol(views))
+        notes = () if "asset" in problems else subject.asset.notes
+        result = Result(target, scores, problems, protocol(views), notes)
         if target.run is not None and not target.problem:
             try:
                 _keep(result, target.run)

@@ -19,6 +19,7 @@ class Result:
     scores: dict[str, float]  # "scorer.measure"
     problems: dict[str, str] = field(default_factory=dict)  # scorer, or "asset" -> why it has no scores
     protocol: str = PROTOCOL
+    notes: tuple[str, ...] = ()  # what of the file is not drawn
 
     def json(self) -> dict[str, Any]:
         run, target = self.target.run, self.target
@@ -31,6 +32,7 @@ class Result:
             "seed": target.seed,
             "scores": finite(self.scores),
             "problems": self.problems,
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
 

@@ -15,7 +15,7 @@ from df3d.plugin.catalog import Catalog
 from df3d.plugin.schema import hints, parse
 from df3d.protocols import Field, Renderer
 from df3d.schedule import Step
-from df3d.types import Asset, Mesh, MeshAsset, SurfaceMesh
+from df3d.types import Asset, Material, Mesh, MeshAsset, SurfaceMaterial, SurfaceMesh
 
 RADIUS = 0.85  # of the ball around the origin that `fitted` puts a mesh into
 
@@ -24,24 +24,30 @@ class FinishedField:
     """Capability "surface"; nothing in it learns."""
 
     def __init__(self, asset: MeshAsset, *, device: str = "cpu", textureless: bool = False) -> None:
-        mesh, white = asset.mesh, np.ones_like(asset.mesh.vertices)
+        mesh, white = asset.mesh, np.ones_like(asset.mesh.vertices, np.float32)
 
         def tensor(array: np.ndarray | None) -> Tensor | None:
             return None if array is None else torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
-        textured = mesh.uvs is not None and not textureless
-        colors = None if textured else white if textureless or mesh.colors is None else mesh.colors
         vertices, faces = tensor(mesh.vertices.astype(np.float32)), tensor(mesh.faces.astype(np.int64))
         assert vertices is not None
         assert faces is not None
-        self._mesh = SurfaceMesh(
-            vertices,
-            faces,
-            uvs=tensor(mesh.uvs) if textured else None,
-            texture=tensor(asset.material.base_color.astype(np.float32)) if textured else None,
-            colors=tensor(None if colors is None else colors.astype(np.float32)),
-            two_sided=True,
-        )
+        plain = SurfaceMesh(vertices, faces, two_sided=True)
+        if textureless:
+            self._mesh = replace(plain, colors=tensor(white))
+        elif _is_simple(asset):
+            self._mesh = replace(plain, uvs=tensor(mesh.uvs), texture=tensor(as_floats(asset.material.base_color)))
+        else:
+            colors = None if mesh.colors is None else to_linear(mesh.colors).astype(np.float32)
+            uvs = np.zeros((len(vertices), 2), np.float32) if mesh.uvs is None else mesh.uvs
+            which = np.zeros(len(faces), np.int64) if mesh.materials is None else mesh.materials
+            self._mesh = replace(
+                plain,
+                uvs=tensor(uvs),
+                colors=tensor(colors),
+                materials=tuple(_painted(material, device) for material in asset.materials),
+                material=tensor(which),
+            )
 
     def surface(self) -> SurfaceMesh:
         return self._mesh
@@ -58,6 +64,43 @@ class FinishedField:
         return {"vertices": self._mesh.vertices}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None: ...
+
+
+def _is_simple(asset: MeshAsset) -> bool:
+    """Whether one solid texture is all there is: what df3d makes itself."""
+    mesh, material = asset.mesh, asset.material
+    if asset.others or mesh.uvs is None or mesh.colors is not None or material.opacity is not None or not material.two_sided:
+        return False
+    return material.wrap == ("repeat", "repeat") or bool(((mesh.uvs >= 0) & (mesh.uvs <= 1)).all())
+
+
+def _painted(material: Material, device: str) -> SurfaceMaterial:
+    image = material.base_color
+    if material.opacity is not None:
+        image = np.concatenate([image, material.opacity[..., None]], axis=2)
+    return SurfaceMaterial(
+        torch.from_numpy(np.ascontiguousarray(image)).to(device), material.wrap, material.cutoff, material.two_sided
+    )
+
+
+def as_floats(image: np.ndarray) -> np.ndarray:
+    """float32 in [0, 1] of a texture of either type."""
+    return image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
+
+
+def as_bytes(image: np.ndarray) -> np.ndarray:
+    """uint8 of a texture of either type."""
+    return image if image.dtype == np.uint8 else (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
+
+
+def to_linear(colors: np.ndarray) -> np.ndarray:
+    """Of sRGB (IEC 61966-2-1)."""
+    return np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+
+
+def to_srgb(colors: np.ndarray) -> np.ndarray:
+    """Of linear light."""
+    return np.where(colors <= 0.0031308, colors * 12.92, 1.055 * np.maximum(colors, 0.0031308) ** (1 / 2.4) - 0.055)
 
 
 def fitted(mesh: Mesh) -> Mesh:

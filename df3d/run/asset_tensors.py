@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from df3d.mesh.finished import as_floats
 from df3d.system.tensors import check_tensors
 from df3d.types import Asset, Gaussians, GaussiansAsset, Material, Mesh, MeshAsset, TensorRule
 
@@ -48,15 +49,22 @@ RULES = {
 
 
 def asset_tensors(asset: Asset) -> tuple[dict[str, Tensor], dict[str, str]] | None:
-    """An asset as tensors and metadata; None of a kind that is not df3d's own."""
+    """An asset as tensors and metadata; None of a kind that is not df3d's own, or with several materials."""
     if isinstance(asset, MeshAsset):
+        if asset.others or asset.material.opacity is not None:
+            return None
         arrays = {**_arrays("mesh", asset.mesh), **_arrays("material", asset.material)}
     elif isinstance(asset, GaussiansAsset):
         arrays = _arrays("gaussians", asset.gaussians)
     else:
         return None
-    numbers = {k: v for k, v in vars(asset.material).items() if isinstance(v, bool | float)} if isinstance(asset, MeshAsset) else {}
+    numbers = (
+        {k: v for k, v in vars(asset.material).items() if k in ("metallic", "roughness", "unlit")}
+        if isinstance(asset, MeshAsset)
+        else {}
+    )
     told = {"kind": asset.kind, "material": json.dumps(numbers), "provenance": json.dumps(asset.provenance)}
+    arrays = {name: as_floats(array) if name.startswith("material.") else array for name, array in arrays.items()}
     kinds = {name: kind for tensors in EXPECTED.values() for name, (kind, _) in tensors.items()}
     return {name: torch.from_numpy(np.ascontiguousarray(array, kinds[name])) for name, array in arrays.items()}, told
 

@@ -73,6 +73,7 @@ def generate(
             start = made[stage.stage.start_from][0] if stage.stage.start_from in made else None
             if index == 0 and start is None and prompt.mesh and starts_from_mesh(stage):
                 start = fitted_asset(read(prompt.mesh, catalog))
+                yield from (Notice(f"{prompt.mesh}: {note}") for note in start.notes)
             made[stage.name] = yield from _work(stage, _as_start(start, device), setting)
         made = {name: what for name, what in made.items() if not later or _needed(name, later, run)}
         if stage.name == until and later:

@@ -230,7 +230,7 @@ def _check_manifest(manifest: object) -> None:
             raise ValueError(f"`{key}` cannot be `{value!r:.80}`")
     names = [*manifest.get("files", []), *manifest.get("stages", []), manifest.get("asset", "")]
     for name in names:
-        if not isinstance(name, str) or name in (".", "..") or name != re.split(r"[/\\]", name)[-1]:
+        if not isinstance(name, str) or name in (".", "..") or "\0" in name or name != re.split(r"[/\\]", name)[-1]:
             raise ValueError(f"`{name!r:.80}` is not the name of a file in it")
     for stage, table in manifest.get("recovery", {}).items():
         if not isinstance(table, dict) or not all(key in ("rung", "rollbacks") and _is_small(n) for key, n in table.items()):

@@ -60,7 +60,7 @@ def is_plain(path: Path) -> bool:
     """Whether a regular file stands there, not a link to one."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:
+    except (OSError, ValueError):  # a name that no file can have
         return False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote
 
+from PIL import Image
 from trimesh.resolvers import Resolver
 
 from df3d.system.files import read_plain
@@ -26,7 +27,11 @@ class Beside(Resolver):
     def get(self, name: str) -> bytes:
         """A picture: what trimesh asks for in this way goes to Pillow."""
         data = self[name]
-        self.check_picture(data, name)
+        try:
+            self.open_picture(data, name)
+        except ValueError as error:
+            self.refused.append(f"picture `{name:.80}`: {error}")
+            raise
         return data
 
     def __getitem__(self, name: str) -> bytes:
@@ -38,16 +43,16 @@ class Beside(Resolver):
                 self.refused.append(f"`{name:.80}`: {error.strerror}")
             raise
 
-    def check_picture(self, data: bytes, name: str) -> None:
-        """Raises ValueError when a picture is none, or too large, by itself or with those before it."""
-        try:
-            picture = open_picture(data, name)
-            self._pixels += picture.width * picture.height
-            if self._pixels > MOST_PIXELS:
-                raise ValueError(f"its pictures have more than {MOST_PIXELS:,} pixels in all")
-        except ValueError as error:
-            self.refused.append(f"picture `{name:.80}`: {error}")
-            raise
+    def open_picture(self, data: bytes, name: str) -> Image.Image:
+        """A picture of a known format, unpacked when it is asked for.
+
+        Raises ValueError when it is none, or too large, by itself or with those before it.
+        """
+        picture = open_picture(data, name)
+        self._pixels += picture.width * picture.height
+        if self._pixels > MOST_PIXELS:
+            raise ValueError(f"its pictures have more than {MOST_PIXELS:,} pixels in all")
+        return picture
 
     def _find(self, name: str) -> Path:
         """Raises OSError when there is no such file in the folder."""

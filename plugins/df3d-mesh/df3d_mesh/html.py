@@ -17,10 +17,11 @@ from trimesh.visual.material import PBRMaterial
 
 import df3d
 from df3d import NoConfig
+from df3d.mesh.finished import to_linear
 from df3d.system.files import is_plain, read_plain, replace_atomically
 from df3d.system.text import html_picture, html_text
 from df3d.types import MeshAsset
-from df3d_mesh.trimeshes import shape, texture_image, to_linear
+from df3d_mesh.trimeshes import shape, texture_image
 
 LARGEST = 50_000_000  # bytes of a turntable
 STYLE = """

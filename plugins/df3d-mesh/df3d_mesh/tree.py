@@ -14,11 +14,30 @@ from typing import Any
 
 from df3d_mesh.beside import Beside
 
+EMPTY = 100_000  # numbers of an accessor without data, which are zeros
 MOST = 20_000_000  # vertices or corners that a file may speak of, and may draw
 DEEPEST = 200  # nodes below one another
 SIZES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}  # bytes, by componentType (glTF 2.0, section 3.6.2.2)
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
-READABLE = ("KHR_materials_", "KHR_lights_punctual", "KHR_node_visibility", "KHR_xmp", "EXT_texture_webp")  # or without effect here
+DRAWN = {  # as they mean it
+    "EXT_mesh_gpu_instancing", "EXT_texture_webp", "KHR_materials_emissive_strength", "KHR_materials_pbrSpecularGlossiness",
+    "KHR_materials_unlit", "KHR_mesh_quantization", "KHR_node_visibility", "KHR_texture_transform",
+}  # fmt: skip
+WITHOUT_EFFECT = {  # on shape and base colour under a light of our own
+    "EXT_lights_image_based", "KHR_animation_pointer", "KHR_audio_emitter", "KHR_lights_punctual", "KHR_materials_anisotropy",
+    "KHR_materials_clearcoat", "KHR_materials_dispersion", "KHR_materials_ior", "KHR_materials_iridescence", "KHR_materials_sheen",
+    "KHR_materials_specular", "KHR_materials_variants", "KHR_node_hoverability", "KHR_node_selectability",
+    "KHR_physics_rigid_bodies", "KHR_xmp", "KHR_xmp_json_ld", "MSFT_lod", "KHR_interactivity",
+}  # fmt: skip
+UNDRAWN = {  # what is not drawn of these, where a file gets along without
+    "KHR_materials_transmission": "light that goes through its materials",
+    "KHR_materials_volume": "the thickness of its materials",
+    "KHR_materials_diffuse_transmission": "light that goes through its materials",
+    "KHR_texture_basisu": "pictures in KTX2",
+    "KHR_draco_mesh_compression": "meshes in Draco",
+    "EXT_meshopt_compression": "data in meshopt",
+    "KHR_meshopt_compression": "data in meshopt",
+}
 GLOSSINESS = "KHR_materials_pbrSpecularGlossiness"
 
 Tree = dict[str, Any]
@@ -54,38 +73,21 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         place += 8 + length
 
 
-def packed(tree: Tree, binary: bytes) -> bytes:
-    """A GLB of a tree and its binary chunk."""
-    text = json.dumps(tree, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    binary += b"\0" * (-len(binary) % 4)
-    chunks = struct.pack("<I4s", len(text), b"JSON") + text
-    if binary:
-        chunks += struct.pack("<I4s", len(binary), b"BIN\0") + binary
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+def check(tree: Tree, binary: bytes, beside: Beside) -> tuple[list[bytes], list[str]]:
+    """The buffers of a tree, and what of it is not drawn, a sentence each.
 
-
-def check(tree: Tree, binary: bytes, beside: Beside) -> None:
-    """Raises ValueError with what cannot be read, or would be read wrongly."""
+    Raises ValueError with what cannot be read, or would be read wrongly.
+    """
     for extension in tree.get("extensionsRequired", []):
-        if not extension.startswith(READABLE):
-            raise ValueError(f"it needs the extension {extension}")
+        if extension not in DRAWN | WITHOUT_EFFECT:
+            raise ValueError(f"it needs the extension {extension}, which is not read")
+    used = set(tree.get("extensionsUsed", [])) - DRAWN - WITHOUT_EFFECT
     buffers = [_buffer(buffer, binary, beside) for buffer in tree.get("buffers", [])]
     _check_views(tree, buffers)
     _check_accessors(tree)
     _check_primitives(tree)
     _check_nodes(tree)
-    for image in tree.get("images", []):
-        beside.check_picture(_image(image, tree, buffers, beside), str(image.get("name") or image.get("uri", ""))[:80])
-
-
-def simplify(tree: Tree) -> None:
-    """Say with metallic and roughness what old files say with glossiness: only the base colour is read, and it is the same."""
-    for material in tree.get("materials", []):
-        old = material.get("extensions", {}).pop(GLOSSINESS, None)
-        if old is not None:
-            base = {"baseColorFactor": old.get("diffuseFactor"), "baseColorTexture": old.get("diffuseTexture")}
-            material["pbrMetallicRoughness"] = {key: value for key, value in base.items() if value is not None}
+    return buffers, [f"{UNDRAWN.get(name, f'what {name} says')} is not drawn" for name in sorted(used)]
 
 
 def _buffer(buffer: Tree, binary: bytes, beside: Beside) -> bytes:
@@ -120,10 +122,10 @@ def _check_accessors(tree: Tree) -> None:
     if sum(accessor["count"] for accessor in accessors) > MOST or any(accessor["count"] < 0 for accessor in accessors):
         raise ValueError(f"it speaks of more than {MOST:,} vertices or corners")
     for accessor in accessors:
-        if "sparse" in accessor:
-            raise ValueError("it has sparse accessors")
         if "bufferView" not in accessor:
-            raise ValueError("it has an accessor without data")
+            if accessor["count"] > EMPTY:
+                raise ValueError("it has a large accessor without data")
+            continue
         view = _item(views, accessor["bufferView"])
         size = SIZES[accessor["componentType"]] * WIDTHS[accessor["type"]]
         step, count = view.get("byteStride", size), accessor["count"]
@@ -135,13 +137,8 @@ def _check_accessors(tree: Tree) -> None:
 def _check_primitives(tree: Tree) -> None:
     accessors = tree.get("accessors", [])
     for part in (part for mesh in tree.get("meshes", []) for part in mesh["primitives"]):
-        if part.get("mode", 4) == 6:
-            raise ValueError("it has triangle fans")
         for accessor in part["attributes"].values():
             _item(accessors, accessor)
-        place = part["attributes"].get("TEXCOORD_0")
-        if place is not None and accessors[place]["componentType"] != 5126:
-            raise ValueError("it has texture coordinates that are integers")
 
 
 def _check_nodes(tree: Tree) -> None:
@@ -174,10 +171,15 @@ def _corners(mesh: Tree, tree: Tree) -> int:
     )
 
 
-def _image(image: Tree, tree: Tree, buffers: list[bytes], beside: Beside) -> bytes:
-    if "bufferView" not in image:
-        return _of_uri(image["uri"], beside)
-    view = _item(tree.get("bufferViews", []), image["bufferView"])
+def image(tree: Tree, index: int, buffers: list[bytes], beside: Beside) -> bytes:
+    """The bytes of a picture.
+
+    Raises OSError when it is in a file that is not there.
+    """
+    entry = _item(tree.get("images", []), index)
+    if "bufferView" not in entry:
+        return _of_uri(entry["uri"], beside)
+    view = _item(tree.get("bufferViews", []), entry["bufferView"])
     start = view.get("byteOffset", 0)
     return buffers[view["buffer"]][start : start + view["byteLength"]]
 

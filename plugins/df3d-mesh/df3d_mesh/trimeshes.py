@@ -6,6 +6,7 @@ import numpy as np
 import trimesh
 from PIL import Image
 
+from df3d.mesh.finished import as_bytes, as_floats
 from df3d.types import Mesh, MeshAsset
 
 
@@ -18,7 +19,7 @@ def normal_image(asset: MeshAsset) -> Image.Image | None:
 
 
 def _image(texture: np.ndarray) -> Image.Image:
-    return Image.fromarray((np.clip(texture, 0, 1) * 255).round().astype(np.uint8))
+    return Image.fromarray(as_bytes(texture))
 
 
 def shape(mesh: Mesh) -> trimesh.Trimesh:
@@ -32,13 +33,4 @@ def texel(asset: MeshAsset, uvs: np.ndarray) -> np.ndarray:
     size = image.shape[0]
     column = np.clip((uvs[:, 0] * size).astype(int), 0, size - 1)
     row = np.clip(((1 - uvs[:, 1]) * size).astype(int), 0, size - 1)
-    return image[row, column]
-
-
-def to_linear(colors: np.ndarray) -> np.ndarray:
-    """Of sRGB (IEC 61966-2-1)."""
-    return np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
-
-
-def to_srgb(colors: np.ndarray) -> np.ndarray:
-    return np.where(colors <= 0.0031308, colors * 12.92, 1.055 * np.maximum(colors, 0.0031308) ** (1 / 2.4) - 0.055)
+    return as_floats(image[row, column])

@@ -9,6 +9,7 @@ import numpy as np
 
 from df3d import NoConfig
 from df3d.errors import PluginError
+from df3d.mesh.finished import as_floats
 from df3d.system.files import replace_atomically
 from df3d.types import MeshAsset
 from df3d_mesh.trimeshes import texture_image
@@ -63,7 +64,7 @@ def _stage(asset: MeshAsset, path: Path, texture: str) -> None:
     surface.CreateInput("roughness", Sdf.ValueTypeNames.Float).Set(asset.material.roughness)
     color = surface.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f)
     if asset.mesh.uvs is None:
-        color.Set(Gf.Vec3f(*asset.material.base_color.mean((0, 1)).tolist()))
+        color.Set(Gf.Vec3f(*as_floats(asset.material.base_color).mean((0, 1)).tolist()))
     else:
         uvs = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.vertex)
         uvs.Set(Vt.Vec2fArray.FromNumpy(asset.mesh.uvs))

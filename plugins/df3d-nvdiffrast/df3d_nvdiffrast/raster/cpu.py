@@ -16,8 +16,12 @@ from df3d_nvdiffrast.raster import Fragments, kernels
 class CpuRasterizer:
     """`Rasterizer` in numba."""
 
-    def rasterize(self, clip: Tensor, faces: Tensor, height: int, width: int, *, cull: bool = False) -> Fragments:
-        weights, face, slopes, depth = _Rasterize.apply(clip.cpu(), faces.cpu(), height, width, cull)
+    def rasterize(
+        self, clip: Tensor, faces: Tensor, height: int, width: int, *, cull: bool = False, behind: Tensor | None = None
+    ) -> Fragments:
+        """With `behind` (V, H, W), a depth, only what lies farther is seen: the next layer of a surface."""
+        farther = torch.empty(len(clip), 0, 0) if behind is None else behind.cpu()
+        weights, face, slopes, depth = _Rasterize.apply(clip.cpu(), faces.cpu(), height, width, cull, farther)
         there = clip.device
         return Fragments(face.to(there), weights.to(there), slopes.to(there), depth.to(there))
 
@@ -32,7 +36,7 @@ class CpuRasterizer:
 
 class _Rasterize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, clip: Tensor, faces: Tensor, height: int, width: int, cull: bool) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, clip: Tensor, faces: Tensor, height: int, width: int, cull: bool, behind: Tensor) -> tuple[Tensor, ...]:
         views = len(clip)
         face = torch.empty(views, height, width, dtype=torch.int64)
         weights, slopes = torch.empty(views, height, width, 2), torch.empty(views, height, width, 4)
@@ -46,7 +50,7 @@ class _Rasterize(torch.autograd.Function):
                 least=4096,
             )
             offsets, found = kernels.sort_into_tiles(box, height, width)
-            out = [_array(t[v]) for t in (face, weights, slopes, depth)]
+            out = [_array(t[v]) for t in (behind, face, weights, slopes, depth)]
             split(
                 len(offsets) - 1,
                 lambda start, stop, c=corners[v], o=offsets, f=found, out=out: kernels.draw_tiles(
@@ -66,7 +70,7 @@ class _Rasterize(torch.autograd.Function):
             _scatter(
                 face.shape[1], gradient[v], lambda into, start, stop, a=arrays: kernels.weights_backward(*a, into, start, stop)
             )
-        return gradient, None, None, None, None
+        return gradient, None, None, None, None, None
 
 
 class _Interpolate(torch.autograd.Function):

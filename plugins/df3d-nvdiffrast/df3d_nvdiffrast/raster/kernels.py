@@ -16,6 +16,7 @@ from df3d.system.cpu import kernel
 
 TILE = 32  # pixels along a side of the squares that are rasterised at a time
 FEW = 64  # edges at a vertex that are compared all with all
+LAYER = 1e-6  # in depth, between two layers of a surface
 LONGEST_WAY = 64  # faces that are followed to the end of a surface
 
 
@@ -95,11 +96,15 @@ def sort_into_tiles(box, height, width):
 
 
 @kernel
-def draw_tiles(clip, faces, edges, box, offsets, found, face, weights, slopes, depth, start, stop):
-    """Fill tiles start to stop of face (H, W), weights (H, W, 2), slopes (H, W, 4) and depth (H, W)."""
+def draw_tiles(clip, faces, edges, box, offsets, found, behind, face, weights, slopes, depth, start, stop):
+    """Fill tiles start to stop of face (H, W), weights (H, W, 2), slopes (H, W, 4) and depth (H, W).
+
+    With `behind` (H, W), not empty, only what lies farther than that counts.
+    """
     height, width = face.shape
     across = (width + TILE - 1) // TILE
     nearest = np.empty((TILE, TILE), np.float64)
+    peeled = behind.shape[0] > 0
     for tile in range(start, stop):
         top, left = tile // across * TILE, tile % across * TILE
         bottom, right = min(top + TILE, height), min(left + TILE, width)
@@ -118,7 +123,7 @@ def draw_tiles(clip, faces, edges, box, offsets, found, face, weights, slopes, d
                     if a0 < 0.0 or a1 < 0.0 or a2 < 0.0 or a0 + a1 + a2 <= 0.0:
                         continue
                     z = a0 * z0 + a1 * z1 + a2 * z2
-                    if -1.0 <= z < nearest[row - top, col - left]:
+                    if -1.0 <= z < nearest[row - top, col - left] and not (peeled and z <= behind[row, col] + LAYER):
                         nearest[row - top, col - left] = z
                         face[row, col] = f
         for row in range(top, bottom):

@@ -1,0 +1,150 @@
+"""The materials of a glTF as df3d draws them: one picture of colour and opacity each (glTF 2.0, section 3.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from df3d.mesh.finished import to_linear, to_srgb
+from df3d.types import Material, Wrap
+from df3d_mesh.tree import GLOSSINESS, Tree
+
+LARGEST = 4096  # pixels along a side of a texture that is kept as it is
+WRAPS: dict[int, Wrap] = {10497: "repeat", 33071: "clamp", 33648: "mirror"}
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Which set of texture coordinates a texture is read by, and how that is moved (KHR_texture_transform)."""
+
+    set: int = 0
+    offset: tuple[float, float] = (0.0, 0.0)
+    rotation: float = 0.0
+    scale: tuple[float, float] = (1.0, 1.0)
+
+    def moved(self, uvs: np.ndarray) -> np.ndarray:
+        """(P, 2) float32, origin at the top left."""
+        cosine, sine = np.cos(self.rotation), np.sin(self.rotation)
+        turn = np.array([[cosine, sine], [-sine, cosine]]) * np.array(self.scale)
+        return (uvs @ turn.T + np.array(self.offset)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A material, and where its picture lies on a surface; None where it has no picture."""
+
+    material: Material
+    coordinates: Coordinates | None
+
+
+class Materials:
+    """Makes each material once; `picture` opens an image by its number, or returns None."""
+
+    def __init__(self, tree: Tree, picture: Callable[[int], Image.Image | None], note: Callable[[str], None]) -> None:
+        self._tree, self._open, self._note = tree, picture, note
+        self._made: dict[int | None, Painted] = {}
+
+    def get(self, index: int | None) -> Painted:
+        if index not in self._made:
+            self._made[index] = self._make({} if index is None else self._tree["materials"][index])
+        return self._made[index]
+
+    def _make(self, material: Tree) -> Painted:
+        extensions = material.get("extensions", {})
+        base = material.get("pbrMetallicRoughness", {})
+        factor, texture = base.get("baseColorFactor", [1, 1, 1, 1]), base.get("baseColorTexture")
+        if (old := extensions.get(GLOSSINESS)) is not None:
+            factor, texture = old.get("diffuseFactor", [1, 1, 1, 1]), old.get("diffuseTexture")
+        strength = extensions.get("KHR_materials_emissive_strength", {}).get("emissiveStrength", 1.0)
+        glow = np.array(material.get("emissiveFactor", [0, 0, 0]), np.float32) * strength
+        lamp = material.get("emissiveTexture") if glow.any() else None
+        color, place, wrap = self._texture(texture)
+        shine, shine_place, shine_wrap = self._texture(lamp)
+        if shine is not None and color is not None and shine_place != place:
+            self._note("an emissive texture that lies otherwise than the colours is not drawn")
+            shine, glow = None, np.zeros(3, np.float32)
+        if color is None:
+            place, wrap = shine_place, shine_wrap
+        rgb, alpha = _mixed(color, np.array(factor, np.float32), shine, glow)
+        mode = material.get("alphaMode", "OPAQUE")
+        return Painted(
+            Material(
+                rgb,
+                metallic=float(base.get("metallicFactor", 1.0)) if base else 0.0,
+                roughness=float(base.get("roughnessFactor", 1.0)) if base else 0.9,
+                unlit="KHR_materials_unlit" in extensions,
+                opacity=None if mode == "OPAQUE" or (alpha == (255 if alpha.dtype == np.uint8 else 1)).all() else alpha,
+                cutoff=float(material.get("alphaCutoff", 0.5)) if mode == "MASK" else None,
+                wrap=wrap,
+                two_sided=bool(material.get("doubleSided", False)),
+            ),
+            place,
+        )
+
+    def _texture(self, told: Tree | None) -> tuple[np.ndarray | None, Coordinates | None, tuple[Wrap, Wrap]]:
+        """(T, T, 4) uint8 of a texture that a material names, sRGB and opacity; where it lies; and how it goes on."""
+        plain: tuple[Wrap, Wrap] = ("repeat", "repeat")
+        if told is None:
+            return None, None, plain
+        moved = told.get("extensions", {}).get("KHR_texture_transform", {})
+        place = Coordinates(
+            int(moved.get("texCoord", told.get("texCoord", 0))),
+            tuple(map(float, moved.get("offset", (0, 0)))),  # type: ignore[arg-type]
+            float(moved.get("rotation", 0)),
+            tuple(map(float, moved.get("scale", (1, 1)))),  # type: ignore[arg-type]
+        )
+        texture = self._tree["textures"][told["index"]]
+        source = texture.get("extensions", {}).get("EXT_texture_webp", {}).get("source", texture.get("source"))
+        if source is None:
+            kinds = ", ".join(texture.get("extensions", {})) or "no source"
+            self._note(f"a texture is not drawn: {kinds}")
+            return None, None, plain
+        picture = self._open(source)
+        if picture is None:
+            return None, None, plain
+        sampler = self._tree["samplers"][texture["sampler"]] if "sampler" in texture else {}
+        wrap = WRAPS[sampler.get("wrapS", 10497)], WRAPS[sampler.get("wrapT", 10497)]
+        return as_array(picture), place, wrap
+
+
+def as_array(picture: Image.Image) -> np.ndarray:
+    """(H, W, 4) uint8 of a picture of any kind: 16 bits, grey, a palette, CMYK; a large one is made smaller."""
+    if max(picture.size) > LARGEST:
+        picture.thumbnail((LARGEST, LARGEST))
+    if picture.mode.startswith("I"):
+        grey = (np.asarray(picture, np.float32) / 257).round().clip(0, 255).astype(np.uint8)
+        return np.stack([grey, grey, grey, np.full_like(grey, 255)], axis=2)
+    return np.asarray(picture.convert("RGBA"))
+
+
+def _mixed(color: np.ndarray | None, factor: np.ndarray, shine: np.ndarray | None, glow: np.ndarray) -> tuple[Any, Any]:
+    """(T, T, 3) sRGB and (T, T) opacity: colour times its factor, and the light that it gives itself."""
+    if color is None and shine is None:
+        rgb = to_srgb((factor[:3] + glow).clip(0, 1)).astype(np.float32)
+        return rgb[None, None], np.full((1, 1), factor[3], np.float32)
+    shape = (shine if color is None else color).shape  # type: ignore[union-attr]
+    image = np.full(shape, 255, np.uint8) if color is None else color
+    steps = np.arange(256) / 255
+    if (factor != 1).any():  # a table for each channel
+        image = np.stack([_table(to_linear(steps) * factor[k])[image[..., k]] for k in range(3)]
+                         + [(steps * factor[3] * 255).round().clip(0, 255).astype(np.uint8)[image[..., 3]]], axis=2)  # fmt: skip
+    rgb, alpha = np.ascontiguousarray(image[..., :3]), np.ascontiguousarray(image[..., 3])
+    if glow.any():
+        lamp = np.ones(3) if shine is None else to_linear(_resized(shine, shape)[..., :3].astype(np.float32) / 255)
+        rgb = _table(to_linear(rgb.astype(np.float32) / 255) + lamp * glow)
+    return rgb, alpha
+
+
+def _table(linear: np.ndarray) -> np.ndarray:
+    """sRGB bytes of linear light."""
+    return (to_srgb(linear.clip(0, 1)) * 255).round().astype(np.uint8)
+
+
+def _resized(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if image.shape[:2] == shape[:2]:
+        return image
+    return np.asarray(Image.fromarray(image, "RGBA").resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
