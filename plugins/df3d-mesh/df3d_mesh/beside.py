@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import errno
+import re
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from PIL import Image
@@ -54,16 +56,32 @@ class Beside(Resolver):
             raise ValueError(f"its pictures have more than {MOST_PIXELS:,} pixels in all")
         return picture
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        try:
+            return self._find(name).is_file()
+        except OSError:
+            return False
+
     def _find(self, name: str) -> Path:
-        """Raises OSError when there is no such file in the folder."""
+        """As it is written, or as another system writes it: `%20`, backslashes, other capitals, a path of another machine.
+
+        Raises OSError when there is no such file in the folder or below.
+        """
         root = self.folder.resolve()
-        for text in dict.fromkeys((name.strip(), unquote(name.strip()))):
+        written = name.strip()
+        slashed = unquote(written).replace("\\", "/")
+        foreign = re.match(r"[A-Za-z]:|/", slashed) is not None
+        outside = False
+        for text in dict.fromkeys((written, unquote(written), slashed, *([PurePosixPath(slashed).name] if foreign else []))):
             path = (root / text).resolve()
             if not path.is_relative_to(root):
-                raise OSError(22, "it lies outside the file's own folder", name)
-            if path.exists():
-                return path
-        raise FileNotFoundError(2, "there is no such file", name)
+                outside = True
+            elif (found := _whatever_capitals(root, path)) is not None:
+                return found
+        if outside and not foreign:
+            raise OSError(errno.EINVAL, "it lies outside the file's own folder", name)
+        raise FileNotFoundError(errno.ENOENT, "there is no such file", name)
 
     def keys(self) -> list[str]:
         return sorted(path.name for path in self.folder.iterdir())
@@ -73,3 +91,16 @@ class Beside(Resolver):
 
     def write(self, name: str, data: bytes) -> None:
         raise OSError(30, "nothing is written beside a file that is read", name)
+
+
+def _whatever_capitals(root: Path, path: Path) -> Path | None:
+    """A file that is called so, but for small and capital letters; None when there is none."""
+    if path.is_file():
+        return path
+    place = root
+    for part in path.relative_to(root).parts:
+        same = [child for child in (place.iterdir() if place.is_dir() else ()) if child.name.casefold() == part.casefold()]
+        if not same:
+            return None
+        place = same[0]
+    return place if place.is_file() and place.resolve().is_relative_to(root) else None

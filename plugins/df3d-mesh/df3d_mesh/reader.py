@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 import trimesh
 from PIL import Image
-from trimesh.visual import ColorVisuals, TextureVisuals
-from trimesh.visual.material import SimpleMaterial
 
 from df3d import NoConfig
 from df3d.errors import ExportError
 from df3d.mesh.finished import to_linear, to_srgb
-from df3d.system.images import FORMATS
 from df3d.types import Material, Mesh, MeshAsset
 from df3d_mesh import tree as tree_of
 from df3d_mesh.beside import Beside
-from df3d_mesh.gltf_materials import Materials, Painted, as_array
+from df3d_mesh.gltf_materials import Materials, Painted
 from df3d_mesh.gltf_scene import Part, Scene
+from df3d_mesh.read_obj import read_obj
+from df3d_mesh.read_ply import read_ply
 
 WHITE = np.ones((1, 1, 3), np.float32)
 FARTHEST = 1e15  # that a vertex may lie: its square is still a number in single precision
@@ -45,7 +44,7 @@ def read(path: Path) -> MeshAsset:
     """
     beside = Beside(path)
     try:
-        asset = read_gltf(path, beside) if path.suffix.lower() in (".glb", ".gltf") else _read_other(path, beside)
+        asset = READERS.get(path.suffix.lower(), _read_other)(path, beside)
         _check_mesh(asset.mesh, path)
     except ExportError:
         raise
@@ -157,33 +156,26 @@ def _normals(parts: Sequence[tuple[Part, Painted]], vertices: np.ndarray, faces:
     return np.asarray(trimesh.Trimesh(vertices, faces, process=False).vertex_normals, np.float32)
 
 
+def _of_parts(parts_of: Callable[[Path, Beside, list[str]], list[tuple[Part, Painted]]]) -> Callable[[Path, Beside], MeshAsset]:
+    def read(path: Path, beside: Beside) -> MeshAsset:
+        notes: list[str] = []
+        return assembled(parts_of(path, beside, notes), notes)
+
+    return read
+
+
 def _read_other(path: Path, beside: Beside) -> MeshAsset:
-    """What trimesh reads: OBJ, PLY, STL."""
-    kind = path.suffix.lower()[1:]
-    # `process` would drop what is no number in silence
-    scene = trimesh.load_scene(io.BytesIO(path.read_bytes()), file_type=kind, resolver=beside, process=False)
-    if beside.refused:
-        raise ValueError(beside.refused[0])
-    for geometry in scene.geometry.values():
-        if isinstance(geometry, trimesh.Trimesh):
-            if geometry.vertices.shape[1:] != (3,) or geometry.faces.shape[1:] != (3,):
-                raise ValueError("its vertices are not points in space")
-            if not (np.abs(geometry.vertices) < FARTHEST).all():
-                raise ValueError("its vertices are not numbers, or beyond all measure")
-            geometry.process()
-            _simplify_colors(geometry)
-    mesh = scene.to_mesh()
+    """STL, as trimesh reads it: shape alone."""
+    mesh = trimesh.load_scene(io.BytesIO(path.read_bytes()), file_type=path.suffix.lower()[1:], process=False).to_mesh()
+    if not np.isfinite(mesh.vertices).all():
+        raise ValueError("its vertices are not numbers, or beyond all measure")
+    mesh.process()
     vertices, faces = np.array(mesh.vertices, np.float64), np.array(mesh.faces, np.int64)
-    uvs = getattr(mesh.visual, "uv", None)
-    if uvs is not None and (uvs.ndim != 2 or uvs.shape[1] < 2):
-        raise ValueError("its texture coordinates are not pairs")
     normals = np.array(mesh.vertex_normals, np.float32)
-    picture = getattr(getattr(mesh.visual, "material", None), "image", None)
-    if picture is not None and uvs is not None:
-        material = Material(np.asarray(picture.convert("RGB"), np.float32) / 255)
-        return MeshAsset(Mesh(vertices, faces, normals, uvs=np.asarray(uvs[:, :2], np.float32)), material)
-    colors = np.asarray(mesh.visual.vertex_colors[:, :3], np.float32) / 255
-    return MeshAsset(Mesh(vertices, faces, normals, colors=colors), Material(WHITE))
+    return MeshAsset(Mesh(vertices, faces, normals, colors=np.ones((len(vertices), 3), np.float32)), Material(WHITE))
+
+
+READERS = {".glb": read_gltf, ".gltf": read_gltf, ".obj": _of_parts(read_obj), ".ply": _of_parts(read_ply)}
 
 
 def _provenance(extras: object) -> dict[str, Any]:
@@ -194,32 +186,3 @@ def _provenance(extras: object) -> dict[str, Any]:
     plain = {key: value for key, value in short.items() if isinstance(value, str | int | float) and len(str(value)) <= 2000}
     tables = {key: _provenance(value) for key, value in short.items() if isinstance(value, dict)}
     return plain | {key: value for key, value in tables.items() if not any(isinstance(inner, dict) for inner in value.values())}
-
-
-def _simplify_colors(mesh: trimesh.Trimesh) -> None:
-    """Leave the mesh with a texture alone or colours of its vertices alone, in sRGB, as these formats have them."""
-    material, uvs = getattr(mesh.visual, "material", None), getattr(mesh.visual, "uv", None)
-    attributes = getattr(mesh.visual, "vertex_attributes", {})
-    picture = getattr(material, "image", None)
-    if picture is not None and picture.format not in (*FORMATS, None):  # before any of its pixels are asked for
-        raise ValueError(f"its texture is a {picture.format}, which is not read")
-    if picture is not None and uvs is not None and not _is_filler(material):
-        image = Image.fromarray(as_array(picture)[..., :3])
-        mesh.visual = TextureVisuals(uv=uvs, material=SimpleMaterial(image=image))
-        return
-    factor = np.ones(3) if material is None or picture is not None else np.asarray(material.main_color)[:3] / 255.0
-    if mesh.visual.kind in ("vertex", "face"):
-        colors = np.asarray(mesh.visual.vertex_colors)[:, :3] / 255.0
-    elif "color" in attributes:
-        given = np.asarray(attributes["color"])
-        colors = given[:, :3] / (np.iinfo(given.dtype).max if given.dtype.kind == "u" else 1.0)
-    else:
-        colors = np.ones((1, 3))
-    colors = np.broadcast_to(colors * factor, (len(mesh.vertices), 3))
-    mesh.visual = ColorVisuals(mesh, vertex_colors=(colors.clip(0, 1) * 255).round().astype(np.uint8))
-
-
-def _is_filler(material: Any) -> bool:
-    """Whether this is the grey that trimesh makes up for an OBJ without its MTL."""
-    picture = getattr(material, "image", None)
-    return picture is not None and picture.size == (2, 2) and np.ptp(np.asarray(picture.convert("RGB")), axis=(0, 1)).max() == 0

@@ -15,6 +15,7 @@ import numpy as np
 from df3d.system.cpu import kernel
 
 TILE = 32  # pixels along a side of the squares that are rasterised at a time
+EDGE = 1e-13  # rounding of weights: a pixel exactly on an edge belongs to both faces, not to neither
 FEW = 64  # edges at a vertex that are compared all with all
 LAYER = 1e-6  # in depth, between two layers of a surface
 LONGEST_WAY = 64  # faces that are followed to the end of a surface
@@ -120,7 +121,7 @@ def draw_tiles(clip, faces, edges, box, offsets, found, behind, face, weights, s
                 for col in range(max(left, box[f, 2]), min(right, box[f, 3])):
                     x = (2 * col + 1) / width - 1.0
                     a0, a1, a2 = e[0, 0] * x + k0, e[1, 0] * x + k1, e[2, 0] * x + k2
-                    if a0 < 0.0 or a1 < 0.0 or a2 < 0.0 or a0 + a1 + a2 <= 0.0:
+                    if a0 < -EDGE or a1 < -EDGE or a2 < -EDGE or a0 + a1 + a2 <= 0.0:
                         continue
                     z = a0 * z0 + a1 * z1 + a2 * z2
                     if -1.0 <= z < nearest[row - top, col - left] and not (peeled and z <= behind[row, col] + LAYER):

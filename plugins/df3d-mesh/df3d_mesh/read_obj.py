@@ -1,0 +1,283 @@
+"""Wavefront OBJ with its MTL, as programs write them and not only as the old specification says.
+
+trimesh stumbles over tabs, indentation and comments, draws concave polygons as fans and drops the colours of vertices beside a
+material; other readers for Python drop materials or colours too.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import ImageOps
+
+from df3d.mesh.finished import to_linear
+from df3d.types import Material
+from df3d_mesh.beside import Beside
+from df3d_mesh.gltf_materials import Coordinates, Painted, as_array
+from df3d_mesh.gltf_scene import Part
+from df3d_mesh.polygons import triangulate
+
+NUMBERS = {  # of values behind an option of a map (MTL, "Texture map options")
+    **dict.fromkeys(("-blendu", "-blendv", "-bm", "-boost", "-cc", "-clamp", "-imfchan", "-texres", "-type"), 1),
+    "-mm": 2, "-o": 3, "-s": 3, "-t": 3,
+}  # fmt: skip
+WHITE = np.ones((1, 1, 3), np.float32)
+
+
+@dataclass
+class Text:
+    """The lines of an OBJ by their kind."""
+
+    vertices: list[str] = field(default_factory=list)
+    coordinates: list[str] = field(default_factory=list)
+    faces: list[str] = field(default_factory=list)
+    seen: list[tuple[int, int]] = field(default_factory=list)  # vertices and coordinates before each face
+    material: list[int] = field(default_factory=list)  # of each face
+    names: list[str] = field(default_factory=lambda: [""])  # of materials
+    libraries: list[str] = field(default_factory=list)
+
+
+def read_obj(path: Path, beside: Beside, notes: list[str]) -> list[tuple[Part, Painted]]:
+    """The faces of each material.
+
+    Raises ValueError when it is no OBJ.
+    """
+    text = _lines(path.read_bytes())
+    numbers = _table(text.vertices, "v")
+    if len(numbers) and numbers.shape[1] not in (3, 4, 6, 7):
+        raise ValueError(f"its vertices have {numbers.shape[1]} numbers each, where 3 are meant")
+    vertices = numbers[:, :3] if len(numbers) else np.zeros((0, 3))
+    colors = numbers[:, -3:] if len(numbers) and numbers.shape[1] >= 6 else None
+    coordinates = _table(text.coordinates, "vt")[:, :2] if text.coordinates else np.zeros((0, 2))
+    counts, corners, places = _faces(text)
+    for index, known, what in ((corners, vertices, "vertex"), (places[places >= 0], coordinates, "texture coordinate")):
+        if len(index) and (index.max() >= len(known)):
+            raise ValueError(f"a face of it names {what} {index.max() + 1}, and it has {len(known)}")
+    triangles, owners = triangulate(vertices, counts, corners)
+    which = np.array(text.material, np.int64)[owners] if len(owners) else np.zeros(0, np.int64)
+    materials = _materials(text.libraries, beside, notes)
+    found = []
+    for number in np.unique(which):
+        name = text.names[number]
+        if name and name not in materials and materials:
+            notes.append(f"its material `{name}` is not in its MTL")
+        paint = materials.get(name, Painted(Material(WHITE), None))
+        part = _part(triangles[which == number], vertices, coordinates, corners, places, colors, paint)
+        if colors is not None and paint.coordinates is not None:
+            notes.append("the colours of its vertices are not drawn where it has a texture")
+        found.append((part, _without_color(paint) if part.colors is not None else paint))
+    return found
+
+
+def _part(
+    triangles: np.ndarray,
+    vertices: np.ndarray,
+    coordinates: np.ndarray,
+    corners: np.ndarray,
+    places: np.ndarray,
+    colors: np.ndarray | None,
+    paint: Painted,
+) -> Part:
+    """Triangles with a vertex for each pair of a place and a texture coordinate."""
+    textured = paint.coordinates is not None and len(coordinates) > 0
+    key = corners[triangles] * (len(coordinates) + 1) + (places[triangles] + 1 if textured else 0)
+    unique, faces = np.unique(key, return_inverse=True)
+    at, uv = np.divmod(unique, len(coordinates) + 1)
+    uvs = np.zeros((len(at), 2), np.float32)
+    if textured:
+        known = uv > 0
+        uvs[known] = coordinates[uv[known] - 1] * (1, -1) + (0, 1)  # from the bottom left to the top left
+    tint = None
+    if colors is not None and paint.coordinates is None:
+        scaled = colors / 255 if colors.max(initial=0) > 1 else colors
+        tint = to_linear(scaled.clip(0, 1))[at].astype(np.float32)
+    return Part(vertices[at], faces.reshape(-1, 3), None, {0: uvs}, tint, None)
+
+
+def _without_color(paint: Painted) -> Painted:
+    """White: the colours of the vertices say it all."""
+    return Painted(Material(WHITE, opacity=paint.material.opacity), None)
+
+
+def _lines(data: bytes) -> Text:
+    """Sorts the lines of a file in any encoding, however they end, begin and are commented."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        whole = data.decode("utf-16", "replace")
+    else:
+        whole = data.decode("utf-8-sig", "surrogateescape")
+    whole = re.sub(r"\\[ \t]*(\r\n|\n|\r)", " ", whole.replace("\0", " "))
+    found, current = Text(), 0
+    numbers = {"": 0}
+    for line in whole.splitlines():
+        if "#" in line:
+            line = line.partition("#")[0]
+        words = line.split(None, 1)
+        if len(words) < 2:
+            continue
+        key, rest = words
+        if key == "v":
+            found.vertices.append(rest)
+        elif key == "f":
+            found.faces.append(rest)
+            found.seen.append((len(found.vertices), len(found.coordinates)))
+            found.material.append(current)
+        elif key == "vt":
+            found.coordinates.append(rest)
+        elif key == "usemtl":
+            name = rest.strip()
+            current = numbers.setdefault(name, len(found.names))
+            if current == len(found.names):
+                found.names.append(name)
+        elif key == "mtllib":
+            found.libraries.append(rest.strip())
+    return found
+
+
+def _table(rows: list[str], what: str) -> np.ndarray:
+    """(N, K) of rows of numbers, with as many columns as all have.
+
+    Raises ValueError, with the row, when one holds none.
+    """
+    if not rows:
+        return np.zeros((0, 3))
+    words = " ".join(rows).split()
+    width = len(rows[0].split())
+    try:
+        if width * len(rows) == len(words):
+            return np.array(words, np.float64).reshape(len(rows), width)
+    except ValueError:
+        pass
+    table = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            table.append([float(word) for word in row.split()])
+        except ValueError:
+            raise ValueError(f"line {number} of its `{what}` is `{row.strip()[:40]}`, which are no numbers") from None
+    least = min(map(len, table))
+    if least < (3 if what == "v" else 1):
+        raise ValueError(f"a `{what}` of it has {least} numbers")
+    least = least if what != "v" or least in (3, 4, 6, 7) else 3
+    return np.array([row[:least] if what == "v" else [*row, 0.0][:2] for row in table])
+
+
+def _faces(text: Text) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N,) corners of each polygon; of all corners in a row the vertex, and the texture coordinate or -1; from 0 on.
+
+    Raises ValueError when a face is no face.
+    """
+    if not text.faces:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
+    words = [line.split() for line in text.faces]
+    counts = np.fromiter(map(len, words), np.int64, len(words))
+    flat = [word for line in words for word in line]
+    try:
+        slashes = {word.count("/") for word in flat}
+        if slashes == {0}:
+            corners, places = np.array(flat, np.int64), np.zeros(len(flat), np.int64)
+        elif slashes == {2} and "//" not in (joined := " ".join(flat)):
+            corners, places, _ = np.array(joined.replace("/", " ").split(), np.int64).reshape(-1, 3).T
+        elif slashes == {1} and not any(word.endswith("/") for word in flat):
+            corners, places = np.array(" ".join(flat).replace("/", " ").split(), np.int64).reshape(-1, 2).T
+        else:
+            pairs = [(*word.split("/"), "")[:2] for word in flat]
+            corners = np.array([int(first) for first, _ in pairs], np.int64)
+            places = np.array([int(second or 0) for _, second in pairs], np.int64)
+    except (ValueError, OverflowError):
+        raise ValueError("a face of it is no list of whole numbers") from None
+    if (corners == 0).any():
+        raise ValueError("a face of it names vertex 0, and OBJ counts from 1: its writer counted from 0")
+    before = np.repeat(np.array(text.seen, np.int64), counts, axis=0)  # what negative numbers count back from
+    corners = np.where(corners < 0, before[:, 0] + corners, corners - 1)
+    places = np.where(places < 0, before[:, 1] + places, places - 1)
+    if (corners < 0).any() or (places < -1).any():
+        raise ValueError("a face of it counts back beyond the first vertex")
+    return counts, corners, places
+
+
+# ---------------------------------------------------------------------------------------------- MTL
+def _materials(libraries: list[str], beside: Beside, notes: list[str]) -> dict[str, Painted]:
+    found: dict[str, Painted] = {}
+    for told in libraries:
+        names = [told] if beside.has(told) else told.split()
+        for name in names:
+            try:
+                data = beside[name]
+            except FileNotFoundError:
+                notes.append(f"its materials `{name}` are not there")
+                continue
+            found |= {
+                key: _painted(key, lines, beside, notes) for key, lines in _entries(data.decode("utf-8-sig", "surrogateescape"))
+            }
+    return found
+
+
+def _entries(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """The lines of each `newmtl` by their first word, in small letters."""
+    name, lines = "", {}
+    for line in re.sub(r"\\[ \t]*(\r\n|\n|\r)", " ", text).splitlines():
+        words = line.strip().split(None, 1)
+        if len(words) == 2 and not words[0].startswith("#"):
+            if words[0].lower() == "newmtl":
+                if lines or name:
+                    yield name, lines
+                name, lines = words[1].strip(), {}
+            else:
+                lines[words[0].lower()] = words[1].strip()
+    yield name, lines
+
+
+def _painted(name: str, lines: dict[str, str], beside: Beside, notes: list[str]) -> Painted:
+    solid = _number(lines.get("d", ""), 1.0) if "d" in lines else 1.0 - _number(lines.get("tr", ""), 0.0)
+    opacity = None if solid >= 1 or solid <= 0 else np.full((1, 1), solid, np.float32)  # many write 0 for solid
+    if "map_d" in lines:
+        notes.append(f"the opacity map of its material `{name}` is not drawn")
+    if "map_kd" in lines:
+        image = find_picture(_behind_options(lines["map_kd"]), beside, notes)
+        if image is not None:
+            alpha = None if opacity is None else np.full(image.shape[:2], round(solid * 255), np.uint8)
+            return Painted(Material(image, opacity=alpha), Coordinates())
+    words = lines.get("kd", "1 1 1").split()
+    color = [_number(word, 1.0) for word in words] if len(words) == 3 else [1.0, 1.0, 1.0]
+    return Painted(Material(np.array(color, np.float32).clip(0, 1)[None, None], opacity=opacity), None)
+
+
+def _number(word: str, otherwise: float) -> float:
+    try:
+        return float(word.split()[-1])
+    except (ValueError, IndexError):
+        return otherwise
+
+
+def find_picture(name: str, beside: Beside, notes: list[str]) -> np.ndarray | None:
+    """(H, W, 3) uint8 of a picture beside a file; None, with a note, when it is not there or damaged."""
+    try:
+        picture = beside.open_picture(beside[name], name)
+        picture.load()
+        return np.ascontiguousarray(as_array(ImageOps.exif_transpose(picture))[..., :3])
+    except FileNotFoundError:
+        notes.append(f"its texture `{name}` is not there")
+    except OSError as error:
+        if beside.refused:
+            raise ValueError(beside.refused[0]) from None
+        notes.append(f"its texture `{name}` is damaged: {error}")
+    except ValueError as error:
+        raise ValueError(f"its texture `{name}`: {error}") from None
+    return None
+
+
+def _behind_options(told: str) -> str:
+    """`-s 1 1 1 -clamp on wood.png` without what stands before the name."""
+    while told.startswith("-"):
+        option, _, rest = told.partition(" ")
+        for _ in range(NUMBERS.get(option, 1)):
+            head, _, tail = rest.strip().partition(" ")
+            if option in ("-o", "-s", "-t") and not re.fullmatch(r"[-+.\deE]+", head):
+                break
+            rest = tail
+        told = rest.strip()
+    return shlex.split(told)[0] if told.startswith('"') and told.count('"') == 2 else told

@@ -1,0 +1,271 @@
+"""PLY, text or binary, with polygons of any number of corners and colours of any type and name.
+
+trimesh refuses binary files whose polygons differ in their corners, and passes over colours that are not `red, green, blue` in
+bytes; plyfile, which reads all of them, has a licence that does not go with df3d's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from df3d.mesh.finished import to_linear
+from df3d.system.cpu import kernel
+from df3d.types import Material
+from df3d_mesh.beside import Beside
+from df3d_mesh.gltf_materials import Coordinates, Painted
+from df3d_mesh.gltf_scene import Part
+from df3d_mesh.polygons import triangulate
+from df3d_mesh.read_obj import find_picture
+
+TYPES = {
+    **dict.fromkeys(("char", "int8"), "i1"), **dict.fromkeys(("uchar", "uint8"), "u1"),
+    **dict.fromkeys(("short", "int16"), "i2"), **dict.fromkeys(("ushort", "uint16"), "u2"),
+    **dict.fromkeys(("int", "int32"), "i4"), **dict.fromkeys(("uint", "uint32"), "u4"),
+    **dict.fromkeys(("float", "float32"), "f4"), **dict.fromkeys(("double", "float64"), "f8"),
+}  # fmt: skip
+COLORS = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
+COORDINATES = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"), ("texture_s", "texture_t"))
+CORNERS = ("vertex_indices", "vertex_index")
+MOST = 100_000_000  # rows of an element
+WHITE = np.ones((1, 1, 3), np.float32)
+
+
+@dataclass
+class Property:
+    name: str
+    kind: str  # numpy's name of its type
+    count: str = ""  # of a list: the type of its length
+
+
+@dataclass
+class Element:
+    name: str
+    rows: int
+    properties: list[Property] = field(default_factory=list)
+
+
+@dataclass
+class Header:
+    format: str = ""
+    elements: list[Element] = field(default_factory=list)
+    texture: str = ""
+
+
+Column = tuple[np.ndarray, np.ndarray | None]  # values, and of a list how many each row has
+
+
+def read_ply(path: Path, beside: Beside, notes: list[str]) -> list[tuple[Part, Painted]]:
+    """The mesh of a PLY.
+
+    Raises ValueError when it is none.
+    """
+    data = path.read_bytes()
+    header, start = _header(data)
+    columns = _text(header, data[start:]) if header.format == "ascii" else _binary(header, data[start:])
+    vertex = columns.get("vertex", {})
+    if not all(axis in vertex for axis in "xyz"):
+        raise ValueError("it has no vertices with x, y and z")
+    vertices = np.stack([vertex[axis][0].astype(np.float64) for axis in "xyz"], axis=1)
+    counts, corners = _polygons(columns)
+    if len(corners) and (corners.min() < 0 or corners.max() >= len(vertices)):
+        raise ValueError("its faces name vertices that it does not have")
+    places, owners = triangulate(vertices, counts, corners)
+    face = columns.get("face", {})
+    picture = find_picture(header.texture, beside, notes) if header.texture else None
+    paint = Painted(Material(WHITE), None)
+    if picture is not None:
+        paint = Painted(Material(np.ascontiguousarray(picture)), Coordinates())
+    wedge = face.get("texcoord")
+    colors, of_faces = _colors(vertex), _colors(face)
+    if wedge is not None and picture is not None and wedge[1] is not None and (wedge[1] == 2 * counts).all():
+        uvs = wedge[0].reshape(-1, 2).astype(np.float32)[places].reshape(-1, 2)
+        return [(_loose(vertices, corners, places, uvs, None), paint)]
+    if colors is None and of_faces is not None and len(of_faces) == len(counts):
+        return [(_loose(vertices, corners, places, None, np.repeat(of_faces[owners], 3, axis=0)), paint)]
+    named = next((pair for pair in COORDINATES if all(name in vertex for name in pair)), None)
+    sets = {}
+    if named and picture is not None:
+        uv = np.stack([vertex[name][0] for name in named], axis=1).astype(np.float32)
+        sets = {0: np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1)}
+    elif picture is not None:
+        notes.append("its texture is not drawn: it has no texture coordinates")
+        paint = Painted(Material(WHITE), None)
+    if colors is not None and paint.coordinates is not None:
+        notes.append("the colours of its vertices are not drawn where it has a texture")
+        colors = None
+    return [(Part(vertices, corners[places], None, sets, colors, None), paint)]
+
+
+def _loose(
+    vertices: np.ndarray, corners: np.ndarray, places: np.ndarray, uvs: np.ndarray | None, colors: np.ndarray | None
+) -> Part:
+    """Triangles that share no vertices, because each has its own colour or texture coordinates."""
+    flat = corners[places].ravel()
+    sets = {} if uvs is None else {0: np.stack([uvs[:, 0], 1 - uvs[:, 1]], axis=1)}
+    return Part(vertices[flat], np.arange(len(flat)).reshape(-1, 3), None, sets, colors, None)
+
+
+def _polygons(columns: dict[str, dict[str, Column]]) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of each polygon, and all of them in a row."""
+    for element in ("face", "polygon"):
+        for name in CORNERS:
+            values, counts = columns.get(element, {}).get(name, (None, None))
+            if values is not None and counts is not None:
+                return counts, values.astype(np.int64)
+    values, counts = next(iter(columns.get("tristrips", {}).values()), (None, None))
+    if values is None or counts is None:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    triangles = []
+    for strip in np.split(values.astype(np.int64), np.flatnonzero(values == -1)):
+        strip = strip[strip >= 0]
+        number = np.arange(max(len(strip) - 2, 0))
+        odd = number % 2
+        triangles.append(np.stack([strip[number], strip[number + 1 + odd], strip[number + 2 - odd]], axis=1))
+    flat = np.concatenate(triangles) if triangles else np.zeros((0, 3), np.int64)
+    return np.full(len(flat), 3), flat.ravel()
+
+
+def _colors(columns: dict[str, Column]) -> np.ndarray | None:
+    """(N, 3) float32, linear; None without colours. Bytes, shorts, floats to 1, and anything to 255 that is larger than 1."""
+    for names in COLORS:
+        if all(name in columns for name in names):
+            values = np.stack([columns[name][0] for name in names], axis=1)
+            top = 65535.0 if values.dtype == np.uint16 and values.max(initial=0) > 255 else 255.0
+            whole = values.dtype.kind in "iu" or values.max(initial=0) > 1
+            return to_linear((values / (top if whole else 1.0)).clip(0, 1)).astype(np.float32)
+    return None
+
+
+def _header(data: bytes) -> tuple[Header, int]:
+    """What the header says, and where the data begin."""
+    end = data.find(b"end_header")
+    if data[:3] != b"ply" or end < 0 or end > 1 << 20:
+        raise ValueError("it has no header of a PLY")
+    start = end + len(b"end_header")
+    start += 2 if data[start : start + 2] == b"\r\n" else 1
+    found = Header()
+    for line in data[:end].decode("utf-8", "replace").splitlines():
+        words = line.split()
+        if not words:
+            continue
+        if words[0] == "format":
+            found.format = words[1]
+        elif words[0] == "comment" and len(words) > 2 and words[1].lower() == "texturefile":
+            found.texture = line.split(None, 2)[2].strip()
+        elif words[0] == "element":
+            found.elements.append(Element(words[1], int(words[2])))
+            if not 0 <= found.elements[-1].rows <= MOST:
+                raise ValueError(f"it speaks of {words[2]} rows")
+        elif words[0] == "property":
+            kinds = [TYPES.get(word) for word in words[1:-1] if word != "list"]
+            if not found.elements or None in kinds or len(kinds) != (2 if words[1] == "list" else 1):
+                raise ValueError(f"its header has a line that says nothing: `{line.strip()[:60]}`")
+            found.elements[-1].properties.append(Property(words[-1], str(kinds[-1]), str(kinds[0]) if len(kinds) == 2 else ""))
+    if found.format not in ("ascii", "binary_little_endian", "binary_big_endian"):
+        raise ValueError(f"its format is `{found.format}`, which PLY does not have")
+    return found, start
+
+
+def _binary(header: Header, data: bytes) -> dict[str, dict[str, Column]]:
+    order = "<" if header.format == "binary_little_endian" else ">"
+    raw, at = np.frombuffer(data, np.uint8), 0
+    found: dict[str, dict[str, Column]] = {}
+    for element in header.elements:
+        kinds = [(np.dtype(order + p.kind), np.dtype(order + p.count) if p.count else None) for p in element.properties]
+        if not any(count for _, count in kinds):
+            row = np.dtype([(f"{i}", kind) for i, (kind, _) in enumerate(kinds)])
+            if at + row.itemsize * element.rows > len(raw):
+                raise ValueError(f"it is cut short: the data of `{element.name}` are not all there")
+            table = np.frombuffer(data, row, element.rows, at)
+            found[element.name] = {p.name: (table[f"{i}"], None) for i, p in enumerate(element.properties)}
+            at += row.itemsize * element.rows
+            continue
+        sizes = np.array([kind.itemsize for kind, _ in kinds])
+        lengths = np.array([count.itemsize if count else 0 for _, count in kinds])
+        begin, count, at = _walk(raw, at, element.rows, sizes, lengths, order == "<")
+        if at < 0:
+            raise ValueError(f"it is cut short: the data of `{element.name}` are not all there")
+        found[element.name] = {
+            p.name: _gathered(raw, begin[:, i], count[:, i], kind, is_list=length is not None)
+            for i, (p, (kind, length)) in enumerate(zip(element.properties, kinds, strict=True))
+        }
+    return found
+
+
+@kernel
+def _walk(raw, at, rows, sizes, lengths, little):  # type: ignore[no-untyped-def]
+    """Where each property of each row begins, how many values it has, and where all end; -1 where the data do not suffice."""
+    begin = np.zeros((rows, sizes.shape[0]), np.int64)
+    count = np.ones((rows, sizes.shape[0]), np.int64)
+    for row in range(rows):
+        for p in range(sizes.shape[0]):
+            if lengths[p] > 0:
+                if at + lengths[p] > raw.shape[0]:
+                    return begin, count, -1
+                number = 0
+                for b in range(lengths[p]):
+                    number += np.int64(raw[at + b]) << (8 * (b if little else lengths[p] - 1 - b))
+                count[row, p] = number
+                at += lengths[p]
+            begin[row, p] = at
+            if count[row, p] < 0 or count[row, p] > raw.shape[0]:
+                return begin, count, -1
+            at += sizes[p] * count[row, p]
+            if at > raw.shape[0]:
+                return begin, count, -1
+    return begin, count, at
+
+
+def _gathered(raw: np.ndarray, begin: np.ndarray, count: np.ndarray, kind: np.dtype, *, is_list: bool) -> Column:
+    """The values of one property of all rows, one row after the other."""
+    size = kind.itemsize
+    first = np.repeat(begin, count)
+    within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    places = (first + within * size)[:, None] + np.arange(size)
+    return np.ascontiguousarray(raw[places]).view(kind)[:, 0], count if is_list else None
+
+
+def _text(header: Header, data: bytes) -> dict[str, dict[str, Column]]:
+    try:
+        numbers = np.array(data.split(), np.float64)
+    except ValueError:
+        raise ValueError("its data hold a word that is no number") from None
+    found, at = dict[str, dict[str, Column]](), 0
+    for element in header.elements:
+        is_list = np.array([bool(p.count) for p in element.properties])
+        begin, count, at = _walk_numbers(numbers, at, element.rows, is_list)
+        if at < 0:
+            raise ValueError(f"it is cut short: the data of `{element.name}` are not all there")
+        found[element.name] = {
+            p.name: _numbers(numbers, begin[:, i], count[:, i], np.dtype(p.kind), is_list=bool(p.count))
+            for i, p in enumerate(element.properties)
+        }
+    return found
+
+
+def _numbers(numbers: np.ndarray, begin: np.ndarray, count: np.ndarray, kind: np.dtype, *, is_list: bool) -> Column:
+    within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    values = numbers[np.repeat(begin, count) + within]
+    return values.astype(kind) if kind.kind == "f" or np.isfinite(values).all() else values, count if is_list else None
+
+
+@kernel
+def _walk_numbers(numbers, at, rows, is_list):  # type: ignore[no-untyped-def]
+    """As `_walk`, of numbers in a row."""
+    begin = np.zeros((rows, is_list.shape[0]), np.int64)
+    count = np.ones((rows, is_list.shape[0]), np.int64)
+    for row in range(rows):
+        for p in range(is_list.shape[0]):
+            if is_list[p]:
+                if at >= numbers.shape[0] or not 0 <= numbers[at] <= numbers.shape[0]:
+                    return begin, count, -1
+                count[row, p] = np.int64(numbers[at])
+                at += 1
+            begin[row, p] = at
+            at += count[row, p]
+            if at > numbers.shape[0]:
+                return begin, count, -1
+    return begin, count, at
