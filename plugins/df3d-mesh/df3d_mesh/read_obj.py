@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +86,8 @@ def _part(
 ) -> Part:
     """Triangles with a vertex for each pair of a place and a texture coordinate."""
     textured = paint.coordinates is not None and len(coordinates) > 0
+    if not textured and colors is None and len(triangles) * 3 == len(corners):  # all that there is
+        return Part(vertices, corners[triangles], None, {}, None, None)
     key = corners[triangles] * (len(coordinates) + 1) + (places[triangles] + 1 if textured else 0)
     unique, faces = np.unique(key, return_inverse=True)
     at, uv = np.divmod(unique, len(coordinates) + 1)
@@ -110,31 +113,39 @@ def _lines(data: bytes) -> Text:
         whole = data.decode("utf-16", "replace")
     else:
         whole = data.decode("utf-8-sig", "surrogateescape")
-    whole = re.sub(r"\\[ \t]*(\r\n|\n|\r)", " ", whole.replace("\0", " "))
-    found, current = Text(), 0
-    numbers = {"": 0}
-    for line in whole.splitlines():
-        if "#" in line:
-            line = line.partition("#")[0]
-        words = line.split(None, 1)
-        if len(words) < 2:
-            continue
-        key, rest = words
-        if key == "v":
-            found.vertices.append(rest)
-        elif key == "f":
-            found.faces.append(rest)
-            found.seen.append((len(found.vertices), len(found.coordinates)))
-            found.material.append(current)
-        elif key == "vt":
-            found.coordinates.append(rest)
-        elif key == "usemtl":
-            name = rest.strip()
-            current = numbers.setdefault(name, len(found.names))
-            if current == len(found.names):
-                found.names.append(name)
-        elif key == "mtllib":
-            found.libraries.append(rest.strip())
+    whole = whole.replace("\0", " ").replace("\r\n", "\n").replace("\r", "\n")
+    if "\\" in whole:
+        whole = re.sub(r"\\[ \t]*\n", " ", whole)
+    if "#" in whole:
+        whole = re.sub(r"#.*", "", whole)
+    found = Text(_values("v", whole), _values("vt", whole), libraries=_values("mtllib", whole))
+    blocks = re.split(r"^[ \t]*usemtl[ \t]+(.*)$", whole, flags=re.MULTILINE)
+    numbers, before = {"": 0}, (0, 0)
+    for name, block in zip(["", *blocks[1::2]], blocks[::2], strict=True):
+        current = numbers.setdefault(name.strip(), len(numbers))
+        faces = _values("f", block)
+        found.faces += faces
+        found.material += [current] * len(faces)
+        found.seen += _seen(block, before) if "-" in "".join(faces) else [(0, 0)] * len(faces)
+        if len(blocks) > 1:
+            before = before[0] + len(_values("v", block)), before[1] + len(_values("vt", block))
+    found.names = list(numbers)
+    return found
+
+
+def _values(key: str, text: str) -> list[str]:
+    """What stands behind a key, line by line."""
+    return re.findall(rf"^[ \t]*{key}[ \t]+(.*\S)", text, re.MULTILINE)
+
+
+def _seen(block: str, before: tuple[int, int]) -> list[tuple[int, int]]:
+    """How many vertices and texture coordinates stand before each face: negative numbers count back from there."""
+    vertices, coordinates = before
+    found = []
+    for key in re.findall(r"^[ \t]*(v|vt|f)[ \t]", block, re.MULTILINE):
+        vertices, coordinates = vertices + (key == "v"), coordinates + (key == "vt")
+        if key == "f":
+            found.append((vertices, coordinates))
     return found
 
 
@@ -145,11 +156,11 @@ def _table(rows: list[str], what: str) -> np.ndarray:
     """
     if not rows:
         return np.zeros((0, 3))
-    words = " ".join(rows).split()
     width = len(rows[0].split())
     try:
-        if width * len(rows) == len(words):
-            return np.array(words, np.float64).reshape(len(rows), width)
+        values = numbers_in(" ".join(rows), np.float64)
+        if width * len(rows) == len(values):
+            return values.reshape(len(rows), width)
     except ValueError:
         pass
     table = []
@@ -165,6 +176,19 @@ def _table(rows: list[str], what: str) -> np.ndarray:
     return np.array([row[:least] if what == "v" else [*row, 0.0][:2] for row in table])
 
 
+def numbers_in(text: str, kind: type) -> np.ndarray:
+    """The numbers of a text.
+
+    Raises ValueError when a word of it is none.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # which is how numpy says so
+        try:
+            return np.fromstring(text, kind, sep=" ")
+        except DeprecationWarning:
+            raise ValueError("a word is no number") from None
+
+
 def _faces(text: Text) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(N,) corners of each polygon; of all corners in a row the vertex, and the texture coordinate or -1; from 0 on.
 
@@ -172,19 +196,24 @@ def _faces(text: Text) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     if not text.faces:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
-    words = [line.split() for line in text.faces]
-    counts = np.fromiter(map(len, words), np.int64, len(words))
-    flat = [word for line in words for word in line]
+    lines = re.sub(r"[ \t]+", " ", "\n".join(text.faces))
+    raw = np.frombuffer(lines.encode("ascii", "replace"), np.uint8)
+    counts = np.bincount(np.cumsum(raw == ord("\n"))[raw == ord(" ")], minlength=len(text.faces)) + 1
+    joined, corner_count = lines.replace("\n", " "), int(counts.sum())
     try:
-        slashes = {word.count("/") for word in flat}
-        if slashes == {0}:
-            corners, places = np.array(flat, np.int64), np.zeros(len(flat), np.int64)
-        elif slashes == {2} and "//" not in (joined := " ".join(flat)):
-            corners, places, _ = np.array(joined.replace("/", " ").split(), np.int64).reshape(-1, 3).T
-        elif slashes == {1} and not any(word.endswith("/") for word in flat):
-            corners, places = np.array(" ".join(flat).replace("/", " ").split(), np.int64).reshape(-1, 2).T
+        slashes, all_told = joined.count("/"), "//" not in joined and "/ " not in joined
+        if not slashes:
+            corners, places = numbers_in(joined, np.int64), np.zeros(corner_count, np.int64)
+        elif (
+            slashes == 2 * corner_count
+            and all_told
+            and len(split := numbers_in(joined.replace("/", " "), np.int64)) == 3 * corner_count
+        ):
+            corners, places, _ = split.reshape(-1, 3).T
+        elif slashes == corner_count and all_told and not re.search(r"(^| )-?\d+( |$)", joined):
+            corners, places = numbers_in(joined.replace("/", " "), np.int64).reshape(-1, 2).T
         else:
-            pairs = [(*word.split("/"), "")[:2] for word in flat]
+            pairs = [(*word.split("/"), "")[:2] for word in joined.split(" ")]
             corners = np.array([int(first) for first, _ in pairs], np.int64)
             places = np.array([int(second or 0) for _, second in pairs], np.int64)
     except (ValueError, OverflowError):
@@ -218,14 +247,14 @@ def _materials(libraries: list[str], beside: Beside, notes: list[str]) -> dict[s
 
 def _entries(text: str) -> Iterator[tuple[str, dict[str, str]]]:
     """The lines of each `newmtl` by their first word, in small letters."""
-    name, lines = "", {}
+    name, lines = "", dict[str, str]()
     for line in re.sub(r"\\[ \t]*(\r\n|\n|\r)", " ", text).splitlines():
         words = line.strip().split(None, 1)
         if len(words) == 2 and not words[0].startswith("#"):
             if words[0].lower() == "newmtl":
                 if lines or name:
                     yield name, lines
-                name, lines = words[1].strip(), {}
+                name, lines = words[1].strip(), dict[str, str]()
             else:
                 lines[words[0].lower()] = words[1].strip()
     yield name, lines

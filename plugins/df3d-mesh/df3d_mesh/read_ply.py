@@ -18,7 +18,7 @@ from df3d_mesh.beside import Beside
 from df3d_mesh.gltf_materials import Coordinates, Painted
 from df3d_mesh.gltf_scene import Part
 from df3d_mesh.polygons import triangulate
-from df3d_mesh.read_obj import find_picture
+from df3d_mesh.read_obj import find_picture, numbers_in
 
 TYPES = {
     **dict.fromkeys(("char", "int8"), "i1"), **dict.fromkeys(("uchar", "uint8"), "u1"),
@@ -185,7 +185,8 @@ def _binary(header: Header, data: bytes) -> dict[str, dict[str, Column]]:
             continue
         sizes = np.array([kind.itemsize for kind, _ in kinds])
         lengths = np.array([count.itemsize if count else 0 for _, count in kinds])
-        begin, count, at = _walk(raw, at, element.rows, sizes, lengths, order == "<")
+        begin, count, end = _walk(raw, at, element.rows, sizes, lengths, order == "<")
+        at = int(end)
         if at < 0:
             raise ValueError(f"it is cut short: the data of `{element.name}` are not all there")
         found[element.name] = {
@@ -205,7 +206,7 @@ def _walk(raw, at, rows, sizes, lengths, little):  # type: ignore[no-untyped-def
             if lengths[p] > 0:
                 if at + lengths[p] > raw.shape[0]:
                     return begin, count, -1
-                number = 0
+                number = np.int64(0)
                 for b in range(lengths[p]):
                     number += np.int64(raw[at + b]) << (8 * (b if little else lengths[p] - 1 - b))
                 count[row, p] = number
@@ -230,13 +231,14 @@ def _gathered(raw: np.ndarray, begin: np.ndarray, count: np.ndarray, kind: np.dt
 
 def _text(header: Header, data: bytes) -> dict[str, dict[str, Column]]:
     try:
-        numbers = np.array(data.split(), np.float64)
+        numbers = numbers_in(data.decode("ascii", "replace"), np.float64)
     except ValueError:
         raise ValueError("its data hold a word that is no number") from None
     found, at = dict[str, dict[str, Column]](), 0
     for element in header.elements:
         is_list = np.array([bool(p.count) for p in element.properties])
-        begin, count, at = _walk_numbers(numbers, at, element.rows, is_list)
+        begin, count, end = _walk_numbers(numbers, at, element.rows, is_list)
+        at = int(end)
         if at < 0:
             raise ValueError(f"it is cut short: the data of `{element.name}` are not all there")
         found[element.name] = {
