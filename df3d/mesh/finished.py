@@ -79,7 +79,7 @@ def _painted(material: Material, device: str) -> SurfaceMaterial:
     if material.opacity is not None:
         image = np.concatenate([image, material.opacity[..., None]], axis=2)
     return SurfaceMaterial(
-        torch.from_numpy(np.ascontiguousarray(image)).to(device), material.wrap, material.cutoff, material.two_sided
+        torch.from_numpy(np.require(image, requirements=["C", "W"])).to(device), material.wrap, material.cutoff, material.two_sided
     )
 
 

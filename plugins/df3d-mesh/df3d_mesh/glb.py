@@ -15,7 +15,7 @@ import df3d
 from df3d import NoConfig
 from df3d.system.files import replace_atomically
 from df3d.types import MeshAsset
-from df3d_mesh.trimeshes import normal_image, shape, texture_image
+from df3d_mesh.trimeshes import geometries, normal_image, shape, texture_image
 
 
 class GlbExporter:
@@ -29,6 +29,8 @@ class GlbExporter:
 
 def scene(asset: MeshAsset) -> trimesh.Scene:
     """The asset as trimesh's glTF writers take it."""
+    if asset.others or asset.material.opacity is not None:
+        return trimesh.Scene({f"object-{index}": mesh for index, mesh in enumerate(geometries(asset))})
     mesh = shape(asset.mesh)
     material = PBRMaterial(
         name="albedo",
@@ -58,6 +60,8 @@ def completer(asset: MeshAsset) -> Callable[[dict[str, Any]], None]:
             tree["extensionsUsed"] = ["KHR_materials_unlit"]
             for material in tree["materials"]:
                 material["extensions"] = {"KHR_materials_unlit": {}}
-        tree["samplers"] = [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}]
+        uvs = asset.mesh.uvs
+        wrap = 33071 if uvs is not None and ((uvs >= 0) & (uvs <= 1)).all() else 10497  # no bleeding where nothing repeats
+        tree["samplers"] = [{"magFilter": 9729, "minFilter": 9987, "wrapS": wrap, "wrapT": wrap}]
 
     return complete

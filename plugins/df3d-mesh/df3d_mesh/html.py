@@ -12,16 +12,13 @@ from typing import Any
 
 import trimesh
 from trimesh.viewer.notebook import scene_to_html
-from trimesh.visual import TextureVisuals
-from trimesh.visual.material import PBRMaterial
 
 import df3d
 from df3d import NoConfig
-from df3d.mesh.finished import to_linear
 from df3d.system.files import is_plain, read_plain, replace_atomically
 from df3d.system.text import html_picture, html_text
 from df3d.types import MeshAsset
-from df3d_mesh.trimeshes import shape, texture_image
+from df3d_mesh.trimeshes import geometries, texture_image
 
 LARGEST = 50_000_000  # bytes of a turntable
 STYLE = """
@@ -43,13 +40,7 @@ class HtmlExporter:
 
 
 def page(asset: MeshAsset, turntable: bytes) -> str:
-    mesh = shape(asset.mesh)
-    if asset.mesh.uvs is not None:
-        material = PBRMaterial(baseColorTexture=texture_image(asset), metallicFactor=0.0, roughnessFactor=0.9, doubleSided=True)
-        mesh.visual = TextureVisuals(uv=asset.mesh.uvs, material=material)
-    elif asset.mesh.colors is not None:
-        mesh.visual.vertex_colors = (to_linear(asset.mesh.colors) * 255).round()  # as glTF has them
-    viewer = html.escape(scene_to_html(trimesh.Scene(mesh)), quote=True)
+    viewer = html.escape(scene_to_html(trimesh.Scene(geometries(asset))), quote=True)
     facts = {"triangles": len(asset.mesh.faces), "vertices": len(asset.mesh.vertices), "texture": _texture(asset)}
     rows = "".join(
         f"<tr><td>{html_text(k)}</td><td>{html_text(_words(v))}</td></tr>" for k, v in (facts | asset.provenance).items()

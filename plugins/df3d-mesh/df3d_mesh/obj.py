@@ -11,7 +11,7 @@ import numpy as np
 from df3d import NoConfig
 from df3d.system.files import replace_atomically
 from df3d.types import MeshAsset
-from df3d_mesh.trimeshes import normal_image, texture_image
+from df3d_mesh.trimeshes import normal_image, one_material, texture_image
 
 
 class ObjExporter:
@@ -22,6 +22,7 @@ class ObjExporter:
 
         The OBJ is written last, so that what it names is there when it is.
         """
+        one_material(asset, "OBJ")
         mtl, png = path.with_suffix(".mtl"), path.with_name(f"{path.stem}-albedo.png")
         replace_atomically(png, lambda temporary: texture_image(asset).save(temporary, "PNG"))
         material = f"newmtl albedo\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nd 1\nillum 1\nmap_Kd {png.name}\n"

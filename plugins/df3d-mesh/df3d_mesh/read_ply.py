@@ -183,6 +183,13 @@ def _binary(header: Header, data: bytes) -> dict[str, dict[str, Column]]:
             found[element.name] = {p.name: (table[f"{i}"], None) for i, p in enumerate(element.properties)}
             at += row.itemsize * element.rows
             continue
+        if (alike := _alike(data, at, element, kinds)) is not None:
+            found[element.name] = {
+                p.name: (alike[f"{i}"].ravel(), np.full(element.rows, alike[f"{i}"].shape[1]) if p.count else None)
+                for i, p in enumerate(element.properties)
+            }
+            at += alike.nbytes
+            continue
         sizes = np.array([kind.itemsize for kind, _ in kinds])
         lengths = np.array([count.itemsize if count else 0 for _, count in kinds])
         begin, count, end = _walk(raw, at, element.rows, sizes, lengths, order == "<")
@@ -194,6 +201,29 @@ def _binary(header: Header, data: bytes) -> dict[str, dict[str, Column]]:
             for i, (p, (kind, length)) in enumerate(zip(element.properties, kinds, strict=True))
         }
     return found
+
+
+def _alike(data: bytes, at: int, element: Element, kinds: list[tuple[np.dtype, np.dtype | None]]) -> np.ndarray | None:
+    """The rows as a table where all their lists are as long as the first row's: triangles, as most files have them."""
+    fields: list[tuple[str, np.dtype] | tuple[str, np.dtype, tuple[int, ...]]] = []
+    place, lengths = at, {}
+    for i, (kind, count) in enumerate(kinds):
+        if count is None:
+            fields.append((f"{i}", kind))
+            place += kind.itemsize
+            continue
+        if place + count.itemsize > len(data):
+            return None
+        lengths[i] = int(np.frombuffer(data, count, 1, place)[0])
+        if not 0 < lengths[i] < 256:
+            return None
+        fields += [(f"count {i}", count), (f"{i}", kind, (lengths[i],))]
+        place += count.itemsize + kind.itemsize * lengths[i]
+    row = np.dtype(fields)
+    if at + row.itemsize * element.rows > len(data):
+        return None
+    table = np.frombuffer(data, row, element.rows, at)
+    return table if all((table[f"count {i}"] == length).all() for i, length in lengths.items()) else None
 
 
 @kernel

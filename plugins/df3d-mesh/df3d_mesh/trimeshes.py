@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import trimesh
 from PIL import Image
+from trimesh.visual import ColorVisuals, TextureVisuals
+from trimesh.visual.material import PBRMaterial
 
-from df3d.mesh.finished import as_bytes, as_floats
+from df3d.errors import ExportError
+from df3d.mesh.finished import as_bytes, as_floats, to_linear
 from df3d.types import Mesh, MeshAsset
 
 
@@ -34,3 +39,37 @@ def texel(asset: MeshAsset, uvs: np.ndarray) -> np.ndarray:
     column = np.clip((uvs[:, 0] * size).astype(int), 0, size - 1)
     row = np.clip(((1 - uvs[:, 1]) * size).astype(int), 0, size - 1)
     return as_floats(image[row, column])
+
+
+def geometries(asset: MeshAsset) -> list[trimesh.Trimesh]:
+    """A mesh for each material, around the middle: single precision tells little far from it."""
+    seen = asset.mesh.vertices[np.unique(asset.mesh.faces)]
+    whole = replace(asset.mesh, vertices=asset.mesh.vertices - (seen.min(0) + seen.max(0)) / 2)
+    found = []
+    for index, material in enumerate(asset.materials):
+        mesh = shape(whole)
+        if whole.materials is not None:
+            mesh.update_faces(whole.materials == index)
+        if whole.uvs is not None:
+            picture = Image.fromarray(as_bytes(material.base_color))
+            if material.opacity is not None:
+                picture.putalpha(Image.fromarray(as_bytes(material.opacity)))
+            paint = PBRMaterial(
+                baseColorTexture=picture,
+                metallicFactor=0.0,
+                roughnessFactor=0.9,
+                doubleSided=material.two_sided,
+                alphaMode="OPAQUE" if material.opacity is None else "BLEND" if material.cutoff is None else "MASK",
+                alphaCutoff=material.cutoff,
+            )
+            mesh.visual = TextureVisuals(uv=whole.uvs, material=paint)
+        elif whole.colors is not None:
+            mesh.visual = ColorVisuals(mesh, vertex_colors=(to_linear(whole.colors) * 255).round())  # as glTF has them
+        found.append(mesh)
+    return found
+
+
+def one_material(asset: MeshAsset, kind: str) -> None:
+    """Raises ExportError when a format, as it is written here, would lose materials."""
+    if asset.others:
+        raise ExportError(f"{kind} files are written with one material, and this mesh has {len(asset.materials)}", "write a GLB")

@@ -12,7 +12,7 @@ from df3d.errors import PluginError
 from df3d.mesh.finished import as_floats
 from df3d.system.files import replace_atomically
 from df3d.types import MeshAsset
-from df3d_mesh.trimeshes import texture_image
+from df3d_mesh.trimeshes import one_material, texture_image
 
 
 class UsdzExporter:
@@ -25,6 +25,7 @@ class UsdzExporter:
             raise PluginError("USDZ needs usd-core, which is not installed", "python -m pip install usd-core") from None
 
     def write(self, asset: MeshAsset, path: Path) -> list[Path]:
+        one_material(asset, "USDZ")
         from pxr import Sdf, UsdUtils
 
         with tempfile.TemporaryDirectory() as folder:
