@@ -218,6 +218,7 @@ class MeshAsset(Asset):
     mesh: Mesh
     material: Material
     others: tuple[Material, ...] = ()  # beside the first, where faces differ (`Mesh.materials`)
+    up: Literal["y", "z"] = "y"  # the axis that points up
 
     @property
     def materials(self) -> tuple[Material, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -225,3 +226,28 @@ def test_markup_of_strangers_is_text(tmp_path: Path, capsys: pytest.CaptureFixtu
     printed = capsys.readouterr().out
     assert "[bold]x[/nothing] :smile:" in printed
     assert "[/] [link=file:///etc/passwd]y" in printed
+
+
+def test_output_that_is_not_utf_8_is_escaped(cli: Cli, tmp_path: Path) -> None:
+    import trimesh
+
+    trimesh.creation.box().export(tmp_path / "box.stl")
+    score = ("eval", "box.stl", "--scorer", "geometry", "--prompt", "红 \U0001f600", "--quiet")
+    done = cli(*score, "--json", PYTHONIOENCODING="cp1252")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[0])["prompt"] == "红 \U0001f600"
+    table = cli(*score, PYTHONIOENCODING="cp1252")
+    assert table.returncode == 0, table.stderr
+    assert "\\u7ea2" in table.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes streams as a shell does")
+def test_a_service_without_streams_works(tmp_path: Path) -> None:
+    run = f"{sys.executable} -m df3d generate 'a red car' --steps 1 --until coarse --out run {' '.join(TINY[1:])}"
+    done = subprocess.run(["sh", "-c", f"{run} <&- 2>&-"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "run\n")
+    for closed in (">&-", ">&- 2>&- <&-"):
+        done = subprocess.run(
+            ["sh", "-c", f"{sys.executable} -m df3d recipes {closed}"], cwd=tmp_path, capture_output=True, timeout=300
+        )
+        assert (done.returncode, done.stderr) == (0, b"")

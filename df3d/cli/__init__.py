@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -51,6 +52,7 @@ def _options(
 
 def main() -> None:
     """The console script."""
+    _open_streams()
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     try:
         build(Catalog.discover())()
@@ -63,9 +65,31 @@ def main() -> None:
         sys.exit(fail(error if isinstance(error, Df3dError) else _of_the_system(error)))
 
 
+def _open_streams() -> None:
+    """Give a service that has no terminal somewhere to write to, and let no name or prompt end a command that prints it.
+
+    Without the first, the next file that is opened takes the place of the error output.
+    """
+    while (handle := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(handle)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for as long as the program runs
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _of_the_system(error: OSError | UnicodeEncodeError) -> RunError:
     """What the system refused, where nothing nearer to it said so."""
     if isinstance(error, UnicodeEncodeError):
         return RunError(f"{error.object!r} cannot be written as text: {error.reason}", "use names in UTF-8")
-    what = f"`{error.filename}`" if error.filename else "what was asked for"
-    return RunError(f"cannot use {what}: {error.strerror or error}", "check its name, its permissions and the disk")
+    if error.filename:
+        return RunError(f"cannot use `{error.filename}`: {error.strerror or error}", "check its name, its permissions and the disk")
+    from df3d.system.machine import cache_folder
+
+    return RunError(
+        f"the system refused to read or write: {error.strerror or error}",
+        f"check the disks of the run folder and of the cache, `{cache_folder()}` (DF3D_CACHE names another); --debug shows where",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from df3d.errors import Df3dError
 from df3d.plugin.catalog import Catalog
-from df3d.system.text import printable
+from df3d.system.text import json_line, printable
 from df3d.types import Asset
 
 # Options that commands have in common.
@@ -65,6 +66,14 @@ def go_offline(asked: bool) -> None:
     """Ask no model hub for anything from now on, if that is asked for."""
     if asked:
         os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def put_json(value: object, *, indent: int | None = None) -> None:
+    """JSON on stdout, in ASCII where that is not UTF-8."""
+    text = json_line(value, indent=indent)
+    if not (sys.stdout.encoding or "").lower().startswith("utf"):
+        text = "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text)
+    print(text, flush=True)
 
 
 class PlainTable(Table):

@@ -7,10 +7,9 @@ from dataclasses import asdict
 import typer
 from rich.text import Text
 
-from df3d.cli.context import catalog_of, put, show, table
+from df3d.cli.context import catalog_of, put_json, show, table
 from df3d.plugin.catalog import Catalog
 from df3d.system.checks import Finding
-from df3d.system.text import json_line
 
 
 def doctor(context: typer.Context, json: bool = typer.Option(False, "--json", help="JSON on stdout.")) -> None:
@@ -18,7 +17,7 @@ def doctor(context: typer.Context, json: bool = typer.Option(False, "--json", he
     catalog = catalog_of(context)
     findings = [*catalog.checks(), *_plugins(catalog)]
     if json:
-        put(json_line([asdict(finding) for finding in findings], indent=2))
+        put_json([asdict(finding) for finding in findings], indent=2)
     else:
         rows = table("", "what", "found", "without it", "to mend it")
         colour = {"ok": "green", "missing": "yellow", "broken": "red"}

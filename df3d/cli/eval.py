@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
-from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, go_offline, put, say, show, table
+from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, go_offline, put_json, say, show, table
 from df3d.errors import ConfigError
 from df3d.plugin.catalog import Catalog
 from df3d.plugin.records import ScorerPlugin
@@ -110,7 +110,7 @@ def _score(
                 found[-1].append(result)
                 advance()
                 if json:
-                    put(json_line(result.json()))
+                    put_json(result.json())
                 for note in () if quiet else result.notes:
                     say(f"note: {result.target.name}: {note}")
                 for name, problem in result.problems.items() if not quiet else ():
@@ -124,7 +124,7 @@ def _print_json(means: Mapping[str, Interval], views: int, *, compare: bool) -> 
     from df3d.evaluation.results import finite
 
     summary = {name: finite(vars(value)) for name, value in means.items()}
-    put(json_line({"protocol": protocol(views), "compare" if compare else "summary": summary}))
+    put_json({"protocol": protocol(views), "compare" if compare else "summary": summary})
 
 
 def _pool_settings(pool: Path, names: Sequence[str], catalog: Catalog) -> list[str]:

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, go_offline, nobody_listens, put, say
+from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, go_offline, nobody_listens, put, put_json, say
 from df3d.errors import ConfigError, Df3dError, PromptError, RunError, Stopped
 from df3d.prompt import Picture
 from df3d.system.files import read_text
-from df3d.system.text import json_line
 
 if TYPE_CHECKING:
     from df3d.cli.live import LiveView
@@ -181,7 +180,7 @@ def _ranked(
     scored.sort(key=lambda pair: -sign * pair[0])
     if json:
         rows = [{"run": str(path), "asset": str(asset), measure: value} for value, (path, asset) in scored]
-        put(json_line({"event": "Ranked", "by": measure, "runs": rows}))
+        put_json({"event": "Ranked", "by": measure, "runs": rows})
     elif not quiet:
         for place, (value, (path, _)) in enumerate(scored, start=1):
             say(f"{place}. {path}: {measure} {value:.4g}")

@@ -8,12 +8,12 @@ from typing import Any
 import typer
 from rich.text import Text
 
-from df3d.cli.context import Debug, catalog_of, put, say, show, table
+from df3d.cli.context import Debug, catalog_of, put, put_json, say, show, table
 from df3d.errors import PluginError, did_you_mean
 from df3d.plugin.catalog import Catalog, InstalledPlugin
 from df3d.plugin.records import KINDS, Component
 from df3d.plugin.schema import options_of
-from df3d.system.text import json_line, printable
+from df3d.system.text import printable
 
 FITS = ("needs", "provides", "outputs", "starts_from", "accepts", "makes", "takes", "draws", "suffixes")  # of records
 
@@ -28,7 +28,7 @@ def list_(context: typer.Context, json: bool = Json, debug: Debug = False) -> No
         return
     catalog = catalog_of(context)
     if json:
-        put(json_line([_plugin(plugin) for plugin in catalog.plugins], indent=2))
+        put_json([_plugin(plugin) for plugin in catalog.plugins], indent=2)
         return
     parts = table("kind", "name", "summary", "plugin")
     for plugin in catalog.plugins:
@@ -49,7 +49,7 @@ def show_part(
     catalog = catalog_of(context)
     found = _found(catalog, name)
     if json:
-        put(json_line([_part(part) for part in found], indent=2))
+        put_json([_part(part) for part in found], indent=2)
         return
     for part in found:
         owner = catalog.owner(part)
@@ -124,7 +124,7 @@ def check(
 
     rows = [row for part in mine or _found(catalog, name) for row in run(part)]
     if json:
-        put(json_line(rows, indent=2))
+        put_json(rows, indent=2)
     else:
         shown = table("", "part", "contract", "why")
         colour = {"ok": "green", "skipped": "yellow", "failed": "red"}

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from df3d import events
-from df3d.cli.context import say
+from df3d.cli.context import put_json, say
 from df3d.events import Event
-from df3d.system.text import json_line, printable
+from df3d.system.text import printable
 
 
 class Reporter(Protocol):
@@ -42,7 +42,7 @@ class JsonReporter(_Plain):
     """One JSON object a line on stdout: the lines of events.jsonl."""
 
     def __call__(self, event: Event) -> None:
-        print(json_line(event.json()), flush=True)
+        put_json(event.json())
 
 
 def sentence(event: Event) -> str | None:

@@ -32,7 +32,7 @@ def export(
         taken = ", ".join(sorted(exporter.takes))
         raise PluginError(f"exporter `{exporter.name}` takes {taken}, and this is {asset.kind}", "choose another format")
     if isinstance(asset, MeshAsset):
-        asset = dataclasses.replace(asset, mesh=oriented(asset.mesh, config))
+        asset = dataclasses.replace(asset, mesh=oriented(asset.mesh, config), up=config.up)
     yield Exporting(exporter.name)
     told = {**asset.provenance, **provenance}
     return exporter.build(exporter.config()).write(dataclasses.replace(asset, provenance=told), path)

@@ -83,9 +83,10 @@ class RunDir:
         begun = is_plain(self.path / "run.toml")
         if not is_plain(self.path / "run.json") or not (begun or _is_ours(self.manifest())):
             raise RunError(f"`{self.path}` holds files that are not a run", "choose another folder with --out")
-        if fresh:
+        if fresh or (begun and not self._has_checkpoints()):  # one that ended before its first step holds nothing to lose
             self._clear(catalog)
-        if fresh or not begun:
+            return
+        if not begun:
             return
         manifest = self.manifest()
         for what, new in ({"pictures": None, "mesh": None} | prompt.record() | {"seed": seed}).items():
@@ -100,6 +101,9 @@ class RunDir:
                 f"`{self.path}` holds a run with other settings (run.toml differs)",
                 f"repeat it with --recipe {self.path / 'run.toml'}, choose another --out, or start anew with --fresh",
             )
+
+    def _has_checkpoints(self) -> bool:
+        return any(self.checkpoints(stage).files for stage in self.manifest().get("stages") or self._usual_stages())
 
     def _clear(self, catalog: Catalog) -> None:
         """Remove what run.json says is the run's, and no link, folder or other file."""

@@ -12,6 +12,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+ROOM = 64 << 20  # bytes that the cache folder has free: kernels take a few of them
+
 
 def cache_folder() -> Path:
     """Where df3d keeps what it can make again: `DF3D_CACHE`, the user's cache folder, or a temporary one.
@@ -42,11 +44,12 @@ def _first_private(folders: tuple[Path, ...], given: bool) -> Path:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _is_private(folder):
                 with tempfile.TemporaryFile(dir=folder):
-                    return folder
+                    if shutil.disk_usage(folder).free > ROOM:
+                        return folder
         except (OSError, RuntimeError):
             pass
         if given and number == 0:
-            why = f"`{folder}` must be a folder that is yours and that nobody else can write to"
+            why = f"`{folder}` must be a folder that is yours, that nobody else can write to, and with {ROOM >> 20} MB free"
             print(f"warning: DF3D_CACHE is not used: {why}", file=sys.stderr)
     folder = Path(tempfile.mkdtemp(prefix="df3d-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

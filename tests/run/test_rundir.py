@@ -135,8 +135,16 @@ def test_a_run_that_ended_before_it_began_is_taken_up(tmp_path: Path, manifest: 
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text(manifest)
     begin(tmp_path / "run")
-    with pytest.raises(RunError, match="holds a run with prompt `a car`, not `a boat`"):
-        begin(tmp_path / "run", "a boat")
+    assert RunDir(tmp_path / "run").manifest()["prompt"] == "a car"
+
+
+def test_a_run_without_a_step_blocks_no_other_and_one_with_steps_does(tmp_path: Path) -> None:
+    begin(tmp_path / "run")
+    begin(tmp_path / "run", "a boat")
+    (tmp_path / "run" / "coarse").mkdir()
+    (tmp_path / "run" / "coarse" / "step-000002.safetensors").touch()
+    with pytest.raises(RunError, match="holds a run with prompt `a boat`, not `a car`"):
+        begin(tmp_path / "run", "a car")
 
 
 def test_checkpoints_are_ordered_by_their_number(tmp_path: Path) -> None:

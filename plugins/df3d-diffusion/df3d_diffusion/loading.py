@@ -11,6 +11,7 @@ from typing import Any
 import diffusers
 import torch
 import transformers
+from safetensors import safe_open
 from torch import Tensor
 
 from df3d.errors import ModelError
@@ -45,6 +46,8 @@ def load(
     else:
         folder = resolve(model)
         index = _index(folder)
+        if config(folder / "unet").get("in_channels") == 9:
+            raise ModelError(f"`{folder}` is an inpainting model: it wants a picture and a mask beside the text", _KNOWN)
         unet, scheduler = _unet(folder / "unet", precision), _scheduler(folder / "scheduler")
         text = _text(folder, index, precision, device)
         if "vae" not in index and other is None:
@@ -77,6 +80,7 @@ def save_activations(encoder: Any) -> bool:
 
 def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> tuple[Any, Any, Any, CachedText]:
     """UNet, VAE, scheduler and texts of a Stable Diffusion in one file; what is no weight comes from the folder `family`."""
+    _check_file(path)
     index = _index(family)
     pair = "text_encoder_2" in _optional(index)
     kind, extra = (
@@ -99,6 +103,25 @@ def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> t
     return pipeline.unet, vae, _scheduler(family / "scheduler"), text
 
 
+def _check_file(path: Path) -> None:
+    """Raises ModelError when a single file is not a whole Stable Diffusion, and says what it is."""
+    with _loading(path), safe_open(path, framework="pt") as file:
+        names = list(file.keys())
+        for part, word in (("model.diffusion_model.", "UNet"), ("first_stage_model.", "VAE"), ("cond", "text encoder")):
+            if any("lora" in name.lower() for name in names):
+                raise ModelError(f"`{path}` is a LoRA, a change to a model and no model", "give the model that it changes")
+            if not any(name.startswith(part) for name in names):
+                what = (
+                    "UNet alone" if any(name.startswith(("down_blocks.", "model.diffusion_model.")) for name in names) else "file"
+                )
+                raise ModelError(
+                    f"`{path}` is a {what} without a {word}", "give one file with UNet, VAE and text encoder, or a folder"
+                )
+        first = "model.diffusion_model.input_blocks.0.0.weight"
+        if first in names and file.get_slice(first).get_shape()[1] == 9:
+            raise ModelError(f"`{path}` is an inpainting model: it wants a picture and a mask beside the text", _KNOWN)
+
+
 def fastest_dtype(device: str) -> torch.dtype:
     """float16 on a GPU; on a CPU bfloat16, or float32 where the CPU has no instructions for it.
 
@@ -116,10 +139,20 @@ def _index(folder: Path) -> dict[str, Any]:
             "`df3d models` lists models by name; --recipe toybox needs none",
         )
     index = read_json(folder / "model_index.json")
+    kind = str(index.get("_class_name", "pipeline"))[:60]
+    if index.get("transformer", [None])[0] and not (folder / "unet").is_dir():
+        raise ModelError(f"`{folder}` is a {kind}, whose network is a transformer; df3d knows those with a UNet", _KNOWN)
+    if not index.get("text_encoder", [True])[0] and index.get("text_encoder_2", [None])[0]:
+        raise ModelError(
+            f"`{folder}` is a {kind} without its first text encoder, as SDXL's refiner is: it only finishes pictures", _KNOWN
+        )
     missing = [name for name in (*_NEEDED, *_optional(index)) if not (folder / name).is_dir()]
     if missing:
         raise ModelError(f"`{folder}` lacks {', '.join(f'`{name}/`' for name in missing)}", "download the whole pipeline folder")
     return index
+
+
+_KNOWN = "take Stable Diffusion 1.5, 2.1 or XL, or DeepFloyd IF: `df3d models` lists them"
 
 
 def _optional(index: dict[str, Any]) -> list[str]:

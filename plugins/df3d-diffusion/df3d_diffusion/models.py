@@ -77,8 +77,9 @@ def resolve(model: str) -> Path:
             "guidance `sds` has no model",
             "give a name (`df3d models`) or a diffusers folder: --set guidance.model=sd21; or use --recipe toybox",
         )
-    if model not in ALIASES and Path(model).exists():  # a folder that has a model's name is `./sd15`
-        return Path(model)
+    place = _at_home(model)
+    if model not in ALIASES and place.exists():  # a folder that has a model's name is `./sd15`
+        return place
     for hub in hubs_of(model):
         if (folder := on_disk(hub)) is not None:
             return folder
@@ -90,12 +91,20 @@ def resolve(model: str) -> Path:
     )
 
 
+def _at_home(model: str) -> Path:
+    """A path with `~` as the home folder: no shell has put it in behind `--set guidance.model=`."""
+    try:
+        return Path(model).expanduser()
+    except RuntimeError:
+        return Path(model)
+
+
 def is_single_file(model: str) -> bool:
     """Whether a name is one file with all of a model's networks, as the original releases came.
 
     Raises ModelError when it is a file of another kind.
     """
-    if model in ALIASES or not Path(model).is_file():
+    if model in ALIASES or not _at_home(model).is_file():
         return False
     if Path(model).suffix != ".safetensors":
         raise ModelError(f"`{model}` is not a .safetensors file", "other files of weights can run code when loaded: convert it")

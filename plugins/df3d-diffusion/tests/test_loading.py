@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import diffusers
@@ -262,3 +263,56 @@ def test_one_file_that_is_damaged_or_of_another_kind_is_said(stable_diffusion: P
     path = write_single_file(stable_diffusion, tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match="model `nothing/here` is not on this machine"):
         load(str(path), device="cpu", family="nothing/here")
+
+
+def renamed(source: Path, target: Path, change: Callable[[str], str | None]) -> Path:
+    """A safetensors file with other names; None leaves one out."""
+    from safetensors.torch import load_file, save_file
+
+    named = {change(name): tensor for name, tensor in load_file(source).items()}
+    save_file({name: tensor for name, tensor in named.items() if name}, target)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda name: f"lora_{name}", "is a LoRA, a change to a model and no model"),
+        (lambda name: name if name.startswith("model.diffusion_model.") else None, "is a UNet alone without a VAE"),
+        (lambda name: None if name.startswith("cond") else name, "without a text encoder"),
+        (lambda name: f"x.{name}", "is a file without a UNet"),
+    ],
+)
+def test_a_file_that_is_no_whole_model_says_what_it_is(
+    stable_diffusion: Path, tmp_path: Path, change: Callable[[str], str | None], message: str
+) -> None:
+    whole = write_single_file(stable_diffusion, tmp_path / "model.safetensors")
+    path = renamed(whole, tmp_path / "other.safetensors", change)
+    with pytest.raises(ModelError, match=message) as refused:
+        load(str(path), device="cpu", family=str(stable_diffusion))
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("values", "unet", "message"),
+    [
+        (
+            {"_class_name": "FluxPipeline", "transformer": ["diffusers", "FluxTransformer2DModel"]},
+            {},
+            "is a FluxPipeline, whose network is",
+        ),
+        ({"text_encoder": [None, None], "text_encoder_2": ["transformers", "X"]}, {}, "as SDXL's refiner is"),
+        ({}, {"in_channels": 9}, "is an inpainting model"),
+    ],
+)
+def test_a_folder_of_another_family_says_what_it_is(
+    stable_diffusion: Path, tmp_path: Path, values: dict[str, object], unet: dict[str, object], message: str
+) -> None:
+    folder = shutil.copytree(stable_diffusion, tmp_path / "model")
+    change(folder / "model_index.json", **values)
+    if "transformer" in values:
+        shutil.rmtree(folder / "unet")
+    else:
+        change(folder / "unet" / "config.json", **unet)
+    with pytest.raises(ModelError, match=message):
+        load(str(folder), device="cpu")

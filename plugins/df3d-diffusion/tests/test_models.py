@@ -146,6 +146,12 @@ def test_no_password_of_an_endpoint_is_told(monkeypatch: pytest.MonkeyPatch, end
     assert "hf_secret" not in said
 
 
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "sd").mkdir()
+    assert resolve("~/sd") == tmp_path / "sd"
+
+
 def test_names_are_aliases_hub_ids_or_mistakes() -> None:
     assert hubs_of("sd15")[0] == "stable-diffusion-v1-5/stable-diffusion-v1-5"
     assert hubs_of("someone/something@main") == ("someone/something@main",)
