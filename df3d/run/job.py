@@ -61,7 +61,7 @@ class Job:
         try:
             if settings:
                 run.update_manifest({"fit": settings})
-            return self._follow(plan, run, seed, tell, notes)
+            return self._follow(plan, run, seed, tell, [*notes, *filter(None, [run.note])])
         finally:
             run.close()
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from df3d.errors import ConfigError, Df3dError, RunError
 from df3d.events import Event
@@ -22,6 +19,7 @@ from df3d.recipe.compose import compose
 from df3d.recipe.plan import Plan
 from df3d.recipe.recipe import Recipe
 from df3d.run.checkpoint import Checkpoints
+from df3d.run.lock import RunLock
 from df3d.system.files import append_plain, is_plain, read_plain, replace_atomically
 from df3d.system.text import json_line
 
@@ -41,7 +39,7 @@ class RunDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = FileLock(path / ".lock")
+        self._lock = RunLock(path)
 
     # ------------------------------------------------------------------------------------------ opening
     @classmethod
@@ -63,12 +61,8 @@ class RunDir:
         run = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if os.path.lexists(path / ".lock") and not is_plain(path / ".lock"):
-                raise OSError(22, "its .lock is not a regular file")
-            run._lock.acquire(timeout=0)
-            occupied = any(child.name != ".lock" for child in path.iterdir())
-        except Timeout:
-            raise RunError(f"`{path}` is in use by another df3d", "wait for it, or choose another folder with --out") from None
+            run._lock.acquire()
+            occupied = any(not child.name.startswith((".lock", ".lease")) for child in path.iterdir())
         except OSError as error:
             raise RunError(f"cannot write to `{path}`: {error.strerror}", "choose another folder with --out") from None
         try:
@@ -131,6 +125,11 @@ class RunDir:
             return [stage.name for stage in self.recipe().stages]
         except RunError:
             return []
+
+    @property
+    def note(self) -> str:
+        """What is unusual about its folder; "" for nothing."""
+        return self._lock.note
 
     def close(self) -> None:
         self._lock.release()

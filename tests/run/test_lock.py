@@ -1,0 +1,73 @@
+"""One process at a time in a run folder, with locks of the system and without."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from df3d.errors import RunError
+from df3d.run import lock
+from df3d.run.lock import RunLock
+
+fcntl = pytest.importorskip("fcntl")
+
+
+@pytest.fixture(params=[None, *sorted({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP})])
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int | None:
+    """A file system that has locks (None), or refuses them with one of the errors that there are."""
+    if request.param is not None:
+
+        def refuse(handle: int, operation: int) -> None:
+            raise OSError(request.param, os.strerror(request.param))
+
+        monkeypatch.setattr(fcntl, "flock", refuse)
+        monkeypatch.setattr(lock, "PATIENCE", 0.5)
+        monkeypatch.setattr(lock, "BEAT", 0.1)
+    return request.param
+
+
+def test_a_second_one_is_kept_out_until_the_first_lets_go(tmp_path: Path, system: int | None) -> None:
+    first, second = RunLock(tmp_path), RunLock(tmp_path)
+    first.acquire()
+    assert bool(first.note) == (system is not None)
+    with pytest.raises(RunError, match="in use by another df3d"):
+        second.acquire()
+    first.release()
+    second.acquire()
+    second.release()
+    assert not (tmp_path / ".lease").exists()
+
+
+@pytest.mark.parametrize("host", ["node01", socket.gethostname()])
+def test_one_that_was_killed_lets_go(tmp_path: Path, system: int | None, host: str) -> None:
+    """On another machine its number stands still; on this one its process is gone."""
+    gone = 2**22 + 1  # more than a system gives
+    (tmp_path / ".lease").write_text(json.dumps({"host": host, "process": gone, "token": "x", "number": 7}))
+    mine = RunLock(tmp_path)
+    mine.acquire()
+    mine.release()
+
+
+def test_one_that_works_on_another_machine_is_left_alone(tmp_path: Path, system: int | None) -> None:
+    if system is None:
+        pytest.skip("the system knows")
+    other = lock._Lease(tmp_path / ".lease")
+    other._own["host"] = "node01"
+    other.acquire()
+    with pytest.raises(RunError, match="in use by another df3d, on node01"):
+        RunLock(tmp_path).acquire()
+    other.release()
+
+
+def test_a_lock_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "private").write_text("secret")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").symlink_to(tmp_path / "private")
+    with pytest.raises(OSError, match="not a regular file"):
+        RunLock(tmp_path / "run").acquire()
+    assert (tmp_path / "private").read_text() == "secret"
