@@ -26,7 +26,7 @@ def df3d_exporters() -> Iterable[ExporterPlugin]:
         yield ExporterPlugin(
             name=name,
             summary=summary,
-            target=f"df3d_mesh.{name}:{kind}",
+            target=f"df3d_mesh.writing.{name}:{kind}",
             suffixes=(f".{name}",),
             takes=frozenset({"mesh"}),
             usual_for=frozenset({"mesh"} if name == "glb" else set()),
@@ -39,7 +39,7 @@ def df3d_importers() -> Iterable[ImporterPlugin]:
     yield ImporterPlugin(
         name="mesh",
         summary="GLB, glTF, OBJ, PLY and STL, whoever made them",
-        target="df3d_mesh.reader:MeshImporter",
+        target="df3d_mesh.reading.importer:MeshImporter",
         suffixes=(".glb", ".gltf", ".obj", ".ply", ".stl"),
     )
 

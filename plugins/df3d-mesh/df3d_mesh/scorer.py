@@ -12,7 +12,7 @@ from df3d.protocols import Subject
 from df3d.system.cpu import kernel
 from df3d.types import Mesh, MeshAsset
 from df3d_mesh.intersections import intersecting
-from df3d_mesh.trimeshes import shape
+from df3d_mesh.writing.trimeshes import shape
 
 TEXELS = 1024  # a side of the grid on which the overlap of UV islands is counted
 MOST_CELLS = 1e9  # of that grid, all faces together with repetitions, beyond which the layout is not looked at

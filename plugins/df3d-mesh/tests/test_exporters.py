@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from df3d_mesh.glb import GlbExporter
-from df3d_mesh.gltf import GltfExporter
-from df3d_mesh.obj import ObjExporter
-from df3d_mesh.ply import PlyExporter
-from df3d_mesh.reader import read
-from df3d_mesh.stl import StlExporter
+from df3d_mesh.reading.importer import read
+from df3d_mesh.writing.glb import GlbExporter
+from df3d_mesh.writing.gltf import GltfExporter
+from df3d_mesh.writing.obj import ObjExporter
+from df3d_mesh.writing.ply import PlyExporter
+from df3d_mesh.writing.stl import StlExporter
 from PIL import Image
 
 from df3d import NoConfig
@@ -146,7 +146,7 @@ def test_stl_is_closed(asset: MeshAsset, tmp_path: Path) -> None:
 
 def test_a_usdz_opens_with_its_mesh_and_texture(tmp_path: Path) -> None:
     usd = pytest.importorskip("pxr.Usd", reason="needs usd-core")
-    from df3d_mesh.usdz import UsdzExporter
+    from df3d_mesh.writing.usdz import UsdzExporter
     from pxr import UsdGeom, UsdShade
 
     corners = np.eye(3, dtype=np.float32)

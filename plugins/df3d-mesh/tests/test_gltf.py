@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from df3d_mesh.reader import read
+from df3d_mesh.reading.importer import read
 from PIL import Image
 
 from df3d.mesh.finished import drawable, fitted_asset

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from df3d_mesh.polygons import triangulate
-from df3d_mesh.reader import read
+from df3d_mesh.reading.importer import read
+from df3d_mesh.reading.polygons import triangulate
 from PIL import Image
 
 from df3d.errors import ExportError

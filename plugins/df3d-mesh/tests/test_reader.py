@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import trimesh
 from assets import write
-from df3d_mesh.reader import read
+from df3d_mesh.reading.importer import read
 from PIL import Image
 from trimesh.visual import ColorVisuals, TextureVisuals
 from trimesh.visual.material import PBRMaterial

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 import trimesh
-from df3d_mesh.glb import GlbExporter
-from df3d_mesh.obj import ObjExporter
+from df3d_mesh.writing.glb import GlbExporter
+from df3d_mesh.writing.obj import ObjExporter
 from PIL import Image
 
 from df3d import NoConfig

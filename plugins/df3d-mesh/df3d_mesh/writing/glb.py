@@ -15,7 +15,7 @@ import df3d
 from df3d import NoConfig
 from df3d.system.files import replace_atomically
 from df3d.types import MeshAsset
-from df3d_mesh.trimeshes import geometries, normal_image, shape, texture_image
+from df3d_mesh.writing.trimeshes import geometries, normal_image, shape, texture_image
 
 
 class GlbExporter:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from df3d_mesh.tree import MOST, WIDTHS, Tree
+from df3d_mesh.reading.gltf_tree import MOST, WIDTHS, Tree
 
 DTYPES = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
 NO_SURFACE = (0, 1, 2, 3)  # modes: points and lines

@@ -11,7 +11,7 @@ import numpy as np
 from df3d import NoConfig
 from df3d.system.files import replace_atomically
 from df3d.types import MeshAsset
-from df3d_mesh.trimeshes import normal_image, one_material, texture_image
+from df3d_mesh.writing.trimeshes import normal_image, one_material, texture_image
 
 
 class ObjExporter:

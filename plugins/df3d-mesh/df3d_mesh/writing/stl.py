@@ -8,7 +8,7 @@ from df3d import NoConfig
 from df3d.errors import ExportError
 from df3d.system.files import replace_atomically
 from df3d.types import MeshAsset
-from df3d_mesh.trimeshes import shape
+from df3d_mesh.writing.trimeshes import shape
 
 
 class StlExporter:

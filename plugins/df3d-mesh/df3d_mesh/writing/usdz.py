@@ -12,7 +12,7 @@ from df3d.errors import PluginError
 from df3d.mesh.finished import as_floats
 from df3d.system.files import replace_atomically
 from df3d.types import MeshAsset
-from df3d_mesh.trimeshes import one_material, texture_image
+from df3d_mesh.writing.trimeshes import one_material, texture_image
 
 
 class UsdzExporter:

@@ -18,7 +18,7 @@ from df3d import NoConfig
 from df3d.system.files import is_plain, read_plain, replace_atomically
 from df3d.system.text import html_picture, html_text
 from df3d.types import MeshAsset
-from df3d_mesh.trimeshes import geometries, texture_image
+from df3d_mesh.writing.trimeshes import geometries, texture_image
 
 LARGEST = 50_000_000  # bytes of a turntable
 STYLE = """

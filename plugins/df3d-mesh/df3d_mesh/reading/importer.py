@@ -16,12 +16,12 @@ from df3d import NoConfig
 from df3d.errors import ExportError
 from df3d.mesh.finished import to_linear, to_srgb
 from df3d.types import Material, Mesh, MeshAsset
-from df3d_mesh import tree as tree_of
-from df3d_mesh.beside import Beside
-from df3d_mesh.gltf_materials import Materials, Painted
-from df3d_mesh.gltf_scene import Part, Scene
-from df3d_mesh.read_obj import read_obj
-from df3d_mesh.read_ply import read_ply
+from df3d_mesh.reading import gltf_tree
+from df3d_mesh.reading.beside import Beside
+from df3d_mesh.reading.gltf_materials import Materials, Painted
+from df3d_mesh.reading.gltf_scene import Part, Scene
+from df3d_mesh.reading.obj import read_obj
+from df3d_mesh.reading.ply import read_ply
 
 WHITE = np.ones((1, 1, 3), np.float32)
 FARTHEST = 1e15  # that a vertex may lie: its square is still a number in single precision
@@ -77,15 +77,15 @@ def read_gltf(path: Path, beside: Beside) -> MeshAsset:
 
     Raises ValueError and others when it cannot be read.
     """
-    tree, binary = tree_of.parse(path.read_bytes())
-    buffers, notes = tree_of.check(tree, binary, beside)
+    tree, binary = gltf_tree.parse(path.read_bytes())
+    buffers, notes = gltf_tree.check(tree, binary, beside)
     scene = Scene(tree, buffers, notes)
 
     def picture(index: int) -> Image.Image | None:
         entry = tree["images"][index]
         name = str(entry.get("name") or entry.get("uri", ""))[:80] or f"number {index}"
         try:
-            found = beside.open_picture(tree_of.image(tree, index, buffers, beside), name)
+            found = beside.open_picture(gltf_tree.image(tree, index, buffers, beside), name)
             found.load()
         except FileNotFoundError:
             notes.append(f"its texture `{name}` is not there")

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from df3d_mesh.beside import Beside
+from df3d_mesh.reading.beside import Beside
 
 EMPTY = 100_000  # numbers of an accessor without data, which are zeros
 MOST = 20_000_000  # vertices or corners that a file may speak of, and may draw

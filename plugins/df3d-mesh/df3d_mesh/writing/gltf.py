@@ -9,7 +9,7 @@ from trimesh.exchange.gltf import export_gltf
 from df3d import NoConfig
 from df3d.system.files import replace_atomically
 from df3d.types import MeshAsset
-from df3d_mesh.glb import completer, scene
+from df3d_mesh.writing.glb import completer, scene
 
 
 class GltfExporter:

@@ -9,7 +9,7 @@ import numpy as np
 from df3d import NoConfig
 from df3d.system.files import replace_atomically
 from df3d.types import MeshAsset
-from df3d_mesh.trimeshes import one_material, shape, texel
+from df3d_mesh.writing.trimeshes import one_material, shape, texel
 
 
 class PlyExporter:

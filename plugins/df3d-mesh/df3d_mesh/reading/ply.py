@@ -14,11 +14,11 @@ import numpy as np
 from df3d.mesh.finished import to_linear
 from df3d.system.cpu import kernel
 from df3d.types import Material
-from df3d_mesh.beside import Beside
-from df3d_mesh.gltf_materials import Coordinates, Painted
-from df3d_mesh.gltf_scene import Part
-from df3d_mesh.polygons import triangulate
-from df3d_mesh.read_obj import find_picture, numbers_in
+from df3d_mesh.reading.beside import Beside
+from df3d_mesh.reading.gltf_materials import Coordinates, Painted
+from df3d_mesh.reading.gltf_scene import Part
+from df3d_mesh.reading.obj import find_picture, numbers_in
+from df3d_mesh.reading.polygons import triangulate
 
 TYPES = {
     **dict.fromkeys(("char", "int8"), "i1"), **dict.fromkeys(("uchar", "uint8"), "u1"),

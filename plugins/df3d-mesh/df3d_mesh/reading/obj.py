@@ -18,10 +18,10 @@ from PIL import ImageOps
 
 from df3d.mesh.finished import to_linear
 from df3d.types import Material
-from df3d_mesh.beside import Beside
-from df3d_mesh.gltf_materials import Coordinates, Painted, as_array
-from df3d_mesh.gltf_scene import Part
-from df3d_mesh.polygons import triangulate
+from df3d_mesh.reading.beside import Beside
+from df3d_mesh.reading.gltf_materials import Coordinates, Painted, as_array
+from df3d_mesh.reading.gltf_scene import Part
+from df3d_mesh.reading.polygons import triangulate
 
 NUMBERS = {  # of values behind an option of a map (MTL, "Texture map options")
     **dict.fromkeys(("-blendu", "-blendv", "-bm", "-boost", "-cc", "-clamp", "-imfchan", "-texres", "-type"), 1),

@@ -11,7 +11,7 @@ from PIL import Image
 
 from df3d.mesh.finished import to_linear, to_srgb
 from df3d.types import Material, Wrap
-from df3d_mesh.tree import GLOSSINESS, Tree
+from df3d_mesh.reading.gltf_tree import GLOSSINESS, Tree
 
 LARGEST = 4096  # pixels along a side of a texture that is kept as it is
 WRAPS: dict[int, Wrap] = {10497: "repeat", 33071: "clamp", 33648: "mirror"}

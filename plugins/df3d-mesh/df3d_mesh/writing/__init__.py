@@ -1,0 +1,1 @@
+"""Mesh files of df3d's own."""
