@@ -8,7 +8,6 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from PIL import Image
-from trimesh.resolvers import Resolver
 
 from df3d.system.files import read_plain
 from df3d.system.images import LARGEST, open_picture
@@ -17,27 +16,19 @@ MOST = 1 << 30  # bytes of one such file
 MOST_PIXELS = 2 * LARGEST  # of all pictures of a mesh
 
 
-class Beside(Resolver):
-    """Finds what a file names. `refused` is why something was not taken: trimesh goes on without what it cannot find."""
+class Beside:
+    """Finds what a file names; `refused` is why something that is there was not taken."""
 
     def __init__(self, path: Path) -> None:
         self.folder = path.parent
-        self.file_name = path.name
         self.refused: list[str] = []
         self._pixels = 0
 
-    def get(self, name: str) -> bytes:
-        """A picture: what trimesh asks for in this way goes to Pillow."""
-        data = self[name]
-        try:
-            self.open_picture(data, name)
-        except ValueError as error:
-            self.refused.append(f"picture `{name:.80}`: {error}")
-            raise
-        return data
-
     def __getitem__(self, name: str) -> bytes:
-        """Any other file."""
+        """The content of a file.
+
+        Raises FileNotFoundError when it is not there, and OSError when it may not be read.
+        """
         try:
             return read_plain(self._find(name), MOST)
         except OSError as error:
@@ -82,15 +73,6 @@ class Beside(Resolver):
         if outside and not foreign:
             raise OSError(errno.EINVAL, "it lies outside the file's own folder", name)
         raise FileNotFoundError(errno.ENOENT, "there is no such file", name)
-
-    def keys(self) -> list[str]:
-        return sorted(path.name for path in self.folder.iterdir())
-
-    def namespaced(self, namespace: str) -> Beside:
-        return Beside(self.folder / namespace / self.file_name)
-
-    def write(self, name: str, data: bytes) -> None:
-        raise OSError(30, "nothing is written beside a file that is read", name)
 
 
 def _whatever_capitals(root: Path, path: Path) -> Path | None:
