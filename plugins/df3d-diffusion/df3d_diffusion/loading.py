@@ -140,9 +140,9 @@ def _index(folder: Path) -> dict[str, Any]:
         )
     index = read_json(folder / "model_index.json")
     kind = str(index.get("_class_name", "pipeline"))[:60]
-    if index.get("transformer", [None])[0] and not (folder / "unet").is_dir():
+    if _has(index, "transformer") and not (folder / "unet").is_dir():
         raise ModelError(f"`{folder}` is a {kind}, whose network is a transformer; df3d knows those with a UNet", _KNOWN)
-    if not index.get("text_encoder", [True])[0] and index.get("text_encoder_2", [None])[0]:
+    if "text_encoder" in index and not _has(index, "text_encoder") and _has(index, "text_encoder_2"):
         raise ModelError(
             f"`{folder}` is a {kind} without its first text encoder, as SDXL's refiner is: it only finishes pictures", _KNOWN
         )
@@ -156,7 +156,12 @@ _KNOWN = "take Stable Diffusion 1.5, 2.1 or XL, or DeepFloyd IF: `df3d models` l
 
 
 def _optional(index: dict[str, Any]) -> list[str]:
-    return [name for name in ("vae", "text_encoder_2", "tokenizer_2") if isinstance(index.get(name), list) and any(index[name])]
+    return [name for name in ("vae", "text_encoder_2", "tokenizer_2") if _has(index, name)]
+
+
+def _has(index: dict[str, Any], name: str) -> bool:
+    """Whether an index names a class for a part."""
+    return isinstance(index.get(name), list) and any(index[name])
 
 
 def _frozen(network: Any, device: str) -> Any:
