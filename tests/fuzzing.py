@@ -56,6 +56,7 @@ from df3d.scene.cameras import orbit
 from df3d.schedule import Step
 from df3d.system.images import pixels
 from df3d.system.tensors import write_tensors
+from df3d.system.text import printable
 from df3d.testing import a_mesh
 from df3d.types import RenderRequest
 
@@ -284,6 +285,41 @@ def read_mesh(path: Path) -> None:
         renderer.render(field, orbit(1, size=32), RenderRequest())
 
 
+def a_material(folder: Path) -> bytes:
+    write(folder / "a.obj", catalog())
+    return (folder / "a.mtl").read_bytes()
+
+
+ENTRY, METADATA = b"[df3d]\nstrange = strange_hooks\n", b"Metadata-Version: 2.1\nName: strange\nVersion: 1.0\n"
+
+
+def a_plugin(folder: Path) -> bytes:
+    """An installed distribution."""
+    place = folder / "strange-1.0.dist-info"
+    place.mkdir()
+    (folder / "strange_hooks.py").write_text("df3d_api = 1\n")
+    (place / "METADATA").write_bytes(METADATA)
+    (place / "entry_points.txt").write_bytes(ENTRY)
+    return ENTRY
+
+
+def a_plugin_s_metadata(folder: Path) -> bytes:
+    a_plugin(folder)
+    return METADATA
+
+
+def read_plugins(path: Path) -> None:
+    """Everything else is found, and what is said of it can be shown."""
+    sys.path.insert(0, str(path.parents[1]))
+    try:
+        found = Catalog.discover()
+    finally:
+        sys.path.pop(0)
+    assert "glb" in found.exporters.names()
+    for plugin in found.plugins:
+        assert printable(f"{plugin.name} {plugin.distribution} {plugin.version} {plugin.problem}").isprintable()
+
+
 def a_picture(kind: str) -> Callable[[Path], bytes]:
     def make(folder: Path) -> bytes:
         Image.fromarray(np.random.default_rng(0).integers(0, 255, (9, 7, 3)).astype(np.uint8)).save(folder / f"p.{kind}")
@@ -388,6 +424,9 @@ DOORS = {
         Door("glb", "a.glb", a_mesh_file("a.glb"), change_glb, read_mesh),
         Door("gltf", "a.gltf", a_mesh_file("a.gltf"), change_json, read_mesh),
         Door("obj", "a.obj", a_mesh_file("a.obj"), change_text, read_mesh),
+        Door("mtl", "a.mtl", a_material, change_text, lambda path: read_mesh(path.with_suffix(".obj"))),
+        Door("plugin", "strange-1.0.dist-info/entry_points.txt", a_plugin, change_text, read_plugins),
+        Door("plugin metadata", "strange-1.0.dist-info/METADATA", a_plugin_s_metadata, change_text, read_plugins),
         Door("ply", "a.ply", a_mesh_file("a.ply"), change_bytes, read_mesh),
         Door("stl", "a.stl", a_mesh_file("a.stl"), change_bytes, read_mesh),
         *(Door(kind, f"p.{kind}", a_picture(kind), change_bytes, lambda path: pixels(Picture(path)))

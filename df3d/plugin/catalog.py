@@ -6,10 +6,10 @@ import csv
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -107,14 +107,13 @@ class Catalog:
         """Load every plugin of the entry-point group `df3d`, except those named in DF3D_DISABLE_PLUGINS (`*`: all)."""
         catalog = cls()
         disabled = {name.strip() for name in os.environ.get("DF3D_DISABLE_PLUGINS", "").split(",")}
-        for entry in sorted(entry_points(group="df3d"), key=lambda entry: entry.name):
+        for entry in sorted(_entry_points(), key=lambda entry: entry.name):
             if not disabled & {entry.name, "*"}:
                 catalog._add_entry_point(entry)
         return catalog
 
     def _add_entry_point(self, entry: EntryPoint) -> None:
-        distribution = entry.dist.name if entry.dist else "?"
-        plugin = InstalledPlugin(entry.name, distribution, entry.dist.version if entry.dist else "")
+        plugin = InstalledPlugin(entry.name, *_owner(entry))
         self.plugins.append(plugin)
         with self._guarded(plugin):
             self._register(entry.load(), plugin)
@@ -238,6 +237,26 @@ class Catalog:
         others = [module for module in self._manager.get_plugins() if module is not plugin.module]
         answers: list[Any] = self._manager.subset_hook_caller(hook, others)(**arguments)
         return answers
+
+
+def _entry_points() -> list[EntryPoint]:
+    """All of the group `df3d`. One damaged package, of whatever kind, hides no other."""
+    try:
+        return list(entry_points(group="df3d"))
+    except Exception:  # what a damaged file raises depends on where it is damaged
+        found: dict[str, list[EntryPoint]] = {}
+        for distribution in distributions():
+            with suppress(Exception):
+                found.setdefault(distribution.name, list(distribution.entry_points.select(group="df3d")))
+        return [entry for entries in found.values() for entry in entries]
+
+
+def _owner(entry: EntryPoint) -> tuple[str, str]:
+    """The name and version of the distribution of an entry point; "?" where its metadata are damaged."""
+    try:
+        return (str(entry.dist.name or "?"), str(entry.dist.version or "")) if entry.dist else ("?", "")
+    except Exception:  # as above
+        return "?", ""
 
 
 def _check_module(module: object) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
-from df3d_nvdiffrast.raster import Fragments, Rasterizer, make
+from df3d_nvdiffrast.raster import Fragments, Rasterizer, kernels, make
 from torch import Tensor
 
 
@@ -260,3 +261,24 @@ def test_nvdiffrast_draws_the_same() -> None:
     assert same.float().mean() > 0.995
     torch.testing.assert_close(seen[0].weights.cpu()[same], seen[1].weights[same], atol=1e-3, rtol=1e-3)
     assert torch.nn.functional.cosine_similarity(grads[0].flatten(), grads[1].flatten(), dim=0) > 0.99
+
+
+@pytest.mark.parametrize(("faces", "vertices"), [(200, 20), (300, 8), (400, 3)])
+def test_neighbours_across_edges_are_the_first_other_face_that_shares_one(faces: int, vertices: int) -> None:
+    """Of any faces, however many meet at a vertex or an edge."""
+    mesh = np.random.default_rng(0).integers(0, vertices, (faces, 3))
+    edges = [(f, i, frozenset((mesh[f, (i + 1) % 3], mesh[f, (i + 2) % 3]))) for f in range(faces) for i in range(3)]
+    first: dict[frozenset[int], list[tuple[int, int]]] = {}
+    for f, i, edge in edges:
+        first.setdefault(edge, []).append((f, i))
+    expected = np.array([next((3 * g + j for g, j in first[edge] if g != f), -1) for f, i, edge in edges]).reshape(-1, 3)
+    assert (kernels.across_edges(mesh, vertices) == expected).all()
+
+
+def test_thousands_of_faces_may_meet_at_a_vertex() -> None:
+    """Comparing all with all would take minutes."""
+    count = 200_000
+    rim = np.arange(count) + 1
+    across = kernels.across_edges(np.stack([np.zeros(count, np.int64), rim, np.roll(rim, -1)], axis=1), count + 1)
+    assert (across[:, 0] == -1).all()
+    assert (across[:, 1] // 3 == (np.arange(count) + 1) % count).all()
