@@ -40,7 +40,8 @@ class Checkpoints:
     @property
     def steps_done(self) -> int:
         """How many steps the newest had done, by its name; 0 without one."""
-        return _steps(self.files[-1]) if self.files else 0
+        found = self.files
+        return _steps(found[-1]) if found else 0
 
     def clear(self) -> None:
         """Remove checkpoints and previews, and the folder if nothing else is in it."""

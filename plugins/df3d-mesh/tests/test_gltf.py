@@ -242,3 +242,18 @@ def test_what_is_not_drawn_is_named(tmp_path: Path) -> None:
         "light that goes through its materials is not drawn",
         "what XYZ_unheard_of says is not drawn",
     }
+
+
+def test_several_materials_are_written_where_they_lie(tmp_path: Path) -> None:
+    file = File()
+    file.tree["nodes"] = [{"mesh": 0, "translation": [5, 0, 0]}]
+    file.paint(**base(file.picture(QUARTERS)))
+    file.tree["materials"].append({"pbrMetallicRoughness": {"baseColorFactor": [1, 0, 0, 1]}, "doubleSided": True})
+    file.tree["meshes"][0]["primitives"].append({**file.primitive, "material": 1})
+    asset = file.read(tmp_path)
+    exporter = Catalog.discover().exporters.get("glb")
+    exporter.build(exporter.config()).write(asset, tmp_path / "b.glb")
+    again = read(tmp_path / "b.glb")
+    assert len(again.materials) == 2
+    np.testing.assert_allclose(again.mesh.vertices.min(0), asset.mesh.vertices.min(0), atol=1e-6)
+    np.testing.assert_allclose(again.mesh.vertices.max(0), asset.mesh.vertices.max(0), atol=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
@@ -35,6 +36,25 @@ class Beside:
             if not isinstance(error, FileNotFoundError):
                 self.refused.append(f"`{name:.80}`: {error.strerror}")
             raise
+
+    def picture(self, name: str, data: Callable[[], bytes], notes: list[str]) -> Image.Image | None:
+        """A picture, unpacked; None, with a note, when it is not there or damaged.
+
+        Raises ValueError when it may not be read.
+        """
+        try:
+            found = self.open_picture(data(), name)
+            found.load()
+            return found
+        except FileNotFoundError:
+            notes.append(f"its texture `{name}` is not there")
+        except OSError as error:
+            if self.refused:
+                raise ValueError(self.refused[0]) from None
+            notes.append(f"its texture `{name}` is damaged: {error}")
+        except ValueError as error:
+            raise ValueError(f"its texture `{name}`: {error}") from None
+        return None
 
     def open_picture(self, data: bytes, name: str) -> Image.Image:
         """A picture of a known format, unpacked when it is asked for.

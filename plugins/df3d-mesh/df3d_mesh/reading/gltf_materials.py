@@ -14,6 +14,7 @@ from df3d.types import Material, Wrap
 from df3d_mesh.reading.gltf_tree import GLOSSINESS, Tree
 
 LARGEST = 4096  # pixels along a side of a texture that is kept as it is
+WHITE = np.ones((1, 1, 3), np.float32)
 WRAPS: dict[int, Wrap] = {10497: "repeat", 33071: "clamp", 33648: "mirror"}
 
 

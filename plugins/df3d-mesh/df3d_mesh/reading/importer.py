@@ -18,12 +18,11 @@ from df3d.mesh.finished import to_linear, to_srgb
 from df3d.types import Material, Mesh, MeshAsset
 from df3d_mesh.reading import gltf_tree
 from df3d_mesh.reading.beside import Beside
-from df3d_mesh.reading.gltf_materials import Materials, Painted
+from df3d_mesh.reading.gltf_materials import WHITE, Materials, Painted
 from df3d_mesh.reading.gltf_scene import Part, Scene
 from df3d_mesh.reading.obj import read_obj
 from df3d_mesh.reading.ply import read_ply
 
-WHITE = np.ones((1, 1, 3), np.float32)
 FARTHEST = 1e15  # that a vertex may lie: its square is still a number in single precision
 
 
@@ -84,22 +83,9 @@ def read_gltf(path: Path, beside: Beside) -> MeshAsset:
     def picture(index: int) -> Image.Image | None:
         entry = tree["images"][index]
         name = str(entry.get("name") or entry.get("uri", ""))[:80] or f"number {index}"
-        try:
-            found = beside.open_picture(gltf_tree.image(tree, index, buffers, beside), name)
-            found.load()
-        except FileNotFoundError:
-            notes.append(f"its texture `{name}` is not there")
-        except OSError as error:
-            if beside.refused:
-                raise ValueError(beside.refused[0]) from None
-            notes.append(f"its texture `{name}` is damaged: {error}")
-        except ValueError as error:
-            raise ValueError(f"its texture `{name}`: {error}") from None
-        else:
-            return found
-        return None
+        return beside.picture(name, lambda: gltf_tree.image(tree, index, buffers, beside), notes)
 
-    materials = Materials(tree, picture, lambda text: notes.append(text))
+    materials = Materials(tree, picture, notes.append)
     parts = [(part, materials.get(part.material)) for part in scene.parts()]
     return replace(assembled(parts, notes), provenance=_provenance(tree["asset"].get("extras")))
 

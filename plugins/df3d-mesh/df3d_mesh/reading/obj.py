@@ -19,7 +19,7 @@ from PIL import ImageOps
 from df3d.mesh.finished import to_linear
 from df3d.types import Material
 from df3d_mesh.reading.beside import Beside
-from df3d_mesh.reading.gltf_materials import Coordinates, Painted, as_array
+from df3d_mesh.reading.gltf_materials import WHITE, Coordinates, Painted, as_array
 from df3d_mesh.reading.gltf_scene import Part
 from df3d_mesh.reading.polygons import triangulate
 
@@ -27,7 +27,6 @@ NUMBERS = {  # of values behind an option of a map (MTL, "Texture map options")
     **dict.fromkeys(("-blendu", "-blendv", "-bm", "-boost", "-cc", "-clamp", "-imfchan", "-texres", "-type"), 1),
     "-mm": 2, "-o": 3, "-s": 3, "-t": 3,
 }  # fmt: skip
-WHITE = np.ones((1, 1, 3), np.float32)
 
 
 @dataclass
@@ -284,19 +283,8 @@ def _number(word: str, otherwise: float) -> float:
 
 def find_picture(name: str, beside: Beside, notes: list[str]) -> np.ndarray | None:
     """(H, W, 3) uint8 of a picture beside a file; None, with a note, when it is not there or damaged."""
-    try:
-        picture = beside.open_picture(beside[name], name)
-        picture.load()
-        return np.ascontiguousarray(as_array(ImageOps.exif_transpose(picture))[..., :3])
-    except FileNotFoundError:
-        notes.append(f"its texture `{name}` is not there")
-    except OSError as error:
-        if beside.refused:
-            raise ValueError(beside.refused[0]) from None
-        notes.append(f"its texture `{name}` is damaged: {error}")
-    except ValueError as error:
-        raise ValueError(f"its texture `{name}`: {error}") from None
-    return None
+    picture = beside.picture(name, lambda: beside[name], notes)
+    return None if picture is None else np.ascontiguousarray(as_array(ImageOps.exif_transpose(picture))[..., :3])
 
 
 def _behind_options(told: str) -> str:

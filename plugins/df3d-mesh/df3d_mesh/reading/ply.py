@@ -15,7 +15,7 @@ from df3d.mesh.finished import to_linear
 from df3d.system.cpu import kernel
 from df3d.types import Material
 from df3d_mesh.reading.beside import Beside
-from df3d_mesh.reading.gltf_materials import Coordinates, Painted
+from df3d_mesh.reading.gltf_materials import WHITE, Coordinates, Painted
 from df3d_mesh.reading.gltf_scene import Part
 from df3d_mesh.reading.obj import find_picture, numbers_in
 from df3d_mesh.reading.polygons import triangulate
@@ -30,7 +30,6 @@ COLORS = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_bl
 COORDINATES = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"), ("texture_s", "texture_t"))
 CORNERS = ("vertex_indices", "vertex_index")
 MOST = 100_000_000  # rows of an element
-WHITE = np.ones((1, 1, 3), np.float32)
 
 
 @dataclass

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import trimesh
 from PIL import Image
@@ -42,10 +40,8 @@ def texel(asset: MeshAsset, uvs: np.ndarray) -> np.ndarray:
 
 
 def geometries(asset: MeshAsset) -> list[trimesh.Trimesh]:
-    """A mesh for each material, around the middle: single precision tells little far from it."""
-    seen = asset.mesh.vertices[np.unique(asset.mesh.faces)]
-    whole = replace(asset.mesh, vertices=asset.mesh.vertices - (seen.min(0) + seen.max(0)) / 2)
-    found = []
+    """A mesh for each material."""
+    whole, found = asset.mesh, []
     for index, material in enumerate(asset.materials):
         mesh = shape(whole)
         if whole.materials is not None:
