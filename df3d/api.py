@@ -18,8 +18,8 @@ from df3d.run import signals
 from df3d.run.job import prepare
 from df3d.run.rundir import LARGEST, RunDir, default_path
 from df3d.system import devices
-from df3d.system.files import check_place, is_plain, read_plain
-from df3d.system.text import html_picture
+from df3d.system.files import check_place, read_plain
+from df3d.system.text import html_picture_of
 
 if TYPE_CHECKING:
     from df3d.evaluation.results import Result
@@ -343,6 +343,6 @@ def asset_path(target: Path) -> Path:
 def shown(picture: Path, text: str) -> dict[str, Any]:
     """What a notebook shows: an animated picture, where there is one, and a text."""
     bundle: dict[str, Any] = {"text/plain": text}
-    if is_plain(picture) and (found := html_picture(read_plain(picture, 50_000_000), text)):
+    if found := html_picture_of(picture, text):
         bundle["text/html"] = found
     return bundle

@@ -11,10 +11,9 @@ from df3d.evaluation.subject import TargetSubject
 from df3d.plugin.catalog import Catalog
 from df3d.run import pictures
 from df3d.scene.cameras import orbit
-from df3d.system.files import is_plain, read_plain, replace_atomically
-from df3d.system.text import html_picture, html_text
+from df3d.system.files import is_plain, replace_atomically
+from df3d.system.text import html_picture, html_picture_of, html_text
 
-LARGEST = 50_000_000  # bytes of a turntable
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; width: 100% } th, td { padding: .4rem .6rem; border-bottom: 1px solid #ddd; text-align: left }
@@ -90,12 +89,10 @@ def _picture(result: Result, catalog: Catalog) -> str:
     """A turntable: the run's, or one that is drawn of the mesh."""
     path = result.target.run and result.target.run / "turntable.webp"
     if path and is_plain(path):
-        data = read_plain(path, LARGEST)
-    elif "asset" in result.problems:
+        return html_picture_of(path, "")
+    if "asset" in result.problems:
         return ""
-    else:
-        data = pictures.film(TargetSubject(result.target, catalog).draw(orbit(8, size=112))[..., :3], "webp")
-    return html_picture(data, "")
+    return html_picture(pictures.film(TargetSubject(result.target, catalog).draw(orbit(8, size=112))[..., :3], "webp"), "")
 
 
 def _interval(value: Interval) -> str:

@@ -6,7 +6,11 @@ import base64
 import html
 import json
 import re
+from pathlib import Path
 
+from df3d.system.files import is_plain, read_plain
+
+LARGEST = 50_000_000  # bytes of a picture in a page
 _SECRET = re.compile(r"(?<=://)[^/\s@]+@")  # user and password in an address
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins so
 _PICTURES = {b"RIFF": "image/webp", b"\x89PNG": "image/png"}
@@ -46,3 +50,8 @@ def html_picture(data: bytes, alt: str) -> str:
     if kind is None or (kind == "image/webp" and data[8:12] != b"WEBP"):
         return ""
     return f'<img alt="{html_text(alt)}" src="data:{kind};base64,{base64.b64encode(data).decode()}">'
+
+
+def html_picture_of(path: Path, alt: str) -> str:
+    """The same of a file; "" also where none stands there, or a link."""
+    return html_picture(read_plain(path, LARGEST), alt) if is_plain(path) else ""

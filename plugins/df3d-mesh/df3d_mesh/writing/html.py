@@ -17,12 +17,11 @@ from trimesh.viewer.notebook import scene_to_html
 
 import df3d
 from df3d import NoConfig
-from df3d.system.files import is_plain, read_plain, replace_atomically
-from df3d.system.text import html_picture, html_text
+from df3d.system.files import replace_atomically
+from df3d.system.text import html_picture_of, html_text
 from df3d.types import MeshAsset
 from df3d_mesh.writing.trimeshes import geometries, texture_image
 
-LARGEST = 50_000_000  # bytes of a turntable
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem; color: #222 }
 main { display: flex; gap: 1.5rem; flex-wrap: wrap } iframe { flex: 2 1 30rem; height: 30rem; border: 0; border-radius: 8px }
@@ -35,19 +34,17 @@ class HtmlExporter:
 
     def write(self, asset: MeshAsset, path: Path) -> list[Path]:
         """A `turntable.webp` beside `path`, which every run has, goes into the page."""
-        turntable = path.with_name("turntable.webp")
-        text = page(asset, read_plain(turntable, LARGEST) if is_plain(turntable) else b"")
+        text = page(asset, html_picture_of(path.with_name("turntable.webp"), "turntable"))
         replace_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
         return [path]
 
 
-def page(asset: MeshAsset, turntable: bytes) -> str:
+def page(asset: MeshAsset, picture: str) -> str:
     viewer = html.escape(scene_to_html(trimesh.Scene(geometries(_centred(asset)))), quote=True)
     facts = {"triangles": len(asset.mesh.faces), "vertices": len(asset.mesh.vertices), "texture": _texture(asset)}
     rows = "".join(
         f"<tr><td>{html_text(k)}</td><td>{html_text(_words(v))}</td></tr>" for k, v in (facts | asset.provenance).items()
     )
-    picture = html_picture(turntable, "turntable")
     title = html_text(asset.provenance.get("prompt", "asset"))
     return (
         f'<!doctype html><html lang=en><meta charset=utf-8><meta name=generator content="df3d {df3d.__version__}">'
