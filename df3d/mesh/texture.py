@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ def unwrap(mesh: Mesh, *, size: int) -> Mesh:
     origin, faces, uvs = atlas[0]
     normals = None if mesh.normals is None else mesh.normals[origin]
     scale = np.array([atlas.width, atlas.height], np.float32) / max(atlas.width, atlas.height)
+    time.sleep(0.1)  # its destructor waits for ever for a thread that is just going to sleep: let them all be asleep
     return dataclasses.replace(
         mesh, vertices=mesh.vertices[origin], faces=faces.astype(np.int64), normals=normals, uvs=(uvs * scale).astype(np.float32)
     )
