@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -69,11 +70,18 @@ def save(images: Tensor, path: Path) -> None:
 
 
 def film(images: Tensor, format: str) -> bytes:
-    """Images (V, H, W, 3) as an endless "webp" or "gif"."""
+    """Images (V, H, W, 3) as an endless "webp" or "gif" of SECONDS, or longer where there are more than 50 a second."""
     data, pages = io.BytesIO(), [Image.fromarray(image) for image in to_bytes(images)]
-    duration = max(1, round(1000 * SECONDS / len(pages)))
-    pages[0].save(data, format.upper(), quality=85, save_all=True, append_images=pages[1:], duration=duration, loop=0)
+    durations = _durations(len(pages), unit=10 if format == "gif" else 1)
+    pages[0].save(data, format.upper(), quality=85, save_all=True, append_images=pages[1:], duration=durations, loop=0)
     return data.getvalue()
+
+
+def _durations(frames: int, *, unit: int) -> list[int]:
+    """Milliseconds of each frame, in whole units: GIF counts hundredths of a second, and browsers slow down what is below two."""
+    each = max(1000 * SECONDS / frames, 20.0)
+    ends = [round(each * number / unit) * unit for number in range(frames + 1)]
+    return [end - start for start, end in pairwise(ends)]
 
 
 def _mp4(frames: np.ndarray, path: Path, *, fps: float) -> None:
