@@ -252,12 +252,15 @@ def _is_ours(manifest: Mapping[str, Any]) -> bool:
     return set(manifest) <= {"fit"} or {"prompt", "seed", "recipe", "versions"} <= set(manifest)
 
 
+DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}  # no folders on Windows
+
+
 def default_path(prompt: str, seed: int) -> Path:
     """`runs/a-red-car`, and `-seed1` behind it for a seed other than 0.
 
     A prompt that a name cannot hold, capitals aside, is told from others by a few digits of its SHA-256.
     """
     slug = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")
-    if not 0 < len(slug) <= 60 or slug.replace("-", " ") != prompt.lower():
+    if not 0 < len(slug) <= 60 or slug.replace("-", " ") != prompt.lower() or slug in DEVICES:
         slug = f"{slug[:60].strip('-') or 'run'}-{hashlib.sha256(prompt.encode()).hexdigest()[:6]}"
     return Path("runs") / (slug if seed == 0 else f"{slug}-seed{seed}")

@@ -154,6 +154,11 @@ def test_checkpoints_are_ordered_by_their_number(tmp_path: Path) -> None:
     assert [path.stem for path in RunDir(tmp_path).checkpoints("s").files] == ["step-000005", "step-999999", "step-1000000"]
 
 
+@pytest.mark.parametrize("prompt", ["con", "NUL", "com1", "lpt9"])
+def test_no_folder_is_called_like_a_device_of_windows(prompt: str) -> None:
+    assert default_path(prompt, 0).name.startswith(f"{prompt.lower()}-")
+
+
 def test_prompts_that_differ_have_folders_that_differ() -> None:
     long = "a zoomed out photo of a wizard raccoon casting a spell, standing on "
     assert default_path("A red car", 0) == Path("runs/a-red-car")
