@@ -105,14 +105,15 @@ class Caption:
 
 @dataclass(frozen=True)
 class Reading:
-    """How free text was understood: the caption, and the words that meant nothing to the toybox."""
+    """How free text was understood: the caption, and the words that are not in it."""
 
     caption: Caption | None
-    unknown: tuple[str, ...]
+    unknown: tuple[str, ...] = ()  # which mean nothing to the toybox
+    left_out: tuple[str, ...] = ()  # which it knows, and has no place for: a third object, a second colour
 
     def nearest(self) -> dict[str, str]:
         """For each unknown word the known one most like it, where there is one."""
-        near = {word: get_close_matches(word, _KNOWN, n=1, cutoff=0.7) for word in self.unknown}
+        near = {word: get_close_matches(word, _KNOWN, n=1, cutoff=0.7) for word in self.unknown if len(word) > 2}
         return {word: found[0] for word, found in near.items() if found}
 
 
@@ -122,33 +123,32 @@ def read(text: str) -> Reading:
     for pattern, plain in _PHRASES:
         text = re.sub(pattern, plain, text)
     things: list[Thing] = []
-    relation = color = None
-    unknown = []
+    relation, color, taken = None, "", False  # the colour as it is written; whether another word came behind it
+    unknown, left_out = [], []
     for word in re.findall(r"[a-z0-9-]+", text):
         meaning = _meaning(word)
         if meaning in COLOR_NAMES:
-            if color:
-                unknown.append(color)
-            color = meaning
+            left_out += [color] if color else []
+            color, taken = word, False
         elif meaning in NOUN_NAMES:
             if len(things) < 1 + (relation is not None):
-                things.append(Thing(meaning, color))
+                things.append(Thing(meaning, _meaning(color) if color else None))
             else:
-                unknown.append(word)
-            color = None
+                left_out += [color, word] if color else [word]
+            color = ""
         elif meaning in RELATIONS and len(things) == 1 and relation is None:
             relation = meaning
         elif meaning not in _SILENT and meaning not in RELATIONS:
             unknown.append(word)
-    if color and things and things[-1].color is None:  # "a dog that is red"
-        things[-1] = Thing(things[-1].noun, color)
-    elif color and things:
-        unknown.append(color)
-    if not things:
-        return Reading(None, tuple(unknown))
-    if len(things) == 1:
-        return Reading(Caption(things[0]), tuple(unknown))
-    return Reading(Caption(things[0], relation, things[1]), tuple(unknown))
+            taken = True
+    if color and things and things[-1].color is None and not taken:  # "a dog that is red"
+        things[-1] = Thing(things[-1].noun, _meaning(color))
+    elif color:
+        left_out.append(color)
+    caption = None
+    if things:
+        caption = Caption(things[0]) if len(things) == 1 else Caption(things[0], relation, things[1])
+    return Reading(caption, tuple(dict.fromkeys(unknown)), tuple(dict.fromkeys(left_out)))
 
 
 def _meaning(word: str) -> str:

@@ -16,10 +16,19 @@ def check(text: str) -> list[str]:
     reading = read(text)
     if reading.caption is None:
         raise PromptError(f"the toybox model knows no object in `{text}`", f"{_suggestion(reading)}; {OPEN}")
-    if not reading.unknown:
+    reasons = []
+    if reading.unknown:
+        reasons.append(f"does not know {_quoted(reading.unknown)}{_nearest(reading)}")
+    if reading.left_out:
+        room = "one object, or one on or wearing another, each of one colour"
+        reasons.append(f"has room for {room}: it leaves out {_quoted(reading.left_out)}")
+    if not reasons:
         return []
-    words = ", ".join(f"`{word}`" for word in dict.fromkeys(reading.unknown))
-    return [f"the toybox model does not know {words} and makes `{reading.caption}`{_nearest(reading)}; {OPEN}"]
+    return [f"the toybox model {', and '.join(reasons)}; it makes `{reading.caption}`; {OPEN}"]
+
+
+def _quoted(words: tuple[str, ...]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def _suggestion(reading: Reading) -> str:

@@ -64,3 +64,27 @@ def test_the_words_do_not_contradict_each_other() -> None:
     assert not set(SYNONYMS) & known
     assert len(NOUN_NAMES) >= 24
     assert len(COLOR_NAMES) >= 10
+
+
+@pytest.mark.parametrize(
+    ("text", "left_out", "makes"),
+    [
+        ("a car, a boat and a tree", ("boat", "tree"), "a car"),
+        ("a red and purple car", ("red",), "a purple car"),
+        ("a red car with a magenta submarine", ("magenta",), "a red car"),  # and not a car of that colour
+        ("a dog on a red submarine", ("red",), "a dog"),
+        ("a dog on a table with a cat", ("cat",), "a dog on a table"),
+    ],
+)
+def test_what_is_known_and_has_no_place_is_said_as_such(text: str, left_out: tuple[str, ...], makes: str) -> None:
+    reading = read(text)
+    assert reading.left_out == left_out
+    assert not set(reading.unknown) & {*COLOR_NAMES, *NOUN_NAMES}
+    (note,) = check(text)
+    assert "has room for one object" in note
+    assert f"makes `{makes}`" in note
+
+
+@pytest.mark.parametrize("text", ["a cat at night", "a red house by a house", "a dog and a dog", "an ox on a car"])
+def test_no_word_is_nearest_to_itself_or_found_in_a_short_one(text: str) -> None:
+    assert not {word for word, near in read(text).nearest().items() if word == near or len(word) < 3}
