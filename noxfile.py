@@ -22,7 +22,8 @@ def _install(session: nox.Session, *extra: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, by two processes of one thread each; arguments after -- go to pytest."""
-    _install(session, "pytest", "pytest-xdist", "hypothesis", "rtree", "usd-core", "viser", "nbclient", "ipykernel", "hatchling")
+    beside = ("hypothesis", "rtree", "usd-core", "DracoPy", "viser", "nbclient", "ipykernel", "hatchling")
+    _install(session, "pytest", "pytest-xdist", *beside)
     session.run("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 

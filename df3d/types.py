@@ -106,6 +106,7 @@ class SurfaceMaterial:
     wrap: tuple[Wrap, Wrap] = ("repeat", "repeat")  # along u and v
     cutoff: float | None = None  # what is less solid is not there; None: its opacity is blended
     two_sided: bool = True  # seen from behind too
+    nearest: bool = False  # its texels are seen as squares from near, not mixed with their neighbours
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class SurfaceMesh:
     colors: Tensor | None = None  # (P, 3) albedo; without this and a texture the field is asked
     two_sided: bool = False  # lit on whichever side is seen
     slopes: Tensor | None = None  # (C, 3) gradients of the signed distance near the surface, differentiable
-    materials: tuple[SurfaceMaterial, ...] = ()  # of a finished mesh; `colors` (P, 3) are then linear, and multiply them
+    materials: tuple[SurfaceMaterial, ...] = ()  # of a finished mesh; `colors` (P, 3 or 4) are then linear, and multiply them
     material: Tensor | None = None  # (F,) int64, which of them a face has
 
 
@@ -168,7 +169,7 @@ class Mesh:
     normals: np.ndarray | None = None  # (P, 3) unit
     uvs: np.ndarray | None = None  # (P, 2) in [0, 1], origin at the bottom left
     tangents: np.ndarray | None = None  # (P, 4) unit, along u; then 1, or -1 where the texture is mirrored
-    colors: np.ndarray | None = None  # (P, 3) sRGB in [0, 1]; they multiply a texture, in linear light
+    colors: np.ndarray | None = None  # (P, 3) sRGB in [0, 1], or (P, 4) with opacity; they multiply a texture, in linear light
     materials: np.ndarray | None = None  # (F,) int64, which of the asset's materials a face has; None: the first
 
 
@@ -184,6 +185,7 @@ class Material:
     opacity: np.ndarray | None = None  # (T, T) of the same type; None: solid
     cutoff: float | None = None  # what is less solid is not there; None: the opacity is blended
     wrap: tuple[Wrap, Wrap] = ("repeat", "repeat")  # outside [0, 1], along u and v
+    nearest: bool = False  # its texels are seen as squares from near, not mixed with their neighbours
     two_sided: bool = True  # seen from behind too
 
 

@@ -38,7 +38,7 @@ class FinishedField:
         elif _is_simple(asset):
             self._mesh = replace(plain, uvs=tensor(mesh.uvs), texture=tensor(as_floats(asset.material.base_color)))
         else:
-            colors = None if mesh.colors is None else to_linear(mesh.colors).astype(np.float32)
+            colors = None if mesh.colors is None else linear_colors(mesh.colors)
             uvs = np.zeros((len(vertices), 2), np.float32) if mesh.uvs is None else mesh.uvs
             which = np.zeros(len(faces), np.int64) if mesh.materials is None else mesh.materials
             self._mesh = replace(
@@ -71,6 +71,8 @@ def _is_simple(asset: MeshAsset) -> bool:
     mesh, material = asset.mesh, asset.material
     if asset.others or mesh.uvs is None or mesh.colors is not None or material.opacity is not None or not material.two_sided:
         return False
+    if material.nearest:
+        return False
     return material.wrap == ("repeat", "repeat") or bool(((mesh.uvs >= 0) & (mesh.uvs <= 1)).all())
 
 
@@ -78,9 +80,8 @@ def _painted(material: Material, device: str) -> SurfaceMaterial:
     image = material.base_color
     if material.opacity is not None:
         image = np.concatenate([image, material.opacity[..., None]], axis=2)
-    return SurfaceMaterial(
-        torch.from_numpy(np.require(image, requirements=["C", "W"])).to(device), material.wrap, material.cutoff, material.two_sided
-    )
+    texture = torch.from_numpy(np.require(image, requirements=["C", "W"])).to(device)
+    return SurfaceMaterial(texture, material.wrap, material.cutoff, material.two_sided, material.nearest)
 
 
 def as_floats(image: np.ndarray) -> np.ndarray:
@@ -96,6 +97,11 @@ def as_bytes(image: np.ndarray) -> np.ndarray:
 def to_linear(colors: np.ndarray) -> np.ndarray:
     """Of sRGB (IEC 61966-2-1)."""
     return np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+
+
+def linear_colors(colors: np.ndarray) -> np.ndarray:
+    """(P, 3 or 4) float32: colours (P, 3 or 4) in linear light, their opacity as it is."""
+    return np.concatenate([to_linear(colors[:, :3]), colors[:, 3:]], axis=1).astype(np.float32)
 
 
 def to_srgb(colors: np.ndarray) -> np.ndarray:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TGA")
+OTHERS = {  # by the bytes that they begin with: to be named, not to be read
+    b"\xabKTX 20\xbb": "KTX2", b"\xabKTX 11\xbb": "KTX", b"DDS ": "DDS", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"8BPS": "PSD",
+    b"%!PS": "PostScript", b"\x76\x2f\x31\x01": "OpenEXR", b"#?": "Radiance HDR", b"<svg": "SVG", b"<?xml": "SVG",
+    b"\0\0\0\x0cjP": "JPEG 2000", b"sB": "basis", b"%PDF": "PDF",
+}  # fmt: skip
 LARGEST = 100_000_000  # pixels of one picture
 
 
@@ -44,7 +49,8 @@ def open_picture(data: bytes, name: str = "", *, largest: int = LARGEST) -> Imag
 
     kind = kind_of(data, name)
     if not kind:
-        raise ValueError("it is no PNG, JPEG, WebP, GIF, BMP or TGA")
+        found = next((name for start, name in OTHERS.items() if data.startswith(start)), "")
+        raise ValueError(f"it is no PNG, JPEG, WebP, GIF, BMP or TGA{f', but {found}' if found else ''}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,68 +12,18 @@ import numpy as np
 import pytest
 import torch
 from df3d_mesh.reading.importer import read
-from PIL import Image
+from df3d_mesh.writing.glb import GlbExporter
+from df3d_mesh.writing.gltf import GltfExporter
+from df3d_mesh.writing.obj import ObjExporter
+from df3d_mesh.writing.ply import PlyExporter
+from gltf_file import CORNERS, FACES, QUARTERS, SQUARE, File
 
+from df3d import NoConfig
+from df3d.errors import ExportError
 from df3d.mesh.finished import drawable, fitted_asset
 from df3d.plugin.catalog import Catalog
 from df3d.scene.cameras import orbit
 from df3d.types import MeshAsset, RenderRequest
-
-SQUARE = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], np.float32)
-CORNERS = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], np.float32)  # texture coordinates, from the top left
-FACES = np.array([0, 1, 2, 0, 2, 3], np.uint16)
-QUARTERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]], np.uint8)  # red green, blue yellow
-COMPONENTS = {"f4": 5126, "u1": 5121, "i1": 5120, "u2": 5123, "i2": 5122, "u4": 5125}
-NAMES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
-
-
-class File:
-    """A glTF in the making; `data` adds an accessor, `picture` a texture."""
-
-    def __init__(self) -> None:
-        self.binary = b""
-        self.tree: dict[str, Any] = {
-            "asset": {"version": "2.0"}, "accessors": [], "bufferViews": [], "scenes": [{"nodes": [0]}], "scene": 0,
-            "nodes": [{"mesh": 0}], "materials": [], "images": [], "textures": [],
-        }  # fmt: skip
-        position, uv, faces = self.data(SQUARE), self.data(CORNERS), self.data(FACES)
-        self.primitive = {"attributes": {"POSITION": position, "TEXCOORD_0": uv}, "indices": faces}
-        self.tree["meshes"] = [{"primitives": [self.primitive]}]
-
-    def data(self, values: np.ndarray, **more: object) -> int:
-        flat = values.reshape(len(values), -1)
-        self.tree["bufferViews"].append({"buffer": 0, "byteOffset": len(self.binary), "byteLength": flat.nbytes})
-        self.binary += flat.tobytes() + b"\0" * (-flat.nbytes % 4)
-        kind = COMPONENTS[flat.dtype.str[1:]]
-        entry = {
-            "bufferView": len(self.tree["bufferViews"]) - 1,
-            "componentType": kind,
-            "count": len(flat),
-            "type": NAMES[flat.shape[1]],
-        }
-        self.tree["accessors"].append({**entry, **more})
-        return len(self.tree["accessors"]) - 1
-
-    def picture(self, pixels: np.ndarray, **sampler: int) -> dict[str, int]:
-        data = io.BytesIO()
-        Image.fromarray(pixels.repeat(8, 0).repeat(8, 1)).save(data, "PNG")
-        self.tree["images"].append({"uri": "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()})
-        texture = {"source": len(self.tree["images"]) - 1}
-        if sampler:
-            self.tree.setdefault("samplers", []).append(sampler)
-            texture["sampler"] = len(self.tree["samplers"]) - 1
-        self.tree["textures"].append(texture)
-        return {"index": len(self.tree["textures"]) - 1}
-
-    def paint(self, **material: object) -> None:
-        self.tree["materials"].append(material)
-        self.primitive["material"] = len(self.tree["materials"]) - 1
-
-    def read(self, folder: Path) -> MeshAsset:
-        uri = "data:application/octet-stream;base64," + base64.b64encode(self.binary).decode()
-        tree = {**self.tree, "buffers": [{"uri": uri, "byteLength": len(self.binary)}]}
-        (folder / "a.gltf").write_text(json.dumps({key: value for key, value in tree.items() if value != []}))
-        return read(folder / "a.gltf")
 
 
 def seen(asset: MeshAsset, *, azimuth: float = 0.0) -> np.ndarray:
@@ -257,3 +207,150 @@ def test_several_materials_are_written_where_they_lie(tmp_path: Path) -> None:
     assert len(again.materials) == 2
     np.testing.assert_allclose(again.mesh.vertices.min(0), asset.mesh.vertices.min(0), atol=1e-6)
     np.testing.assert_allclose(again.mesh.vertices.max(0), asset.mesh.vertices.max(0), atol=1e-6)
+
+
+def test_the_opacity_of_vertices_is_that_of_the_material_where_it_has_one(tmp_path: Path) -> None:
+    for values in (np.array([[1, 1, 1, 0.5]] * 4, np.float32), np.array([[255, 255, 255, 128]] * 4, np.uint8)):
+        file = File()
+        file.primitive["attributes"]["COLOR_0"] = file.data(values, normalized=values.dtype == np.uint8)
+        file.paint(pbrMetallicRoughness={"baseColorFactor": [0, 0, 0, 1]}, alphaMode="BLEND", doubleSided=True)
+        np.testing.assert_allclose(quarters(seen(file.read(tmp_path))), 0.25, atol=0.02)
+        file.paint(pbrMetallicRoughness={"baseColorFactor": [0, 0, 0, 1]}, doubleSided=True)
+        assert quarters(seen(file.read(tmp_path))) == [BLACK] * 4
+        file.paint(pbrMetallicRoughness={"baseColorFactor": [0, 0, 0, 1]}, alphaMode="MASK", alphaCutoff=0.6, doubleSided=True)
+        assert quarters(seen(file.read(tmp_path))) == [GREY] * 4
+
+
+def test_light_of_its_own_is_not_tinted_by_its_vertices(tmp_path: Path) -> None:
+    file = File()
+    file.primitive["attributes"]["COLOR_0"] = file.data(np.array([[1, 0, 0]] * 4, np.float32))
+    file.paint(emissiveFactor=[0, 1, 0], doubleSided=True)
+    assert quarters(seen(file.read(tmp_path))) == [YELLOW] * 4
+
+
+@pytest.mark.parametrize(("filter", "kinds"), [(9728, 2), (9729, 6)])
+def test_a_sampler_says_whether_texels_are_mixed(tmp_path: Path, filter: int, kinds: int) -> None:
+    file = File()
+    texture = file.picture(np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8), magFilter=filter)
+    file.paint(**base({**texture, "extensions": {"KHR_texture_transform": {"scale": [0.1, 0.1], "offset": [0.45, 0.5]}}}))
+    row = seen(file.read(tmp_path))[16, 10:22]
+    assert (len(np.unique(row.round(2), axis=0)) == 2) == (kinds == 2)
+
+
+def test_what_a_glb_holds_is_written_again(tmp_path: Path) -> None:
+    file = File()
+    file.primitive["attributes"]["COLOR_0"] = file.data(
+        np.array([[1, 1, 1, 1], [1, 0, 0, 1], [0, 1, 0, 0.5], [0, 0, 1, 1]], np.float32)
+    )
+    picture = file.picture(QUARTERS, wrapS=33648, wrapT=33071, magFilter=9728)
+    moved = {**picture, "extensions": {"KHR_texture_transform": {"scale": [2, 2], "offset": [-0.5, 0]}}}
+    file.paint(pbrMetallicRoughness={"baseColorTexture": moved}, alphaMode="BLEND", doubleSided=False)
+    first = file.read(tmp_path)
+    for exporter, name in ((GlbExporter, "b.glb"), (GltfExporter, "b.gltf")):
+        exporter(NoConfig()).write(first, tmp_path / name)
+        again = read(tmp_path / name)
+        for azimuth in (0.0, 180.0):
+            np.testing.assert_allclose(seen(again, azimuth=azimuth), seen(first, azimuth=azimuth), atol=0.02)
+
+
+@pytest.mark.parametrize("name", ["b.glb", "b.obj", "b.ply"])
+def test_colours_of_vertices_are_written_again(tmp_path: Path, name: str) -> None:
+    file = File()
+    file.primitive["attributes"]["COLOR_0"] = file.data(np.array([[1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32))
+    file.paint(doubleSided=True)
+    first = file.read(tmp_path)
+    {"b.glb": GlbExporter, "b.obj": ObjExporter, "b.ply": PlyExporter}[name](NoConfig()).write(first, tmp_path / name)
+    np.testing.assert_allclose(seen(read(tmp_path / name)), seen(first), atol=0.01)
+
+
+def test_what_a_format_would_lose_is_refused(tmp_path: Path) -> None:
+    file = File()
+    file.paint(**base(file.picture(QUARTERS), alphaMode="MASK"))
+    mask = file.read(tmp_path)
+    file.primitive["attributes"]["COLOR_0"] = file.data(np.array([[1, 0, 0]] * 4, np.float32))
+    file.paint(**base(file.picture(QUARTERS)))
+    tinted = file.read(tmp_path)
+    with pytest.raises(ExportError, match="a texture or colours of vertices"):
+        ObjExporter(NoConfig()).write(tinted, tmp_path / "b.obj")
+    PlyExporter(NoConfig()).write(tinted, tmp_path / "b.ply")  # which has the product
+    colors = read(tmp_path / "b.ply").mesh.colors
+    assert colors is not None
+    np.testing.assert_allclose(colors, [[0, 0, 0], [1, 0, 0], [0, 0, 0], [1, 0, 0]])  # blue, yellow, green and red, times red
+    solid = replace(mask, material=replace(mask.material, opacity=np.full(mask.material.base_color.shape[:2], 90, np.uint8)))
+    with pytest.raises(ExportError, match="no opacity"):
+        ObjExporter(NoConfig()).write(solid, tmp_path / "b.obj")
+
+
+def test_meshes_in_draco_are_unpacked(tmp_path: Path) -> None:
+    draco = pytest.importorskip("DracoPy")
+    file = File()
+    file.paint(**base(file.picture(QUARTERS)))
+    packed = draco.encode(
+        SQUARE, FACES.reshape(-1, 3).astype(np.uint32), tex_coord=CORNERS.astype(np.float64), quantization_bits=14
+    )
+    mesh = draco.decode(packed)
+    numbers = {0: "POSITION", 3: "TEXCOORD_0"}
+    view = len(file.tree["bufferViews"])
+    file.tree["bufferViews"].append({"buffer": 0, "byteOffset": len(file.binary), "byteLength": len(packed)})
+    file.binary += packed
+    file.primitive["extensions"] = {
+        "KHR_draco_mesh_compression": {
+            "bufferView": view,
+            "attributes": {numbers[entry["attribute_type"]]: entry["unique_id"] for entry in mesh.attributes},
+        }
+    }
+    file.tree["extensionsRequired"] = file.tree["extensionsUsed"] = ["KHR_draco_mesh_compression"]
+    for index in (*file.primitive["attributes"].values(), file.primitive["indices"]):
+        del file.tree["accessors"][index]["bufferView"]
+    file.tree["accessors"][file.primitive["attributes"]["POSITION"]]["count"] = len(mesh.points)
+    file.tree["accessors"][file.primitive["attributes"]["TEXCOORD_0"]]["count"] = len(mesh.points)
+    assert quarters(seen(file.read(tmp_path))) == [RED, GREEN, BLUE, YELLOW]
+    file.binary = file.binary[: -len(packed)] + b"\0" * len(packed)
+    with pytest.raises(ExportError, match="data in Draco are damaged"):
+        file.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda tree: tree["accessors"][0].pop("count"), "entry 0 of its `accessors` has no `count`"),
+        (lambda tree: tree["accessors"][0].update(count="four"), "`count` of entry 0 of its `accessors` is no whole number"),
+        (lambda tree: tree.update(nodes={"mesh": 0}), "its `nodes` are no list of objects"),
+        (lambda tree: tree["nodes"][0].update(mesh=7), "entry 0 of its `nodes` names number 7 of its `meshes`, and there are 1"),
+        (lambda tree: tree["scenes"][0].update(nodes=[4]), "entry 0 of its `scenes` names number 4 of its `nodes`"),
+        (
+            lambda tree: tree["meshes"][0]["primitives"][0].update(material=3),
+            "a primitive of mesh 0 names number 3 of its `materials`",
+        ),
+        (lambda tree: tree["meshes"][0]["primitives"][0].pop("attributes"), "a primitive of mesh 0 has no `attributes`"),
+        (lambda tree: tree["asset"].update(version="1.0"), "it is a glTF of version 1.0, and version 2 is read"),
+    ],
+)
+def test_what_is_wrong_has_its_place(tmp_path: Path, change: Callable[[dict[str, Any]], object], reason: str) -> None:
+    file = File()
+    change(file.tree)
+    with pytest.raises(ExportError, match=re.escape(reason)):
+        file.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "it is empty"),
+        (b"glTF\x01\0\0\0\x14\0\0\0", "it is a GLB of version 1, and version 2 is read"),
+        (b"glTF\x02\0\0\0\x0c\0\0\0", "it is a GLB without the part in JSON"),
+        (b"PK\x03\x04", "it is neither a GLB nor a glTF"),
+        (b'{\n "asset": }', "its JSON is damaged in line 2, column 11"),
+    ],
+)
+def test_what_is_no_gltf_is_told_in_a_sentence(tmp_path: Path, data: bytes, reason: str) -> None:
+    (tmp_path / "a.glb").write_bytes(data)
+    with pytest.raises(ExportError, match=reason):
+        read(tmp_path / "a.glb")
+
+
+def test_whole_numbers_may_be_written_with_a_point(tmp_path: Path) -> None:
+    file = File()
+    path = file.write(tmp_path)
+    path.write_text(path.read_text().replace('"count": 4', '"count": 4.0'))
+    assert len(read(path).mesh.faces) == 2

@@ -158,3 +158,75 @@ def test_binary_polygons_of_several_sizes(tmp_path: Path, order: str) -> None:
     (tmp_path / "a.ply").write_bytes(header.encode() + points + data[:-3])
     with pytest.raises(ExportError, match="the data of `face` are not all there"):
         read(tmp_path / "a.ply")
+
+
+def test_a_face_may_name_coordinates_that_are_not_there(tmp_path: Path) -> None:
+    (tmp_path / "a.obj").write_text(QUAD + "vt 0 0\nf 1/1/1 2/2/1 3/3/1\nf 1/1 3/9 4/1")
+    assert area(tmp_path / "a.obj") == pytest.approx(4)
+    assert "texture coordinates that it does not have" in read(tmp_path / "a.obj").notes[0]
+
+
+def test_vertices_without_a_colour_are_white(tmp_path: Path) -> None:
+    (tmp_path / "a.obj").write_text("v -1 -1 0 1 0 0\nv 1 -1 0\nv 1 1 0 0 0 1\nf 1 2 3")
+    colors = read(tmp_path / "a.obj").mesh.colors
+    assert colors is not None
+    np.testing.assert_allclose(colors, [[1, 0, 0], [1, 1, 1], [0, 0, 1]])
+
+
+def test_a_colour_that_is_no_number_is_white(tmp_path: Path) -> None:
+    (tmp_path / "a.obj").write_text("v -1 -1 0 1 0 0\nv 1 -1 0 nan 0.5 0\nv 1 1 0 0 0 1\nf 1 2 3")
+    asset = read(tmp_path / "a.obj")
+    assert asset.mesh.colors is not None
+    assert np.isfinite(asset.mesh.colors).all()
+    assert "no numbers" in asset.notes[0]
+
+
+HEAD = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+COLOR = "property uchar red\nproperty uchar green\nproperty uchar blue\n"
+FACE = "element face 1\nproperty list uchar int vertex_indices\n"
+
+
+def test_rows_that_hold_more_than_the_header_says(tmp_path: Path) -> None:
+    (tmp_path / "a.ply").write_text(HEAD + FACE + "end_header\n0 0 0 9 9\n1 0 0 9 9\n0 1 0 9 9\n3 0 1 2 7 7 7\n")
+    asset = read(tmp_path / "a.ply")
+    np.testing.assert_allclose(asset.mesh.vertices, [[0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    assert "more than its header says" in asset.notes[0]
+    (tmp_path / "b.ply").write_text(HEAD + FACE + "end_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n8 8\n")
+    with pytest.raises(ExportError, match="2 numbers more than its header says"):
+        read(tmp_path / "b.ply")
+
+
+@pytest.mark.parametrize(("vertex", "expected"), [("255 255 255", [1, 0, 0]), ("0 255 0", [0, 1, 0])])
+def test_colours_of_faces_count_where_those_of_vertices_say_nothing(tmp_path: Path, vertex: str, expected: list[float]) -> None:
+    rows = [f"0 0 0 {vertex}", f"1 0 0 {vertex}", f"0 1 0 {'0 254 0' if vertex[0] == '0' else vertex}", "3 0 1 2 255 0 0"]
+    (tmp_path / "a.ply").write_text(HEAD + COLOR + FACE + COLOR + "end_header\n" + "\n".join(rows))
+    asset = read(tmp_path / "a.ply")
+    assert asset.mesh.colors is not None
+    np.testing.assert_allclose(asset.mesh.colors[0], expected)
+    assert bool(asset.notes) == (vertex[0] == "0")
+
+
+def stl(header: bytes, colors: list[int]) -> bytes:
+    rows = b""
+    for number, color in enumerate(colors):
+        corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], "<f4") + np.float32(number)
+        rows += np.zeros(3, "<f4").tobytes() + corners.tobytes() + color.to_bytes(2, "little")
+    return header.ljust(80) + len(colors).to_bytes(4, "little") + rows
+
+
+RED_MAGICS, RED_VISCAM, NONE_MAGICS = 0b11111, 1 << 15 | 0b11111 << 10, 1 << 15
+
+
+@pytest.mark.parametrize(
+    ("header", "colors", "expected"),
+    [
+        (b"made by Magics COLOR=\x00\x00\xff\xff", [RED_MAGICS, NONE_MAGICS], [[1, 0, 0], [0, 0, 1]]),
+        (b"made by VisCAM", [RED_VISCAM, 0], [[1, 0, 0], [1, 1, 1]]),
+        (b"made by another", [0, 0], [[1, 1, 1], [1, 1, 1]]),
+    ],
+)
+def test_colours_of_an_stl(tmp_path: Path, header: bytes, colors: list[int], expected: list[list[float]]) -> None:
+    (tmp_path / "a.stl").write_bytes(stl(header, colors))
+    mesh = read(tmp_path / "a.stl").mesh
+    assert mesh.colors is not None
+    np.testing.assert_allclose(mesh.colors[mesh.faces[:, 0]], expected)

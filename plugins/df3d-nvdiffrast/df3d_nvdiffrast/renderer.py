@@ -24,6 +24,9 @@ LAYERS = 16  # of a surface that lets light through, that are drawn behind one a
 THIN = 1 / 255  # of the light, below which nothing behind is seen
 
 
+HALF_A_STEP = 0.5 / 255  # of a texture's opacity, whose steps do not meet every cutoff
+
+
 class RasterRenderer(nn.Module):
     """Draws any field with the capability "surface"."""
 
@@ -151,7 +154,7 @@ def _two_sided(mesh: SurfaceMesh, faces: Tensor) -> Tensor:
 
 
 def _painted(mesh: SurfaceMesh, seen: Fragments, covered: Tensor, uvs: Tensor, tint: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Colours (N, 3), sRGB, and opacities (N, 1) of a finished mesh at uvs (N, 2), times linear colours (N, 3)."""
+    """Colours (N, 3), sRGB, and opacities (N, 1) of a finished mesh at uvs (N, 2), times linear colours (N, 3 or 4)."""
     assert mesh.material is not None
     which, slopes = mesh.material[seen.face[covered]], _uv_slopes(mesh, seen, covered)
     color, opacity = uvs.new_ones(len(uvs), 3), uvs.new_ones(len(uvs), 1)
@@ -159,18 +162,26 @@ def _painted(mesh: SurfaceMesh, seen: Fragments, covered: Tensor, uvs: Tensor, t
         (chosen,) = (which == index).nonzero(as_tuple=True)
         if not len(chosen):
             continue
-        found = sample(_floats(material.texture), _wrapped(uvs[chosen], material.wrap), slopes[chosen])
+        texture = _linear_texture(material.texture)
+        found = sample(texture, _wrapped(uvs[chosen], material.wrap), slopes[chosen], nearest=material.nearest)
         color[chosen] = found[:, :3]
         if found.shape[1] == 4:
             solid = found[:, 3:]
-            opacity[chosen] = solid if material.cutoff is None else (solid >= material.cutoff).to(solid)
+            if tint is not None and tint.shape[1] == 4:
+                solid = solid * tint[chosen, 3:]
+            opacity[chosen] = solid if material.cutoff is None else (solid >= material.cutoff - HALF_A_STEP).to(solid)
     if tint is not None:
-        color = _to_srgb(_to_linear(color) * tint)
-    return color.clamp(0, 1), opacity.clamp(0, 1)
+        color = color * tint[:, :3]
+    return _to_srgb(color).clamp(0, 1), opacity.clamp(0, 1)
 
 
-def _floats(texture: Tensor) -> Tensor:
-    return texture if texture.is_floating_point() else texture.float() / 255
+def _linear_texture(texture: Tensor) -> Tensor:
+    """(T, T, 3 or 4) float32 of a texture of either type: linear light, in which texels are mixed (glTF 2.0, section 3.8.3)."""
+    if texture.is_floating_point():
+        return torch.cat([_to_linear(texture[..., :3]), texture[..., 3:]], dim=-1)
+    levels = torch.arange(256, device=texture.device) / 255
+    found = [functional.embedding(texture[..., :3].int(), _to_linear(levels)[:, None])[..., 0]]
+    return torch.cat([*found, texture[..., 3:].float() / 255], dim=-1)
 
 
 def _wrapped(uvs: Tensor, wrap: tuple[Wrap, Wrap]) -> Tensor:

@@ -7,11 +7,12 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def sample(texture: Tensor, uv: Tensor, slopes: Tensor | None = None) -> Tensor:
+def sample(texture: Tensor, uv: Tensor, slopes: Tensor | None = None, *, nearest: bool = False) -> Tensor:
     """(N, C) of a texture (T, T, C), rows from the top, at uv (N, 2), origin at the bottom left; it repeats outside [0, 1].
 
     `slopes` (N, 2, 2) say how far uv moves per pixel, along x and along y; the level is the logarithm of the longer of the
     two in texels (OpenGL 4.6, section 8.14). Without them the finest level is used. Differentiable in texture and uv.
+    With `nearest`, texels that are larger than a pixel are not mixed (OpenGL's GL_TEXTURE_MAG_FILTER).
     """
     levels = [texture.permute(2, 0, 1)[None]]
     while slopes is not None and min(levels[-1].shape[2:]) > 1:
@@ -27,8 +28,8 @@ def sample(texture: Tensor, uv: Tensor, slopes: Tensor | None = None) -> Tensor:
         share = (1 - (at - number).abs()).clamp_min(0)
         (used,) = share.nonzero(as_tuple=True)
         if len(used):
-            found = functional.grid_sample(
-                level, place[used][None, None], mode="bilinear", padding_mode="border", align_corners=False
-            )[0, :, 0].T
+            mode = "nearest" if nearest and number == 0 else "bilinear"
+            found = functional.grid_sample(level, place[used][None, None], mode=mode, padding_mode="border", align_corners=False)
+            found = found[0, :, 0].T
             out = out.index_add(0, used, share[used, None] * found)
     return out

@@ -16,6 +16,7 @@ from df3d_mesh.reading.gltf_tree import GLOSSINESS, Tree
 LARGEST = 4096  # pixels along a side of a texture that is kept as it is
 WHITE = np.ones((1, 1, 3), np.float32)
 WRAPS: dict[int, Wrap] = {10497: "repeat", 33071: "clamp", 33648: "mirror"}
+NEAREST = 9728  # of samplers
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,20 @@ class Coordinates:
 
 
 @dataclass(frozen=True)
+class Sampler:
+    """How a texture is looked up."""
+
+    wrap: tuple[Wrap, Wrap] = ("repeat", "repeat")
+    nearest: bool = False
+
+
+@dataclass(frozen=True)
 class Painted:
     """A material, and where its picture lies on a surface; None where it has no picture."""
 
     material: Material
     coordinates: Coordinates | None
+    glow: tuple[float, float, float] = (0.0, 0.0, 0.0)  # linear light of its own, which is in the colours of the material too
 
 
 class Materials:
@@ -63,13 +73,13 @@ class Materials:
         strength = extensions.get("KHR_materials_emissive_strength", {}).get("emissiveStrength", 1.0)
         glow = np.array(material.get("emissiveFactor", [0, 0, 0]), np.float32) * strength
         lamp = material.get("emissiveTexture") if glow.any() else None
-        color, place, wrap = self._texture(texture)
-        shine, shine_place, shine_wrap = self._texture(lamp)
+        color, place, sampler = self._texture(texture)
+        shine, shine_place, shine_sampler = self._texture(lamp)
         if shine is not None and color is not None and shine_place != place:
             self._note("an emissive texture that lies otherwise than the colours is not drawn")
             shine, glow = None, np.zeros(3, np.float32)
         if color is None:
-            place, wrap = shine_place, shine_wrap
+            place, sampler = shine_place, shine_sampler
         rgb, alpha = _mixed(color, np.array(factor, np.float32), shine, glow)
         mode = material.get("alphaMode", "OPAQUE")
         return Painted(
@@ -78,17 +88,19 @@ class Materials:
                 metallic=float(base.get("metallicFactor", 1.0)) if base else 0.0,
                 roughness=float(base.get("roughnessFactor", 1.0)) if base else 0.9,
                 unlit="KHR_materials_unlit" in extensions,
-                opacity=None if mode == "OPAQUE" or (alpha == (255 if alpha.dtype == np.uint8 else 1)).all() else alpha,
+                opacity=None if mode == "OPAQUE" else alpha,
                 cutoff=float(material.get("alphaCutoff", 0.5)) if mode == "MASK" else None,
-                wrap=wrap,
+                wrap=sampler.wrap,
+                nearest=sampler.nearest,
                 two_sided=bool(material.get("doubleSided", False)),
             ),
             place,
+            tuple(map(float, glow)),  # type: ignore[arg-type]
         )
 
-    def _texture(self, told: Tree | None) -> tuple[np.ndarray | None, Coordinates | None, tuple[Wrap, Wrap]]:
-        """(T, T, 4) uint8 of a texture that a material names, sRGB and opacity; where it lies; and how it goes on."""
-        plain: tuple[Wrap, Wrap] = ("repeat", "repeat")
+    def _texture(self, told: Tree | None) -> tuple[np.ndarray | None, Coordinates | None, Sampler]:
+        """(T, T, 4) uint8 of a texture that a material names, sRGB and opacity; where it lies; and how it is looked up."""
+        plain = Sampler()
         if told is None:
             return None, None, plain
         moved = told.get("extensions", {}).get("KHR_texture_transform", {})
@@ -109,7 +121,7 @@ class Materials:
             return None, None, plain
         sampler = self._tree["samplers"][texture["sampler"]] if "sampler" in texture else {}
         wrap = WRAPS[sampler.get("wrapS", 10497)], WRAPS[sampler.get("wrapT", 10497)]
-        return as_array(picture), place, wrap
+        return as_array(picture), place, Sampler(wrap, sampler.get("magFilter") == NEAREST)
 
 
 def as_array(picture: Image.Image) -> np.ndarray:

@@ -12,7 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from df3d_mesh.reading.gltf_tree import MOST, WIDTHS, Tree
+from df3d_mesh.reading.gltf_tree import DRACO, MOST, WIDTHS, Tree
+
+try:
+    import DracoPy
+except ImportError:
+    DracoPy = None
 
 DTYPES = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
 NO_SURFACE = (0, 1, 2, 3)  # modes: points and lines
@@ -38,6 +43,7 @@ class Scene:
     buffers: list[bytes]
     notes: list[str] = field(default_factory=list)  # what is not drawn
     _drawn: int = 0
+    _unpacked: dict[int, np.ndarray] = field(default_factory=dict)  # of accessors whose data are in Draco
 
     # ------------------------------------------------------------------------------------------ data
     def accessor(self, index: int) -> np.ndarray:
@@ -45,7 +51,9 @@ class Scene:
         entry = self.tree["accessors"][index]
         dtype: np.dtype[Any] = np.dtype(DTYPES[entry["componentType"]])
         width, count = WIDTHS[entry["type"]], entry["count"]
-        if "bufferView" in entry:
+        if index in self._unpacked:
+            values = self._unpacked[index]
+        elif "bufferView" in entry:
             values = self._view(entry["bufferView"], entry.get("byteOffset", 0), dtype, count, width)
         else:
             values = np.zeros((count, width), dtype)
@@ -139,6 +147,8 @@ class Scene:
             if "POSITION" not in attributes:
                 self._note("a primitive without positions is not drawn")
                 continue
+            if (packed := primitive.get("extensions", {}).get(DRACO)) is not None:
+                self._unpack(packed, primitive)
             faces = _triangles(self._indices(primitive), mode)
             self._count(faces.size)
             positions = self.accessor(attributes["POSITION"]).astype(np.float64)
@@ -163,6 +173,31 @@ class Scene:
                 self._colors(attributes),
                 primitive.get("material"),
             )
+
+    def _unpack(self, packed: Tree, primitive: Tree) -> None:
+        """The data of a primitive in Draco, in place of those of its accessors.
+
+        Raises ValueError when they are not as it says, or there is no library that reads them.
+        """
+        if DracoPy is None:
+            if "bufferView" in self.tree["accessors"][primitive["attributes"]["POSITION"]]:
+                return  # the same data, not packed
+            raise ValueError("its meshes are packed by Draco, which is read where DracoPy is: `python -m pip install DracoPy`")
+        view = self.tree["bufferViews"][packed["bufferView"]]
+        start = view.get("byteOffset", 0)
+        try:
+            mesh = DracoPy.decode(self.buffers[view["buffer"]][start : start + view["byteLength"]])
+            found = {primitive["attributes"][name]: mesh.get_attribute_by_unique_id(number)["data"]
+                     for name, number in packed["attributes"].items()}  # fmt: skip
+            if "indices" in primitive:
+                found[primitive["indices"]] = mesh.faces.reshape(-1, 1)
+        except Exception as error:
+            raise ValueError(f"its data in Draco are damaged: {error!s:.80}") from None
+        for index, values in found.items():
+            entry = self.tree["accessors"][index]
+            if values.shape != (entry["count"], WIDTHS[entry["type"]]):
+                raise ValueError(f"accessor {index} of it has {entry['count']} entries, and in Draco {len(values)}")
+            self._unpacked[index] = values.astype(DTYPES[entry["componentType"]])
 
     def _indices(self, primitive: Tree) -> np.ndarray:
         if "indices" in primitive:

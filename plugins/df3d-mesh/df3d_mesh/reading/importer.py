@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from df3d_mesh.reading.gltf_materials import WHITE, Materials, Painted
 from df3d_mesh.reading.gltf_scene import Part, Scene
 from df3d_mesh.reading.obj import read_obj
 from df3d_mesh.reading.ply import read_ply
+from df3d_mesh.reading.stl import read_stl
 
 FARTHEST = 1e15  # that a vertex may lie: its square is still a number in single precision
 
@@ -43,16 +43,26 @@ def read(path: Path) -> MeshAsset:
     """
     beside = Beside(path)
     try:
-        asset = READERS.get(path.suffix.lower(), _read_other)(path, beside)
+        asset = READERS[path.suffix.lower()](path, beside)
         _check_mesh(asset.mesh, path)
     except ExportError:
         raise
     except Exception as error:  # trimesh lets through whatever its parsers stumble over
-        lines = str(beside.refused[0] if beside.refused else error).strip().splitlines()
-        told = lines and isinstance(error, (ValueError, OSError)) and not isinstance(error, UnicodeError)
-        reason = lines[0] if told else f"it is damaged ({type(error).__name__} where its data are taken apart)"
+        reason = beside.refused[0] if beside.refused else _reason(error)
         raise ExportError(f"`{path}` cannot be read: {reason}", "give a GLB, glTF, OBJ, PLY or STL file that is whole") from None
     return asset
+
+
+def _reason(error: Exception) -> str:
+    """One line of what a parser stumbled over."""
+    if isinstance(error, KeyError):
+        return f"something in it lacks its `{error.args[0]!s:.40}`"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: `{error.filename!s:.80}`" if error.filename else error.strerror
+    lines = str(error).strip().splitlines()
+    if lines and isinstance(error, ValueError) and not isinstance(error, UnicodeError):
+        return lines[0]
+    return f"its data are not as its format has them ({type(error).__name__})"
 
 
 def _check_mesh(mesh: Mesh, path: Path) -> None:
@@ -63,7 +73,7 @@ def _check_mesh(mesh: Mesh, path: Path) -> None:
     if faces.min() < 0 or faces.max() >= len(vertices) or (mesh.uvs is not None and len(mesh.uvs) != len(vertices)):
         raise ValueError("its faces name vertices that it does not have")
     if not (np.abs(vertices) < FARTHEST).all():
-        raise ValueError("its vertices are not numbers, or beyond all measure")
+        raise ValueError(f"a vertex of it is no number, or farther than {FARTHEST:g} from the origin")
     a, b, c = (vertices[faces[:, corner]] for corner in range(3))
     if not np.linalg.norm(np.cross(b - a, c - a), axis=1).any():
         raise ValueError("its vertices are all in one line")
@@ -86,8 +96,22 @@ def read_gltf(path: Path, beside: Beside) -> MeshAsset:
         return beside.picture(name, lambda: gltf_tree.image(tree, index, buffers, beside), notes)
 
     materials = Materials(tree, picture, notes.append)
-    parts = [(part, materials.get(part.material)) for part in scene.parts()]
+    parts = [_apart(part, materials.get(part.material), notes) for part in scene.parts()]
     return replace(assembled(parts, notes), provenance=_provenance(tree["asset"].get("extras")))
+
+
+def _apart(part: Part, paint: Painted, notes: list[str]) -> tuple[Part, Painted]:
+    """With its own light in the colours of its vertices, which tint the material and not that light."""
+    glow = np.array(paint.glow)
+    if part.colors is None or not glow.any():
+        return part, paint
+    if paint.coordinates is not None:
+        notes.append("the colours of its vertices tint the light that a material gives itself, too")
+        return part, paint
+    surface = to_linear(paint.material.base_color[0, 0]) - glow
+    colors = part.colors.copy()
+    colors[:, :3] = (part.colors[:, :3] * surface + glow).clip(0, 1)
+    return replace(part, colors=colors), replace(paint, material=replace(paint.material, base_color=WHITE))
 
 
 def assembled(parts: Sequence[tuple[Part, Painted]], notes: Sequence[str]) -> MeshAsset:
@@ -98,30 +122,54 @@ def assembled(parts: Sequence[tuple[Part, Painted]], notes: Sequence[str]) -> Me
     painted = list({id(paint): paint for _, paint in parts}.values())
     place = {id(paint): index for index, paint in enumerate(painted)}
     which = _joined([np.full(len(part.faces), place[id(paint)]) for part, paint in parts], (0,), np.int64)
-    colors = [_tint(part) for part, _ in parts] if any(part.colors is not None for part, _ in parts) else None
     told = list(dict.fromkeys(notes))
-    if any(part.colors is not None and part.colors.shape[1] == 4 and (part.colors[:, 3] < 1).any() for part, _ in parts):
-        told.append("the opacity of its vertices is not drawn")
+    thin = {id(paint) for part, paint in parts if _lets_light_through(part, paint)}
+    colors = None
+    if any(part.colors is not None for part, _ in parts):
+        colors = _joined([_tint(part, paint, 4 if thin else 3) for part, paint in parts], (0, 3), np.float64)
+        if not np.isfinite(colors).all():
+            told.append("some colours of its vertices are no numbers, and are drawn white")
+            colors = np.nan_to_num(colors, nan=1.0, posinf=1.0, neginf=0.0)
+        colors = colors.clip(0, 1)
+    materials = [paint.material if id(paint) in thin else _simplest(paint.material) for paint in painted]
     mesh = Mesh(vertices, faces, _normals(parts, vertices, faces))
-    flat = all(paint.coordinates is None and paint.material.opacity is None for paint in painted)
-    sides = {paint.material.two_sided for paint in painted}
-    if flat and len(sides) < 2:  # colours alone
+    sides = {material.two_sided for material in materials}
+    if len(sides) < 2 and all(p.coordinates is None and m.opacity is None for p, m in zip(painted, materials, strict=True)):
         plain = [to_linear(paint.material.base_color[0, 0]) * np.ones((len(part.vertices), 1)) for part, paint in parts]
-        tinted = plain if colors is None else [a * b for a, b in zip(plain, colors, strict=True)]
-        mesh = replace(mesh, colors=to_srgb(_joined(tinted, (0, 3), np.float64).clip(0, 1)).astype(np.float32))
+        tinted = _joined(plain, (0, 3), np.float64) * (1 if colors is None else colors)
+        mesh = replace(mesh, colors=to_srgb(tinted.clip(0, 1)).astype(np.float32))
         return MeshAsset(mesh, Material(WHITE, two_sided=sides != {False}), notes=tuple(told))
     uvs = _joined([_uvs(part, paint) for part, paint in parts], (0, 2), np.float32)
+    if colors is not None:
+        colors = np.concatenate([to_srgb(colors[:, :3]), colors[:, 3:]], axis=1).astype(np.float32)
     mesh = replace(
         mesh,
         uvs=np.stack([uvs[:, 0], 1 - uvs[:, 1]], axis=1),
-        colors=None if colors is None else to_srgb(_joined(colors, (0, 3), np.float64).clip(0, 1)).astype(np.float32),
+        colors=colors,
         materials=which if len(painted) > 1 else None,
     )
-    return MeshAsset(mesh, painted[0].material, others=tuple(paint.material for paint in painted[1:]), notes=tuple(told))
+    return MeshAsset(mesh, materials[0], others=tuple(materials[1:]), notes=tuple(told))
 
 
-def _tint(part: Part) -> np.ndarray:
-    return np.ones((len(part.vertices), 3)) if part.colors is None else part.colors[:, :3].astype(np.float64)
+def _lets_light_through(part: Part, paint: Painted) -> bool:
+    """Whether the opacity of its vertices is seen."""
+    return paint.material.opacity is not None and part.colors is not None and bool((part.colors[:, 3:] < 1).any())
+
+
+def _simplest(material: Material) -> Material:
+    """Without opacity where all of it is solid."""
+    opacity = material.opacity
+    solid = opacity is None or bool((opacity == (255 if opacity.dtype == np.uint8 else 1)).all())
+    return replace(material, opacity=None) if solid else material
+
+
+def _tint(part: Part, paint: Painted, width: int) -> np.ndarray:
+    """(P, `width`) linear colours of its vertices, and their opacity where the material has one."""
+    found = np.ones((len(part.vertices), width))
+    if part.colors is not None:
+        known = min(width if paint.material.opacity is not None else 3, part.colors.shape[1])
+        found[:, :known] = part.colors[:, :known]
+    return found
 
 
 def _uvs(part: Part, paint: Painted) -> np.ndarray:
@@ -150,18 +198,10 @@ def _of_parts(parts_of: Callable[[Path, Beside, list[str]], list[tuple[Part, Pai
     return read
 
 
-def _read_other(path: Path, beside: Beside) -> MeshAsset:
-    """STL, as trimesh reads it: shape alone."""
-    mesh = trimesh.load_scene(io.BytesIO(path.read_bytes()), file_type=path.suffix.lower()[1:], process=False).to_mesh()
-    if not np.isfinite(mesh.vertices).all():
-        raise ValueError("its vertices are not numbers, or beyond all measure")
-    mesh.process()
-    vertices, faces = np.array(mesh.vertices, np.float64), np.array(mesh.faces, np.int64)
-    normals = np.array(mesh.vertex_normals, np.float32)
-    return MeshAsset(Mesh(vertices, faces, normals, colors=np.ones((len(vertices), 3), np.float32)), Material(WHITE))
-
-
-READERS = {".glb": read_gltf, ".gltf": read_gltf, ".obj": _of_parts(read_obj), ".ply": _of_parts(read_ply)}
+READERS: dict[str, Callable[[Path, Beside], MeshAsset]] = {
+    ".glb": read_gltf, ".gltf": read_gltf,
+    ".obj": _of_parts(read_obj), ".ply": _of_parts(read_ply), ".stl": _of_parts(read_stl),
+}  # fmt: skip
 
 
 def _provenance(extras: object) -> dict[str, Any]:

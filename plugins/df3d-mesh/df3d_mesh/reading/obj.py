@@ -55,9 +55,11 @@ def read_obj(path: Path, beside: Beside, notes: list[str]) -> list[tuple[Part, P
     colors = numbers[:, -3:] if len(numbers) and numbers.shape[1] >= 6 else None
     coordinates = _table(text.coordinates, "vt")[:, :2] if text.coordinates else np.zeros((0, 2))
     counts, corners, places = _faces(text)
-    for index, known, what in ((corners, vertices, "vertex"), (places[places >= 0], coordinates, "texture coordinate")):
-        if len(index) and (index.max() >= len(known)):
-            raise ValueError(f"a face of it names {what} {index.max() + 1}, and it has {len(known)}")
+    if len(corners) and corners.max() >= len(vertices):
+        raise ValueError(f"a face of it names vertex {corners.max() + 1}, and it has {len(vertices)}")
+    if (missing := places >= len(coordinates)).any():
+        notes.append("some of its faces name texture coordinates that it does not have, and are drawn without")
+        places = np.where(missing, -1, places)
     triangles, owners = triangulate(vertices, counts, corners)
     which = np.array(text.material, np.int64)[owners] if len(owners) else np.zeros(0, np.int64)
     materials = _materials(text.libraries, beside, notes)
@@ -168,6 +170,8 @@ def _table(rows: list[str], what: str) -> np.ndarray:
             table.append([float(word) for word in row.split()])
         except ValueError:
             raise ValueError(f"line {number} of its `{what}` is `{row.strip()[:40]}`, which are no numbers") from None
+    if what == "v" and {len(row) for row in table} == {3, 6}:
+        return np.array([[*row, 1.0, 1.0, 1.0][:6] for row in table])  # some have a colour, the others are white
     least = min(map(len, table))
     if least < (3 if what == "v" else 1):
         raise ValueError(f"a `{what}` of it has {least} numbers")

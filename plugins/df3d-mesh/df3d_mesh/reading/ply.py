@@ -63,7 +63,7 @@ def read_ply(path: Path, beside: Beside, notes: list[str]) -> list[tuple[Part, P
     """
     data = path.read_bytes()
     header, start = _header(data)
-    columns = _text(header, data[start:]) if header.format == "ascii" else _binary(header, data[start:])
+    columns = _text(header, data[start:], notes) if header.format == "ascii" else _binary(header, data[start:])
     vertex = columns.get("vertex", {})
     if not all(axis in vertex for axis in "xyz"):
         raise ValueError("it has no vertices with x, y and z")
@@ -79,6 +79,11 @@ def read_ply(path: Path, beside: Beside, notes: list[str]) -> list[tuple[Part, P
         paint = Painted(Material(np.ascontiguousarray(picture)), Coordinates())
     wedge = face.get("texcoord")
     colors, of_faces = _colors(vertex), _colors(face)
+    if colors is not None and of_faces is not None:
+        if len(np.unique(colors, axis=0)) == 1:
+            colors = None
+        else:
+            notes.append("the colours of its faces are not drawn: its vertices have some too")
     if wedge is not None and picture is not None and wedge[1] is not None and (wedge[1] == 2 * counts).all():
         uvs = wedge[0].reshape(-1, 2).astype(np.float32)[places].reshape(-1, 2)
         return [(_loose(vertices, corners, places, uvs, None), paint)]
@@ -258,9 +263,31 @@ def _gathered(raw: np.ndarray, begin: np.ndarray, count: np.ndarray, kind: np.dt
     return np.ascontiguousarray(raw[places]).view(kind)[:, 0], count if is_list else None
 
 
-def _text(header: Header, data: bytes) -> dict[str, dict[str, Column]]:
+def _text(header: Header, data: bytes, notes: list[str]) -> dict[str, dict[str, Column]]:
     try:
-        numbers = numbers_in(data.decode("ascii", "replace"), np.float64)
+        return _columns(header, data.decode("ascii", "replace"))
+    except ValueError as error:
+        lines = [line.split() for line in data.decode("ascii", "replace").splitlines() if line.strip()]
+        if len(lines) != sum(element.rows for element in header.elements) or "cut short" in str(error):
+            raise
+    rows, kept = iter(lines), []
+    for element in header.elements:
+        for _ in range(element.rows):
+            row, at = next(rows), 0
+            for p in element.properties:
+                at += 1 + int(row[at]) if p.count else 1
+            kept.append(" ".join(row[:at]))
+    notes.append("its rows hold more than its header says; what is more is left out")
+    return _columns(header, "\n".join(kept))
+
+
+def _columns(header: Header, text: str) -> dict[str, dict[str, Column]]:
+    """The numbers of a text under their names.
+
+    Raises ValueError when there are too few or too many, or other words.
+    """
+    try:
+        numbers = numbers_in(text, np.float64)
     except ValueError:
         raise ValueError("its data hold a word that is no number") from None
     found, at = dict[str, dict[str, Column]](), 0
@@ -274,6 +301,8 @@ def _text(header: Header, data: bytes) -> dict[str, dict[str, Column]]:
             p.name: _numbers(numbers, begin[:, i], count[:, i], np.dtype(p.kind), is_list=bool(p.count))
             for i, p in enumerate(element.properties)
         }
+    if at < len(numbers):
+        raise ValueError(f"its data hold {len(numbers) - at} numbers more than its header says")
     return found
 
 

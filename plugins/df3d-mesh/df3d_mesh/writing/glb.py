@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from trimesh.visual.material import PBRMaterial
 
 import df3d
 from df3d import NoConfig
+from df3d.mesh.finished import linear_colors
 from df3d.system.files import replace_atomically
-from df3d.types import MeshAsset
-from df3d_mesh.writing.trimeshes import geometries, normal_image, shape, texture_image
+from df3d.types import Material, Mesh, MeshAsset
+from df3d_mesh.writing.trimeshes import leaves, normal_image, shape, texture_image
 
 
 class GlbExporter:
@@ -29,39 +31,59 @@ class GlbExporter:
 
 def scene(asset: MeshAsset) -> trimesh.Scene:
     """The asset as trimesh's glTF writers take it."""
-    if asset.others or asset.material.opacity is not None:
-        return trimesh.Scene({f"object-{index}": mesh for index, mesh in enumerate(geometries(asset))})
-    mesh = shape(asset.mesh)
-    material = PBRMaterial(
-        name="albedo",
-        baseColorTexture=texture_image(asset),
-        normalTexture=normal_image(asset),
-        metallicFactor=asset.material.metallic,
-        roughnessFactor=asset.material.roughness,
-        doubleSided=True,
-    )
-    mesh.visual = TextureVisuals(uv=asset.mesh.uvs, material=material)
-    if asset.mesh.tangents is not None:
-        mesh.vertex_attributes["_TANGENT"] = asset.mesh.tangents
-    return trimesh.Scene({"object": mesh})
+    return trimesh.Scene({f"object-{index}": mesh for index, mesh in enumerate(_geometries(asset))})
+
+
+def _geometries(asset: MeshAsset) -> list[trimesh.Trimesh]:
+    """A mesh for each material, its name the material's number."""
+    whole, found = asset.mesh, []
+    for index, material in enumerate(asset.materials):
+        mesh = shape(whole)
+        if whole.materials is not None:
+            mesh.update_faces(whole.materials == index)
+        paint = PBRMaterial(
+            name=str(index),
+            metallicFactor=material.metallic,
+            roughnessFactor=material.roughness,
+            doubleSided=material.two_sided,
+            alphaMode="OPAQUE" if material.opacity is None else "BLEND" if material.cutoff is None else "MASK",
+            alphaCutoff=material.cutoff,
+        )
+        if whole.uvs is not None:
+            paint.baseColorTexture = texture_image(material)
+            paint.normalTexture = normal_image(material)
+        mesh.visual = TextureVisuals(uv=whole.uvs, material=paint)
+        for name, values in (("_TANGENT", whole.tangents), ("_COLOR_0", whole.colors)):
+            if values is not None:
+                mesh.vertex_attributes[name] = linear_colors(values) if name == "_COLOR_0" else values
+        found.append(mesh)
+    return found
 
 
 def completer(asset: MeshAsset) -> Callable[[dict[str, Any]], None]:
     """What puts into the file's tree the things that trimesh leaves out."""
+    return partial(_complete, asset)
 
-    def complete(tree: dict[str, Any]) -> None:
-        tree["asset"] = {"version": "2.0", "generator": f"df3d {df3d.__version__}", "extras": asset.provenance}
-        attributes = tree["meshes"][0]["primitives"][0]["attributes"]
-        if "_TANGENT" in attributes:  # trimesh takes it for an attribute of ours
-            attributes["TANGENT"] = attributes.pop("_TANGENT")
-        for texture in tree.get("textures", []):
-            texture["sampler"] = 0
-        if asset.material.unlit:
+
+def _complete(asset: MeshAsset, tree: dict[str, Any]) -> None:
+    tree["asset"] = {"version": "2.0", "generator": f"df3d {df3d.__version__}", "extras": asset.provenance}
+    for attributes in (part["attributes"] for mesh in tree["meshes"] for part in mesh["primitives"]):
+        for name in [name for name in attributes if name.startswith("_")]:  # trimesh takes them for attributes of ours
+            attributes[name[1:]] = attributes.pop(name)
+    tree["samplers"] = [_sampler(asset.mesh, material) for material in asset.materials]
+    for entry in tree["materials"]:
+        number = int(entry.pop("name"))
+        for texture in (entry["pbrMetallicRoughness"].get("baseColorTexture"), entry.get("normalTexture")):
+            if texture:
+                tree["textures"][texture["index"]]["sampler"] = number
+        if asset.materials[number].unlit:
             tree["extensionsUsed"] = ["KHR_materials_unlit"]
-            for material in tree["materials"]:
-                material["extensions"] = {"KHR_materials_unlit": {}}
-        uvs = asset.mesh.uvs
-        wrap = 33071 if uvs is not None and ((uvs >= 0) & (uvs <= 1)).all() else 10497  # no bleeding where nothing repeats
-        tree["samplers"] = [{"magFilter": 9729, "minFilter": 9987, "wrapS": wrap, "wrapT": wrap}]
+            entry["extensions"] = {"KHR_materials_unlit": {}}
 
-    return complete
+
+def _sampler(mesh: Mesh, material: Material) -> dict[str, int]:
+    wraps = {"repeat": 10497, "clamp": 33071, "mirror": 33648}
+    wrap = [wraps[kind] for kind in material.wrap]
+    if mesh.uvs is not None and not leaves(mesh.uvs):
+        wrap = [33071, 33071]  # no bleeding where nothing repeats
+    return {"magFilter": 9728 if material.nearest else 9729, "minFilter": 9987, "wrapS": wrap[0], "wrapT": wrap[1]}

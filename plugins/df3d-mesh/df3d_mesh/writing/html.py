@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import trimesh
+from trimesh.exchange.gltf import export_glb
 from trimesh.viewer.notebook import scene_to_html
 
 import df3d
@@ -20,7 +20,8 @@ from df3d import NoConfig
 from df3d.system.files import replace_atomically
 from df3d.system.text import html_picture_of, html_text
 from df3d.types import MeshAsset
-from df3d_mesh.writing.trimeshes import geometries, texture_image
+from df3d_mesh.writing.glb import completer, scene
+from df3d_mesh.writing.trimeshes import texture_image
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem; color: #222 }
@@ -40,7 +41,7 @@ class HtmlExporter:
 
 
 def page(asset: MeshAsset, picture: str) -> str:
-    viewer = html.escape(scene_to_html(trimesh.Scene(geometries(_centred(asset)))), quote=True)
+    viewer = html.escape(scene_to_html(_Scene(_centred(asset))), quote=True)
     facts = {"triangles": len(asset.mesh.faces), "vertices": len(asset.mesh.vertices), "texture": _texture(asset)}
     rows = "".join(
         f"<tr><td>{html_text(k)}</td><td>{html_text(_words(v))}</td></tr>" for k, v in (facts | asset.provenance).items()
@@ -53,11 +54,22 @@ def page(asset: MeshAsset, picture: str) -> str:
     )
 
 
+class _Scene:
+    """What trimesh's page asks of a scene: an asset as our own GLB, which has in it what trimesh's leaves out."""
+
+    def __init__(self, asset: MeshAsset) -> None:
+        self._asset, self._scene = asset, scene(asset)
+        self.camera = self._scene.camera
+
+    def export(self, file_type: str) -> bytes:
+        return bytes(export_glb(self._scene, include_normals=True, tree_postprocessor=completer(self._asset)))
+
+
 def _centred(asset: MeshAsset) -> MeshAsset:
-    """Around the middle: single precision tells little far from it."""
+    """Around the middle, because single precision tells little far from it; and lit, so that one sees the shape."""
     seen = asset.mesh.vertices[np.unique(asset.mesh.faces)]
     vertices = asset.mesh.vertices - (seen.min(0) + seen.max(0)) / 2
-    return replace(asset, mesh=replace(asset.mesh, vertices=vertices))
+    return replace(asset, mesh=replace(asset.mesh, vertices=vertices), material=replace(asset.material, unlit=False))
 
 
 def _texture(asset: MeshAsset) -> str:
@@ -65,7 +77,7 @@ def _texture(asset: MeshAsset) -> str:
         return "none"
     height, width = asset.material.base_color.shape[:2]
     data = io.BytesIO()
-    texture_image(asset).save(data, "PNG")
+    texture_image(asset.material).save(data, "PNG")
     return f"{width} x {height}, {len(data.getvalue()) / 1e6:.1f} MB"
 
 

@@ -5,24 +5,22 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 from PIL import Image
-from trimesh.visual import ColorVisuals, TextureVisuals
-from trimesh.visual.material import PBRMaterial
 
 from df3d.errors import ExportError
-from df3d.mesh.finished import as_bytes, as_floats, to_linear
-from df3d.types import Mesh, MeshAsset
+from df3d.mesh.finished import as_bytes, as_floats
+from df3d.types import Material, Mesh, MeshAsset, Wrap
 
 
-def texture_image(asset: MeshAsset) -> Image.Image:
-    return _image(asset.material.base_color)
+def texture_image(material: Material) -> Image.Image:
+    """Its colours, and its opacity where it has one."""
+    picture = Image.fromarray(as_bytes(material.base_color))
+    if material.opacity is not None:
+        picture.putalpha(Image.fromarray(as_bytes(material.opacity)))
+    return picture
 
 
-def normal_image(asset: MeshAsset) -> Image.Image | None:
-    return None if asset.material.normal is None else _image(asset.material.normal)
-
-
-def _image(texture: np.ndarray) -> Image.Image:
-    return Image.fromarray(as_bytes(texture))
+def normal_image(material: Material) -> Image.Image | None:
+    return None if material.normal is None else Image.fromarray(as_bytes(material.normal))
 
 
 def shape(mesh: Mesh) -> trimesh.Trimesh:
@@ -33,39 +31,38 @@ def shape(mesh: Mesh) -> trimesh.Trimesh:
 def texel(asset: MeshAsset, uvs: np.ndarray) -> np.ndarray:
     """(P, 3) texture colours at uvs (P, 2), nearest texel."""
     image = asset.material.base_color
-    size = image.shape[0]
-    column = np.clip((uvs[:, 0] * size).astype(int), 0, size - 1)
-    row = np.clip(((1 - uvs[:, 1]) * size).astype(int), 0, size - 1)
+    height, width = image.shape[:2]
+    u, v = (_wrapped(uvs[:, axis], kind) for axis, kind in enumerate(asset.material.wrap))
+    column = np.clip((u * width).astype(int), 0, width - 1)
+    row = np.clip(((1 - v) * height).astype(int), 0, height - 1)
     return as_floats(image[row, column])
 
 
-def geometries(asset: MeshAsset) -> list[trimesh.Trimesh]:
-    """A mesh for each material."""
-    whole, found = asset.mesh, []
-    for index, material in enumerate(asset.materials):
-        mesh = shape(whole)
-        if whole.materials is not None:
-            mesh.update_faces(whole.materials == index)
-        if whole.uvs is not None:
-            picture = Image.fromarray(as_bytes(material.base_color))
-            if material.opacity is not None:
-                picture.putalpha(Image.fromarray(as_bytes(material.opacity)))
-            paint = PBRMaterial(
-                baseColorTexture=picture,
-                metallicFactor=0.0,
-                roughnessFactor=0.9,
-                doubleSided=material.two_sided,
-                alphaMode="OPAQUE" if material.opacity is None else "BLEND" if material.cutoff is None else "MASK",
-                alphaCutoff=material.cutoff,
-            )
-            mesh.visual = TextureVisuals(uv=whole.uvs, material=paint)
-        elif whole.colors is not None:
-            mesh.visual = ColorVisuals(mesh, vertex_colors=(to_linear(whole.colors) * 255).round())  # as glTF has them
-        found.append(mesh)
-    return found
+def _wrapped(values: np.ndarray, kind: Wrap) -> np.ndarray:
+    """Into [0, 1], as a texture goes on outside."""
+    if kind == "mirror":
+        return 1 - np.abs(values % 2 - 1)
+    return values.clip(0, 1) if kind == "clamp" else np.where((values < 0) | (values > 1), values % 1, values)
 
 
-def one_material(asset: MeshAsset, kind: str) -> None:
-    """Raises ExportError when a format, as it is written here, would lose materials."""
+def leaves(uvs: np.ndarray) -> bool:
+    """Whether texture coordinates lie outside [0, 1], where a texture goes on."""
+    return bool(((uvs < 0) | (uvs > 1)).any())
+
+
+def check_simple(asset: MeshAsset, kind: str, *, baked: bool = False) -> None:
+    """Raises ExportError when a format, as it is written here, would lose something that is seen.
+
+    With `baked`, its vertices have the colours of the texture.
+    """
+    mesh, lost = asset.mesh, None
     if asset.others:
-        raise ExportError(f"{kind} files are written with one material, and this mesh has {len(asset.materials)}", "write a GLB")
+        lost = f"one material, and this mesh has {len(asset.materials)}"
+    elif asset.material.opacity is not None:
+        lost = "no opacity, and this mesh has one"
+    elif mesh.uvs is not None and mesh.colors is not None and not baked:
+        lost = "a texture or colours of vertices, and this mesh has both"
+    elif mesh.uvs is not None and asset.material.wrap != ("repeat", "repeat") and not baked and leaves(mesh.uvs):
+        lost = "textures that repeat, and this mesh has one that does not"
+    if lost:
+        raise ExportError(f"{kind} files are written with {lost}", "write a GLB")

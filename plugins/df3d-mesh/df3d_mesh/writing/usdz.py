@@ -9,10 +9,10 @@ import numpy as np
 
 from df3d import NoConfig
 from df3d.errors import PluginError
-from df3d.mesh.finished import as_floats
+from df3d.mesh.finished import as_floats, linear_colors, to_linear
 from df3d.system.files import replace_atomically
 from df3d.types import MeshAsset
-from df3d_mesh.writing.trimeshes import one_material, texture_image
+from df3d_mesh.writing.trimeshes import check_simple, texture_image
 
 
 class UsdzExporter:
@@ -25,12 +25,12 @@ class UsdzExporter:
             raise PluginError("USDZ needs usd-core, which is not installed", "python -m pip install usd-core") from None
 
     def write(self, asset: MeshAsset, path: Path) -> list[Path]:
-        one_material(asset, "USDZ")
+        check_simple(asset, "USDZ")
         from pxr import Sdf, UsdUtils
 
         with tempfile.TemporaryDirectory() as folder:
             texture = Path(folder) / "albedo.png"
-            texture_image(asset).save(texture)
+            texture_image(asset.material).save(texture)
             layer = Path(folder) / "asset.usdc"
             _stage(asset, layer, texture.name)
             packed = Path(folder) / "asset.usdz"
@@ -65,7 +65,14 @@ def _stage(asset: MeshAsset, path: Path, texture: str) -> None:
     surface.CreateInput("roughness", Sdf.ValueTypeNames.Float).Set(asset.material.roughness)
     color = surface.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f)
     if asset.mesh.uvs is None:
-        color.Set(Gf.Vec3f(*as_floats(asset.material.base_color).mean((0, 1)).tolist()))
+        color.Set(Gf.Vec3f(*to_linear(as_floats(asset.material.base_color).mean((0, 1))).tolist()))
+        if asset.mesh.colors is not None:
+            tint = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("displayColor", Sdf.ValueTypeNames.Color3fArray, UsdGeom.Tokens.vertex)
+            tint.Set(Vt.Vec3fArray.FromNumpy(linear_colors(asset.mesh.colors)))
+            reader = UsdShade.Shader.Define(stage, "/asset/material/colors")
+            reader.CreateIdAttr("UsdPrimvarReader_float3")
+            reader.CreateInput("varname", Sdf.ValueTypeNames.String).Set("displayColor")
+            color.ConnectToSource(reader.CreateOutput("result", Sdf.ValueTypeNames.Float3))
     else:
         uvs = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.vertex)
         uvs.Set(Vt.Vec2fArray.FromNumpy(asset.mesh.uvs))
