@@ -32,7 +32,7 @@ many = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-VIEWS = cameras(96)
+VIEWS = cameras(160)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def assert_alike(path: Path, browser: Three, catalog: Catalog, mtl: str | None =
     mine, theirs = ours(asset, VIEWS, catalog), browser.draw(path, VIEWS, *placed(asset), mtl)
     iou, colour = likeness(mine, theirs)
     assert iou > 0.97, (iou, asset.notes)
-    assert colour < 0.04 or asset.notes, colour  # what cannot be drawn is named
+    assert colour < 0.06 or asset.notes, colour  # what cannot be drawn is named
 
 
 # ---------------------------------------------------------------------------------------------- glTF

@@ -36,7 +36,7 @@ class Text:
     vertices: list[str] = field(default_factory=list)
     coordinates: list[str] = field(default_factory=list)
     faces: list[str] = field(default_factory=list)
-    seen: list[tuple[int, int]] = field(default_factory=list)  # vertices and coordinates before each face
+    seen: list[tuple[int, int]] = field(default_factory=list)  # vertices and coordinates before each of the first faces
     material: list[int] = field(default_factory=list)  # of each face
     names: list[str] = field(default_factory=lambda: [""])  # of materials
     libraries: list[str] = field(default_factory=list)
@@ -120,14 +120,15 @@ def _lines(data: bytes) -> Text:
     if "#" in whole:
         whole = re.sub(r"#.*", "", whole)
     found = Text(_values("v", whole), _values("vt", whole), libraries=_values("mtllib", whole))
-    blocks = re.split(r"^[ \t]*usemtl[ \t]+(.*)$", whole, flags=re.MULTILINE)
+    blocks = re.split(r"^[ \t]*usemtl[ \t]+(.*)$", whole, flags=re.MULTILINE) if "usemtl" in whole else [whole]
     numbers, before = {"": 0}, (0, 0)
     for name, block in zip(["", *blocks[1::2]], blocks[::2], strict=True):
         current = numbers.setdefault(name.strip(), len(numbers))
         faces = _values("f", block)
         found.faces += faces
         found.material += [current] * len(faces)
-        found.seen += _seen(block, before) if "-" in "".join(faces) else [(0, 0)] * len(faces)
+        if any("-" in face for face in faces):
+            found.seen += [(0, 0)] * (len(found.faces) - len(faces) - len(found.seen)) + _seen(block, before)
         if len(blocks) > 1:
             before = before[0] + len(_values("v", block)), before[1] + len(_values("vt", block))
     found.names = list(numbers)
@@ -199,9 +200,12 @@ def _faces(text: Text) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     if not text.faces:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
-    lines = re.sub(r"[ \t]+", " ", "\n".join(text.faces))
-    raw = np.frombuffer(lines.encode("ascii", "replace"), np.uint8)
-    counts = np.bincount(np.cumsum(raw == ord("\n"))[raw == ord(" ")], minlength=len(text.faces)) + 1
+    lines = "\n".join(text.faces)
+    if "\t" in lines or "  " in lines:
+        lines = re.sub(r"[ \t]+", " ", lines)
+    raw = np.frombuffer((lines + "\n").encode("ascii", "replace"), np.uint8)
+    before = np.searchsorted(np.flatnonzero(raw == ord(" ")), np.flatnonzero(raw == ord("\n")))  # spaces before each line's end
+    counts = np.diff(before, prepend=0) + 1
     joined, corner_count = lines.replace("\n", " "), int(counts.sum())
     try:
         slashes, all_told = joined.count("/"), "//" not in joined and "/ " not in joined
@@ -223,9 +227,14 @@ def _faces(text: Text) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         raise ValueError("a face of it is no list of whole numbers") from None
     if (corners == 0).any():
         raise ValueError("a face of it names vertex 0, and OBJ counts from 1: its writer counted from 0")
-    before = np.repeat(np.array(text.seen, np.int64), counts, axis=0)  # what negative numbers count back from
-    corners = np.where(corners < 0, before[:, 0] + corners, corners - 1)
-    places = np.where(places < 0, before[:, 1] + places, places - 1)
+    if text.seen:  # negative numbers count back from there
+        seen = np.array(text.seen + [(0, 0)] * (len(counts) - len(text.seen)), np.int64)
+        vertices, coordinates = np.repeat(seen, counts, axis=0).T
+        corners, places = (
+            np.where(corners < 0, vertices + corners + 1, corners),
+            np.where(places < 0, coordinates + places + 1, places),
+        )
+    corners, places = corners - 1, places - 1
     if (corners < 0).any() or (places < -1).any():
         raise ValueError("a face of it counts back beyond the first vertex")
     return counts, corners, places
