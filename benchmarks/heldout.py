@@ -12,8 +12,8 @@ import argparse
 from collections.abc import Iterable
 
 import numpy as np
+from df3d_toybox.candidates import look
 from df3d_toybox.captions import NOUN_NAMES, Caption, Thing, read
-from df3d_toybox.scorer import look
 from df3d_toybox.world import scene
 
 WORDINGS = ("{}", "a photo of {}", "a 3d model of {}", "{}, highly detailed", "a single {bare}", "a cute little {bare}")

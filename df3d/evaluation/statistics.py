@@ -1,4 +1,8 @@
-"""What the numbers of many assets say together: means and paired differences, with bootstrap intervals over the prompts."""
+"""What the numbers of many assets say together: means and paired differences, with bootstrap intervals over prompts and seeds.
+
+All prompts of a seed share its cameras and noise, and all seeds of a prompt its difficulty: drawing prompts alone says too little
+of what another seed would bring. So both are drawn anew, independently (the pigeonhole bootstrap: Owen, arXiv 0712.1111).
+"""
 
 from __future__ import annotations
 
@@ -16,22 +20,37 @@ DRAWS = 2000
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over prompts, and where it would lie in 95 of 100 repetitions with other prompts."""
+    """A mean over prompts, and where it would lie in 95 of 100 repetitions with other prompts and seeds."""
 
     mean: float
     low: float
     high: float
-    count: int
+    count: int  # of prompts
 
 
 def interval(values: Iterable[float]) -> Interval:
     """Mean and percentile bootstrap interval (Efron, 1979) of the finite values, with 2000 draws from a fixed seed."""
-    array = np.asarray([value for value in values if np.isfinite(value)], float)
-    if not len(array):
+    return _interval(np.asarray([value for value in values if np.isfinite(value)], float)[:, None])
+
+
+def _interval(table: np.ndarray) -> Interval:
+    """Of a table (prompts, seeds), NaN where there is no value: the mean over prompts, each the mean of its seeds."""
+    table = table[np.isfinite(table).any(1)]
+    if not len(table):
         return Interval(float("nan"), float("nan"), float("nan"), 0)
-    drawn = np.random.default_rng(0).choice(array, (DRAWS, len(array))).mean(1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Interval(float(array.mean()), float(low), float(high), len(array))
+    rng = np.random.default_rng(0)
+    prompts = rng.integers(len(table), size=(DRAWS, len(table)))
+    seeds = rng.integers(table.shape[1], size=(DRAWS, table.shape[1]))
+    drawn = np.array([_mean_of(table[p][:, s]) for p, s in zip(prompts, seeds, strict=True)])
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return Interval(_mean_of(table), float(low), float(high), len(table))
+
+
+def _mean_of(table: np.ndarray) -> float:
+    known = np.isfinite(table)
+    rows = known.any(1)
+    means = np.where(known, table, 0.0)[rows].sum(1) / known[rows].sum(1)
+    return float(means.mean()) if len(means) else float("nan")
 
 
 def summary(results: Sequence[Result]) -> dict[str, Interval]:
@@ -43,13 +62,34 @@ def summary(results: Sequence[Result]) -> dict[str, Interval]:
     if len(groups) == 1:
         groups = [[result] for result in results]
     measures = dict.fromkeys(measure for result in results for measure in result.scores)
-    return {measure: interval(mean for group in groups if (mean := _mean(group, measure)) is not None) for measure in measures}
+    seeds = _seeds(groups)
+    return {measure: _interval(_table(groups, measure, seeds)) for measure in measures}
+
+
+def _seeds(groups: Sequence[Sequence[Result]]) -> list[int]:
+    """All seeds of targets, in order; none where some have no seed, or a prompt has one twice."""
+    seeds = [[result.target.seed for result in group] for group in groups]
+    if any(None in some or len(set(some)) < len(some) for some in seeds):
+        return []
+    return sorted({seed for some in seeds for seed in some if seed is not None})
+
+
+def _table(groups: Sequence[Sequence[Result]], measure: str, seeds: Sequence[int]) -> np.ndarray:
+    """(prompts, seeds) of a measure; one column of means without seeds."""
+    table = np.full((len(groups), max(len(seeds), 1)), np.nan)
+    for row, group in enumerate(groups):
+        for result in group:
+            if result.target.seed in seeds:
+                table[row, seeds.index(result.target.seed)] = result.scores.get(measure, np.nan)
+        if not seeds and (mean := _mean(group, measure)) is not None:
+            table[row] = mean
+    return table
 
 
 def compare(first: Sequence[Result], second: Sequence[Result]) -> dict[str, Interval]:
     """Second less first, over the prompts that both have, with intervals.
 
-    A side's targets of one prompt are averaged: those of the seeds that both sides have, or all where they share none.
+    A side's targets of one prompt are paired by the seeds that both sides have, or averaged where they share none.
     Targets without a prompt or without scores are left out. Raises RunError when no prompt is shared, or when a side has
     a prompt and seed twice.
     """
@@ -57,17 +97,21 @@ def compare(first: Sequence[Result], second: Sequence[Result]) -> dict[str, Inte
     shared = [prompt for prompt in before if prompt in after and not prompt.startswith("\n")]
     if not shared:
         raise RunError("the two sides share no prompt", "score the same prompts on both; --prompts says what meshes show")
-    differences: dict[str, list[float]] = {}
-    for prompt in shared:
-        old, new = before[prompt], after[prompt]
-        seeds = {result.target.seed for result in old} & {result.target.seed for result in new}
+    old, new = ([side[prompt] for prompt in shared] for side in (before, after))
+    for row, (a, b) in enumerate(zip(old, new, strict=True)):
+        seeds = {result.target.seed for result in a} & {result.target.seed for result in b} - {None}
         if seeds:
-            old, new = ([result for result in side if result.target.seed in seeds] for side in (old, new))
-        for measure in dict.fromkeys(measure for result in old for measure in result.scores):
-            ends = _mean(old, measure), _mean(new, measure)
-            if ends[0] is not None and ends[1] is not None:
-                differences.setdefault(measure, []).append(ends[1] - ends[0])
-    return {measure: interval(values) for measure, values in differences.items()}
+            old[row], new[row] = ([result for result in side if result.target.seed in seeds] for side in (a, b))
+    measures = dict.fromkeys(measure for group in old for result in group for measure in result.scores)
+    all_seeds = sorted({*_seeds(old), *_seeds(new)}) if _seeds(old) and _seeds(new) else []
+    found = {}
+    for measure in measures:
+        table = _table(new, measure, all_seeds) - _table(old, measure, all_seeds)
+        means = (_table(new, measure, ()) - _table(old, measure, ()))[:, 0]
+        unpaired = ~np.isfinite(table).any(1)  # prompts without a seed that both have
+        table[unpaired] = means[unpaired, None]
+        found[measure] = _interval(table)
+    return {measure: value for measure, value in found.items() if value.count}
 
 
 def standard_error(means: Mapping[str, Interval]) -> str:

@@ -57,3 +57,43 @@ def test_a_comparison_is_over_the_prompts_and_seeds_that_both_have() -> None:
 def test_meshes_without_a_seed_are_compared_with_the_mean_of_the_seeds() -> None:
     runs, meshes = [result("a", 0, 1.0), result("a", 1, 2.0)], [result("A", None, 4.0), result("a", None, 5.0)]
     assert compare(runs, meshes)["s.m"].mean == 3.0
+
+
+def test_seeds_that_differ_widen_an_interval_as_prompts_do() -> None:
+    rng = np.random.default_rng(0)
+    prompts, noise = rng.normal(0, 0.01, 50), rng.normal(0, 0.01, (50, 3))
+    far = summary([result(str(p), s, prompts[p] + (0.9, 0.5, 0.1)[s] + noise[p, s]) for p in range(50) for s in range(3)])["s.m"]
+    near = summary([result(str(p), s, prompts[p] + 0.5 + noise[p, s]) for p in range(50) for s in range(3)])["s.m"]
+    assert far.mean == pytest.approx(near.mean, abs=1e-9)
+    assert far.low < 0.3 < 0.7 < far.high  # one seed in three may be the lucky one, three times
+    assert near.high - near.low < 0.02
+    assert (far.count, near.count) == (50, 50)
+
+
+def test_seeds_that_differ_alike_on_both_sides_do_not_widen_a_comparison() -> None:
+    first = [result(str(p), s, (0.9, 0.5, 0.1)[s]) for p in range(20) for s in range(3)]
+    second = [result(str(p), s, (0.9, 0.5, 0.1)[s] + 0.05) for p in range(20) for s in range(3)]
+    found = compare(first, second)["s.m"]
+    assert found.mean == pytest.approx(0.05)
+    assert found.high - found.low < 1e-9
+
+
+def test_prompts_without_a_seed_that_both_have_are_compared_by_their_means() -> None:
+    first = [result("a", 0, 1.0), result("a", 1, 3.0), result("b", 5, 1.0)]
+    second = [result("a", 1, 4.0), result("b", 6, 3.0)]
+    found = compare(first, second)["s.m"]
+    assert (found.mean, found.count) == (1.5, 2)
+
+
+def test_a_measure_that_some_lack_is_a_mean_of_the_others() -> None:
+    some = [
+        result("a", 0, 1.0),
+        result("a", 1, float("nan")),
+        result("b", 0, 2.0),
+        result("b", 1, 4.0),
+        result("c", 0, float("nan")),
+    ]
+    found = summary(some)["s.m"]
+    assert (found.mean, found.count) == (2.0, 2)
+    assert found.low >= 1.0
+    assert found.high <= 4.0
