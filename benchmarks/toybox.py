@@ -1,11 +1,13 @@
 """How good the shipped recipe is, judged by the toybox world itself and by no model: the tables of a page of figures.
 
-    python benchmarks/toybox.py --out runs/benchmark [--prompts 50] [--seeds 3] [--ways camera words perp-neg] [--workers 2]
-        [--device cpu] [--set KEY=VALUE ...]
+    python benchmarks/toybox.py --out runs/benchmark [--prompts 50] [--held-out SEED] [--seeds 3] [--ways camera words perp-neg]
+        [--workers 2] [--device cpu] [--set KEY=VALUE ...]
 
 Every prompt is generated with every seed, in each of the ways that WAYS lists, and what comes out is scored by the scorers
-`toybox` and `geometry`. The ceiling is the same for the world's own meshes with other proportions. Means and paired
-differences come with 95 % bootstrap intervals over the prompts, as `df3d.statistics` makes them.
+`toybox` and `geometry`: the fixed prompts, and with --held-out some that are drawn from a seed (`benchmarks/heldout.py`), so that
+nobody can have tuned anything to them. Beside them stand the ceiling, which is the world's own objects with other proportions,
+and floors: objects of another noun in the right colour, and a ball of it. Means and paired differences come with 95 % bootstrap
+intervals over prompts and seeds, as `df3d.evaluation.statistics` makes them.
 
 The scores of each asset are a row of OUT/scores.csv, and what has a row there is not made again: the script can be stopped and
 started again, here or, with that file, elsewhere. It also takes up runs that `df3d generate PROMPT --out OUT/WAY/SLUG` made
@@ -25,13 +27,16 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from pathlib import Path
 
+import heldout
 import numpy as np
 from df3d_mesh.scorer import GeometryScorer
-from df3d_toybox.captions import read
+from df3d_toybox.captions import NOUN_NAMES, Caption, Thing, read
 from df3d_toybox.config import ToyboxScorerConfig
 from df3d_toybox.scorer import ToyboxScorer
 from df3d_toybox.world import scene
 from df3d_toybox.world.mesh import asset_of
+from df3d_toybox.world.nouns import COLORS, NOUNS
+from df3d_toybox.world.shapes import Parts
 
 from df3d import NoConfig
 from df3d.errors import Df3dError, RunError
@@ -67,14 +72,19 @@ WAYS = {
 COLUMNS = {
     "toybox.top1": "top-1",
     "toybox.top5": "top-5",
+    "toybox.exact": "exact",
+    "toybox.facing": "facing",
     "toybox.iou": "silhouette IoU",
+    "toybox.iou_fine": "fine IoU",
     "toybox.color_error": "colour error",
     "toybox.chamfer": "Chamfer",
     "toybox.f_score": "F-score",
+    "toybox.normals": "normals",
     "geometry.watertight": "watertight",
 }
-FACES = "toybox.faces"
-MEASURES = (*COLUMNS, FACES)
+FACES, JANUS = "toybox.faces", "toybox.janus"
+MEASURES = (*COLUMNS, FACES, JANUS)
+HELD_OUT = "held out"  # the set of prompts that is not fixed
 OTHER = 1000  # seed of the ceiling's proportions, which no candidate has
 
 
@@ -82,6 +92,7 @@ OTHER = 1000  # seed of the ceiling's proportions, which no candidate has
 class Job:
     """A run to be made and scored."""
 
+    set: str
     way: str
     prompt: str
     seed: int
@@ -90,7 +101,8 @@ class Job:
     device: str
 
 
-Row = dict[str, str]  # of scores.csv: way, stage, prompt, seed, device, then the measures
+Row = dict[str, str]  # of scores.csv
+FIRST = ("set", "way", "stage", "prompt", "seed", "device")  # its columns, before the measures
 
 
 @cache
@@ -109,9 +121,13 @@ def work(job: Job) -> list[Row]:
     for stage, result in zip(targets, evaluate(targets.values(), scorers, catalog), strict=True):
         if result.problems:
             raise RunError(f"{stage}: {'; '.join(result.problems.values())}")
-        measures = {name: f"{result.scores[name]:.4f}" if name in result.scores else "" for name in MEASURES}
-        rows.append({"way": job.way, "stage": stage, "prompt": job.prompt, "seed": str(job.seed), "device": job.device, **measures})
+        rows.append(row(result, (job.set, job.way, stage, job.prompt, str(job.seed), job.device)))
     return rows
+
+
+def row(result: Result, first: Sequence[str]) -> Row:
+    measures = {name: f"{result.scores[name]:.4f}" if name in result.scores else "" for name in MEASURES}
+    return dict(zip(FIRST, first, strict=True)) | measures
 
 
 def made(job: Job, catalog: Catalog) -> RunDir:
@@ -143,16 +159,32 @@ def of_first_stage(run: RunDir, job: Job, catalog: Catalog) -> Target:
     return Target(path, job.prompt, seed=job.seed)
 
 
-def ceiling(prompts: Sequence[str], scorer: ToyboxScorer, catalog: Catalog) -> list[Result]:
-    found = []
+CEILING = "the world's own, other proportions"
+FLOORS = ("another noun in its colour", "a ball in its colour")
+
+
+def known_objects(caption: Caption) -> dict[str, Parts]:
+    """What the best and the worst would be: the ceiling and the floors."""
+    thing, rng = caption.subject, np.random.default_rng(OTHER)
+    color = thing.color or NOUNS[thing.noun].natural
+    noun = NOUN_NAMES[(NOUN_NAMES.index(thing.noun) + len(NOUN_NAMES) // 2) % len(NOUN_NAMES)]
+    ball = Parts()
+    ball.ball((0, 0, 0), scene.RADIUS, COLORS[color])
+    return {CEILING: scene.build(caption, rng), FLOORS[0]: scene.build(Caption(Thing(noun, color)), rng), FLOORS[1]: ball}
+
+
+def score_known(prompts: Sequence[str], name: str) -> list[Row]:
+    """Rows of the ceiling and the floors for the prompts of a set."""
+    catalog, scorers = tools()
+    rows = []
     for prompt in prompts:
         caption = read(prompt).caption
         assert caption is not None
-        asset = asset_of(scene.build(caption, np.random.default_rng(OTHER)))
-        subject = TargetSubject(Target(Path(), prompt), catalog, asset=asset)
-        scores = {f"toybox.{measure}": value for measure, value in scorer.score(subject).items()}
-        found.append(Result(subject.target, scores))
-    return found
+        for way, parts in known_objects(caption).items():
+            subject = TargetSubject(Target(Path(), prompt), catalog, asset=asset_of(parts))
+            scores = {f"toybox.{measure}": value for measure, value in scorers["toybox"].score(subject).items()}
+            rows.append(row(Result(subject.target, scores), (name, way, "", prompt, "0", "")))
+    return rows
 
 
 class Scores:
@@ -162,31 +194,44 @@ class Scores:
         self.path = path
         self.rows: list[Row] = list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
 
-    def has(self, job: Job) -> bool:
-        return any((row["way"], row["prompt"], row["seed"]) == (job.way, job.prompt, str(job.seed)) for row in self.rows)
+    def has(self, *, way: str, prompt: str, seed: int) -> bool:
+        return any((row["way"], row["prompt"], row["seed"]) == (way, prompt, str(seed)) for row in self.rows)
 
     def add(self, rows: Iterable[Row]) -> None:
         self.rows += rows
-        self.rows.sort(key=lambda row: (row["way"], row["stage"], int(row["seed"]), PROMPTS.index(row["prompt"])))
+        self.rows.sort(key=lambda row: (row["set"], row["way"], row["stage"], int(row["seed"]), row["prompt"]))
         replace_atomically(self.path, self._write)
 
     def _write(self, path: Path) -> None:
         with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, ["way", "stage", "prompt", "seed", "device", *MEASURES], lineterminator="\n")
+            writer = csv.DictWriter(file, [*FIRST, *MEASURES], lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
 
-    def results(self, way: str, stage: str, jobs: Sequence[Job]) -> list[Result]:
-        """Of the jobs of a way."""
-        wanted = {(job.prompt, str(job.seed)) for job in jobs if job.way == way}
-        return [
-            Result(
-                Target(Path(), row["prompt"], seed=int(row["seed"])),
-                {name: float(row[name]) for name in MEASURES if row[name]},
-            )
-            for row in self.rows
-            if (row["way"], row["stage"]) == (way, stage) and (row["prompt"], row["seed"]) in wanted
-        ]
+    def tables(self) -> str:
+        """Markdown: every set of assets with its means, then some of them pair by pair."""
+        groups: dict[tuple[str, str, str], list[Result]] = {}
+        for found in self.rows:
+            target = Target(Path(), found["prompt"], seed=int(found["seed"]))
+            result = Result(target, {name: float(found[name]) for name in MEASURES if found.get(name)})
+            groups.setdefault((found["set"], found["way"], found["stage"]), []).append(result)
+        order = [CEILING, *WAYS, *FLOORS]
+        keys = sorted(groups, key=lambda key: (key[0] == HELD_OUT, order.index(key[1]), key[2]))
+        rows = {key: groups[key] for key in keys}
+        wanted = ((("camera", "coarse"), ("camera", "fine")), (("camera", "coarse"), ("words", "coarse")),
+                  (("words", "coarse"), ("perp-neg", "coarse")))  # fmt: skip
+        pairs = {
+            f"{named(name, *after)} less {named(name, *before)}": (rows[name, *before], rows[name, *after])
+            for name in dict.fromkeys(key[0] for key in keys)
+            for before, after in wanted
+            if (name, *before) in rows and (name, *after) in rows
+        }
+        text = means({named(*key): results for key, results in rows.items()})
+        return text + (f"\nPair by pair:\n\n{differences(pairs)}" if pairs else "")
+
+
+def named(name: str, way: str, stage: str) -> str:
+    return ", ".join(part for part in (way, stage, name if name == HELD_OUT else "") if part)
 
 
 def means(rows: dict[str, list[Result]]) -> str:
@@ -194,10 +239,15 @@ def means(rows: dict[str, list[Result]]) -> str:
     lines = [["", "assets", *COLUMNS.values(), "more than one face"]]
     for title, results in rows.items():
         found = summary(results)
-        faces = [result.scores[FACES] for result in results if FACES in result.scores]
         cells = [written(found[measure]) if measure in found else "" for measure in COLUMNS]
-        lines.append([title, str(len(results)), *cells, f"{sum(f > 1 for f in faces)} of {len(faces)}"])
+        lines.append([title, str(len(results)), *cells, several_faces(results)])
     return markdown(lines)
+
+
+def several_faces(results: Sequence[Result]) -> str:
+    """Of the assets with a front, how many have several faces by either measure of them."""
+    told = [result.scores for result in results if FACES in result.scores]
+    return f"{sum(scores[FACES] > 1 or scores.get(JANUS, 0) > 0.5 for scores in told)} of {len(told)}" if told else ""
 
 
 def differences(pairs: dict[str, tuple[list[Result], list[Result]]]) -> str:
@@ -238,7 +288,9 @@ def run_all(jobs: Sequence[Job], scores: Scores, workers: int) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--prompts", type=int, default=len(PROMPTS))
+    parser.add_argument("--prompts", type=int, default=len(PROMPTS), help="how many of the fixed ones")
+    parser.add_argument("--held-out", type=int, metavar="SEED", help="prompts that are drawn from this seed, too")
+    parser.add_argument("--count", type=int, default=20, help="how many of these")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--workers", type=int, default=1)
@@ -246,24 +298,24 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--tables", action="store_true")
     options = parser.parse_args()
-    prompts, (catalog, scorers) = PROMPTS[: options.prompts], tools()
+    sets = {"fixed": list(PROMPTS[: options.prompts])}
+    if options.held_out is not None:
+        sets[HELD_OUT] = heldout.prompts(options.held_out, options.count, PROMPTS)
     options.out.mkdir(parents=True, exist_ok=True)
-    scores = Scores(options.out / "scores.csv")
-    jobs = [
-        Job(way, prompt, seed, options.out, tuple(options.settings), options.device)
-        for way in options.ways
-        for seed in range(options.seeds)
-        for prompt in prompts
-    ]
-    failed = [] if options.tables else run_all([job for job in jobs if not scores.has(job)], scores, options.workers)
-    rows = {"the world's own, other proportions": ceiling(prompts, scorers["toybox"], catalog)}
-    for way in options.ways:
-        for stage in ("coarse", "fine"):
-            if results := scores.results(way, stage, jobs):
-                rows[f"{way}, {stage}"] = results
-    wanted = (("camera, coarse", "camera, fine"), ("camera, coarse", "words, coarse"), ("words, coarse", "perp-neg, coarse"))
-    pairs = {f"{b} less {a}": (rows[a], rows[b]) for a, b in wanted if a in rows and b in rows}
-    text = means(rows) + (f"\nPair by pair:\n\n{differences(pairs)}" if pairs else "")
+    scores, failed = Scores(options.out / "scores.csv"), list[str]()
+    if not options.tables:
+        jobs = [
+            Job(name, way, prompt, seed, options.out, tuple(options.settings), options.device)
+            for way in options.ways
+            for seed in range(options.seeds)
+            for name, prompts in sets.items()
+            for prompt in prompts
+            if not scores.has(way=way, prompt=prompt, seed=seed)
+        ]
+        failed = run_all(jobs, scores, options.workers)
+        for name, prompts in sets.items():
+            scores.add(score_known([prompt for prompt in prompts if not scores.has(way=CEILING, prompt=prompt, seed=0)], name))
+    text = scores.tables()
     (options.out / "figures.md").write_text(text)
     print(text)
     if failed:
