@@ -51,7 +51,7 @@ def main() -> None:
     vertices, faces = bumpy_ball(options.triangles)
     attributes, view = torch.rand(1, len(vertices), 6), orbit(1, size=options.size)
     upstream = torch.rand(1, options.size, options.size, 6)
-    rasterizer = make("cpu", "cpu")
+    rasterizer = make("cpu", "cpu")[0]
 
     def ours(edges: bool) -> Tensor:
         moving, carried = vertices.clone().requires_grad_(), attributes.clone().requires_grad_()

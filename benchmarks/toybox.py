@@ -133,7 +133,7 @@ def row(result: Result, first: Sequence[str]) -> Row:
 def made(job: Job, catalog: Catalog) -> RunDir:
     """Run the prompt, or take up its run."""
     settings = [*WAYS[job.way], *job.settings]
-    prepared, _ = prepare(
+    prepared = prepare(
         job.prompt,
         recipe="toybox",
         settings=settings,

@@ -95,7 +95,7 @@ def generate(
     saves a checkpoint and raises KeyboardInterrupt; the same call goes on. Raises a Df3dError for every mistake.
     """
     settings = [*as_settings(set or {}), *([f"steps={steps}"] if steps is not None else [])]
-    job, _ = prepare(
+    job = prepare(
         prompt, recipe=recipe, settings=settings, negative=negative, pictures=pictures, mesh=mesh,
         device=device, vram=vram, resume=resume, until=until,
     )  # fmt: skip

@@ -30,9 +30,13 @@ class RunStarted(Event):
 
 @dataclass(frozen=True)
 class Notice(Event):
-    """Something a person should know, in one sentence."""
+    """Something a person should know, in one sentence.
+
+    With `instead` it says what is done in place of something that was asked for, or would be better: `--quiet` shows these too.
+    """
 
     text: str
+    instead: bool = False
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,9 @@ class Prompt:
 
     @property
     def offers(self) -> frozenset[str]:
-        """What it holds beside its text: "image", "mesh"."""
-        return frozenset({"image"} if self.pictures else set()) | frozenset({"mesh"} if self.mesh else set())
+        """What it holds beside its text: "negative", "image", "mesh"."""
+        held = {"negative": self.negative.strip(), "image": self.pictures, "mesh": self.mesh}
+        return frozenset(name for name, value in held.items() if value)
 
     def record(self) -> dict[str, Any]:
         """What the prompt is, for a run's manifest; files by path and SHA-256.

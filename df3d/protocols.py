@@ -48,6 +48,16 @@ class Frugal(Protocol):
         ...
 
 
+@runtime_checkable
+class Noted(Protocol):
+    """A part that does something in place of what was asked for, or would be better."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What it does instead, a sentence each; said once, when a stage begins."""
+        ...
+
+
 class Field(Trainable, Protocol):
     """The scene: a volume, a surface, or something that a renderer of the same plugin knows how to draw."""
 

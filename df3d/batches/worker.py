@@ -23,7 +23,7 @@ def work(folder: Path, catalog: Catalog, tell: Callable[[Row, Event], None] = la
         if (place / "run.json").exists() and RunDir(place).asset() is not None:
             continue
         try:
-            job = prepare(row.prompt, recipe=batch.recipe, settings=batch.settings, device=batch.device, catalog=catalog)[0]
+            job = prepare(row.prompt, recipe=batch.recipe, settings=batch.settings, device=batch.device, catalog=catalog)
             job.run(place, row.seed, lambda event, row=row: tell(row, event))  # type: ignore[misc]
         except Df3dError as error:
             if "is in use by another df3d" not in error.message:

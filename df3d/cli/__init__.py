@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 
@@ -53,6 +54,9 @@ def _options(
 def main() -> None:
     """The console script."""
     _open_streams()
+    if "--debug" in sys.argv:
+        logging.getLogger("df3d").addHandler(logging.StreamHandler())
+        logging.getLogger("df3d").setLevel(logging.DEBUG)
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     try:
         build(Catalog.discover())()

@@ -75,7 +75,7 @@ def generate(
     go_offline(offline)
     catalog = catalog_of(context)
     settings = [*([f"guidance.use={guidance}"] if guidance else []), *set_, *([f"steps={steps}"] if steps is not None else [])]
-    job, note = prepare(
+    job = prepare(
         _text(prompt, prompt_file, quiet), recipe=recipe, settings=settings, negative=_plain(negative),
         pictures=[_picture(text) for text in image], mesh=mesh,
         device=device, vram=vram, resume=resume, until=until, catalog=catalog,
@@ -83,7 +83,6 @@ def generate(
     scorers = choose_scorers([best_by.partition(".")[0]], [], catalog)[0] if best_by else {}
     if scorers and (seeds == 1 or until is not None):
         raise ConfigError("--best-by chooses among several finished runs", "add --seeds 4, and leave out --until")
-    _note(note, quiet)
     live = _live_view(quiet) if view else None
     with closing(live) if live else nullcontext():
         made, failed = _make_all(replace(job, watch=live), range(seed, seed + seeds), out, json=json, quiet=quiet)

@@ -35,7 +35,11 @@ class _Plain:
 
 
 class QuietReporter(_Plain):
-    def __call__(self, event: Event) -> None: ...
+    """Nothing but what is done instead of something else."""
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, events.Notice) and event.instead:
+            say(f"note: {event.text}")
 
 
 class JsonReporter(_Plain):

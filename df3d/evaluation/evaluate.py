@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ from df3d.plugin.catalog import Catalog
 from df3d.protocols import Scorer
 from df3d.run.rundir import LARGEST, RunDir
 from df3d.system.files import is_plain, read_plain
+
+logger = logging.getLogger("df3d")  # `--debug` shows what it is told
 
 
 def evaluate(
@@ -46,7 +49,8 @@ def evaluate(
             except Df3dError as error:
                 problems[name] = error.message
             except (Exception, SystemExit) as error:  # a scorer may stumble over what a stranger's mesh holds
-                problems[name] = f"{type(error).__name__}: {error}"
+                logger.debug("scorer `%s` and `%s`", name, target.path, exc_info=True)
+                problems[name] = f"{type(error).__name__}: {error} (--debug shows where)"
         notes = () if "asset" in problems else subject.asset.notes
         result = Result(target, scores, problems, protocol(views), notes)
         if target.run is not None and not target.problem:

@@ -55,6 +55,7 @@ class InstalledPlugin:
     components: list[Component] = field(default_factory=list)
     problem: str = ""  # why it is broken, in one line
     module: object = None  # where its hooks are; None when broken
+    watches: bool = True  # whether it is told of events
 
 
 class Shelf(Generic[Record]):
@@ -204,14 +205,20 @@ class Catalog:
         """What plugins have to say to `df3d doctor`."""
         return self._ask("df3d_checks")
 
-    def on_event(self, event: Event) -> None:
-        """Tell every plugin that watches; the run goes on whatever they do. One that raises is not told again."""
+    def on_event(self, event: Event) -> list[str]:
+        """Tell every plugin that watches; the run, and the plugin's parts in it, go on whatever they do.
+
+        One that raises is not told again; returned is a sentence for each that did.
+        """
+        problems = []
         for plugin in self.plugins:
-            if plugin.module is not None and not plugin.problem:
+            if plugin.module is not None and not plugin.problem and plugin.watches:
                 try:
                     self._call(plugin, "df3d_on_event", event=event)
                 except (Exception, SystemExit) as error:
-                    plugin.problem = f"it watches no longer: {_in_a_line(error)}"
+                    plugin.watches = False
+                    problems.append(f"plugin `{plugin.name}` watches the run no longer: {_in_a_line(error)}")
+        return problems
 
     def _ask(self, hook: str) -> list[Any]:
         """What every plugin's hook yields. One that raises is broken from then on."""

@@ -150,9 +150,9 @@ class GuidancePlugin(Component):
     """A loss on renders, built as `target(config, device=...)`.
 
     `needs` are outputs of the renderer; `needs_with` names a function `(config) -> frozenset` of those that it needs beside
-    them with these options. `accepts` are what of a prompt it can use: "text", "image", "mesh". `group` is how many views of
-    one moment it judges together. `check` names a function `(text) -> list of notes` that reads a prompt before anything is
-    loaded, and raises PromptError when the guidance cannot work with it. None of these may import torch.
+    them with these options. `accepts` are what of a prompt it can use: "text", "negative", "image", "mesh". `group` is how many
+    views of one moment it judges together. `check` names a function `(text) -> list of notes` that reads a prompt before anything
+    is loaded, and raises PromptError when the guidance cannot work with it. None of these may import torch.
     """
 
     kind = "guidance"
@@ -160,7 +160,7 @@ class GuidancePlugin(Component):
 
     needs: frozenset[Output] = frozenset({"rgb"})
     needs_with: str | None = None
-    accepts: frozenset[str] = frozenset({"text"})
+    accepts: frozenset[str] = frozenset({"text", "negative"})
     group: int = 1
     check: str | None = None
 
@@ -228,7 +228,7 @@ class SourcePlugin(Component):
     hook = "df3d_sources"
 
     makes: str
-    accepts: frozenset[str] = frozenset({"text"})
+    accepts: frozenset[str] = frozenset({"text", "negative"})
     check: str | None = None
 
     def build(self, config: object, *, device: str) -> Source:
@@ -398,8 +398,8 @@ def _outputs(record: Component) -> str | None:
 
 def _words(record: Component) -> str | None:
     accepts: frozenset[str] = getattr(record, "accepts", frozenset())
-    if unknown := accepts - {"text", "image", "mesh"}:
-        return f"`accepts` cannot be `{min(unknown)}`: a prompt has text, image, mesh"
+    if unknown := accepts - {"text", "negative", "image", "mesh"}:
+        return f"`accepts` cannot be `{min(unknown)}`: a prompt has text, negative, image, mesh"
     if getattr(record, "group", 1) < 1:
         return "`group` must be at least 1"
     suffixes = getattr(record, "suffixes", (".x",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from df3d.errors import ConfigError, Df3dError
+from df3d.events import Notice
 from df3d.plugin.catalog import Catalog
 from df3d.recipe.checks import check_ready
 from df3d.recipe.compose import compose
@@ -13,8 +14,8 @@ from df3d.recipe.recipe import Recipe, available, read
 from df3d.recipe.settings import Settings, override
 
 
-def choose(catalog: Catalog, settings: Settings, *, device: str, why: str) -> tuple[Plan, str]:
-    """The plan of the recipe, and a note that says which it is and `why` the device, "cpu" or "cuda", is what it is.
+def choose(catalog: Catalog, settings: Settings, *, device: str, why: str) -> tuple[Plan, Notice]:
+    """The plan of the recipe, and a notice that says which it is and `why` the device, "cpu" or "cuda", is what it is.
 
     Raises ConfigError when no recipe can be used, with the reason of the strongest.
     """
@@ -27,7 +28,7 @@ def choose(catalog: Catalog, settings: Settings, *, device: str, why: str) -> tu
             reasons.append(error)
             continue
         because = "; ".join([why, *(f"{error.message} ({error.hint})" for error in reasons)])
-        return plan, f"recipe `{recipe.name}`, since {because}"
+        return plan, Notice(f"recipe `{recipe.name}`, since {because}", instead=bool(reasons))
     if reasons:
         raise reasons[0]
     raise ConfigError("no recipe offers itself for this machine", "choose one with --recipe; `df3d recipes` lists them")

@@ -121,7 +121,7 @@ def check_prompt(plan: Plan, prompt: Prompt) -> list[str]:
     if starts_from_mesh(plan.stages[0]):
         useless -= {"mesh"}
     if useless:
-        what = "a picture" if "image" in useless else "a start mesh"
+        what = {"image": "a picture", "mesh": "a start mesh", "negative": "a negative prompt"}[min(useless)]
         names = dict.fromkeys(part.name for stage in plan.stages for part in stage.judges)
         raise PromptError(
             f"nothing in recipe `{plan.recipe.name}` can use {what}: "

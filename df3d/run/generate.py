@@ -169,7 +169,7 @@ def _finish(
             try:
                 made, renderer = drawable(fitted_asset(made), catalog, {}, device=device)
             except PluginError as error:
-                yield Notice(f"no turntable: {error.message}")
+                yield Notice(f"no turntable: {error.message}", instead=True)
                 return files
         if renderer:
             yield from previewed(partial(pictures.turntable, made, renderer, run.path, device=device, size=config.turntable))

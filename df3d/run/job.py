@@ -41,6 +41,7 @@ class Job:
     resume: bool | None = None  # True: go on with a run; False: start it anew; None: whatever is there
     until: str | None = None
     watch: Callable[[Field, Renderer, str], None] | None = None
+    notes: tuple[Notice, ...] = ()  # what was decided before it began
     stop: threading.Event = field(default_factory=threading.Event)  # ends the run after its step
 
     def run(self, folder: Path, seed: int, tell: Tell) -> RunFinished | RunPaused:
@@ -76,7 +77,8 @@ class Job:
         from df3d.run.generate import generate
 
         def story() -> Iterator[Event]:
-            yield from map(Notice, notes)
+            yield from self.notes
+            yield from (Notice(note, instead=True) for note in notes)
             yield from generate(
                 plan, self.prompt, run, self.catalog,
                 device=self.device, seed=seed, until=self.until, stop=self.stop.is_set, watch=self.watch,
@@ -85,7 +87,9 @@ class Job:
         listening = True
         for event in _unstopped(story()):
             run.log(event)
-            self.catalog.on_event(event)
+            for problem in self.catalog.on_event(event):
+                run.log(told := Notice(problem, instead=True))
+                tell(told)
             if listening:
                 try:
                     tell(event)
@@ -118,8 +122,8 @@ def prepare(
     resume: bool | None = None,
     until: str | None = None,
     catalog: Catalog | None = None,
-) -> tuple[Job, str]:
-    """Check everything about a run before anything heavy is loaded; returns it, and a note on what `auto` picked.
+) -> Job:
+    """Check everything about a run before anything heavy is loaded.
 
     `settings` are texts KEY=VALUE. Raises a Df3dError for the first mistake.
     """
@@ -135,12 +139,15 @@ def prepare(
     check_prompt(plan, wanted)
     check_ready(plan)
     where = devices.check_device(device)
-    return Job(prompt=wanted, plan=plan, catalog=catalog, device=where, vram=vram, resume=resume, until=until), note
+    notes = (note,) if note else ()
+    return Job(prompt=wanted, plan=plan, catalog=catalog, device=where, vram=vram, resume=resume, until=until, notes=notes)
 
 
-def choose_plan(name: str, settings: Sequence[tuple[str, Any]], catalog: Catalog, *, device: str = "auto") -> tuple[Plan, str]:
-    """The plan of a recipe with settings applied, and a note on what `auto` picked for the device."""
+def choose_plan(
+    name: str, settings: Sequence[tuple[str, Any]], catalog: Catalog, *, device: str = "auto"
+) -> tuple[Plan, Notice | None]:
+    """The plan of a recipe with settings applied, and a notice of what `auto` picked for the device."""
     if name != "auto":
-        return compose(override(find(name, catalog), settings, catalog), catalog), ""
+        return compose(override(find(name, catalog), settings, catalog), catalog), None
     kind, why = devices.expected(device)
     return auto.choose(catalog, settings, device=kind, why=why)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from df3d.protocols import CameraSampler, Field, Frugal, Guidance, Penalty, Renderer, Trainable
+from df3d.protocols import CameraSampler, Field, Frugal, Guidance, Noted, Penalty, Renderer, Trainable
 from df3d.recipe.plan import StagePlan
 from df3d.schedule import Schedule, Step
 from df3d.types import Asset, Output
@@ -34,6 +34,11 @@ class Parts:
             if isinstance(part, Frugal) and (how := part.save_memory()):
                 return how
         return ""
+
+    def notes(self) -> list[str]:
+        """What the parts do in place of something better, a sentence each."""
+        parts = (self.field, self.renderer, *(guidance for guidance, _ in self.guidance.values()))
+        return [note for part in parts if isinstance(part, Noted) for note in part.notes]
 
     def needs(self, step: Step, always: frozenset[Output]) -> frozenset[Output]:
         """The outputs that this step uses."""

@@ -72,6 +72,7 @@ def optimise(plan: StagePlan, start: Field | Asset | None, setting: Setting) -> 
     parts = build(plan, device=setting.device, start_from=None if begun else start, seed=setting.seed)
     first = run.checkpoints(plan.name).restore(parts.trainable(), parts.optimizer)
     yield StageStarted(plan.name, first, steps)
+    yield from (Notice(note, instead=True) for note in parts.notes())
     encoded = {name: guidance.encode(setting.prompt) for name, (guidance, _) in parts.guidance.items()}
     recovery = Recovery(**run.recovery(plan.name))
     recovery.apply(parts)
@@ -82,7 +83,7 @@ def optimise(plan: StagePlan, start: Field | Asset | None, setting: Setting) -> 
             raise Stopped
         stats = _try_to_advance(plan, parts, encoded, Step(at.index, steps, plan.name, setting.seed), setting.device)
         if stats is None:
-            yield Notice(recovery.go_down(parts))
+            yield Notice(recovery.go_down(parts), instead=True)
             run.remember(plan.name, recovery.table())
             continue
         bad = stats.pop("skipped")
@@ -93,7 +94,7 @@ def optimise(plan: StagePlan, start: Field | Asset | None, setting: Setting) -> 
         if at.index % REPORT_EVERY == 0 or at.index == steps:
             yield _report(plan, at, stats)
             if at.streak >= SKIPS:
-                yield Notice(recovery.go_back(parts, plan.name, at.index))
+                yield Notice(recovery.go_back(parts, plan.name, at.index), instead=True)
                 run.remember(plan.name, recovery.table())
                 at.index = at.reported = run.checkpoints(plan.name).restore(parts.trainable(), parts.optimizer)
                 at.streak = torch.zeros_like(at.streak)
@@ -151,7 +152,7 @@ def previewed(draw: Callable[[], list[Path]]) -> list[Event]:
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
-        return [Notice("out of memory: a picture is left out")]
+        return [Notice("out of memory: a picture is left out", instead=True)]
 
 
 def _try_to_advance(plan: StagePlan, parts: Parts, encoded: dict[str, Any], step: Step, device: str) -> Stats | None:

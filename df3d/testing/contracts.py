@@ -7,10 +7,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import fields, replace
+from copy import copy
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, Literal, get_args, get_origin
 from unittest import SkipTest
 
 import numpy as np
@@ -40,10 +42,10 @@ from df3d.plugin.records import (
     Workload,
     check,
 )
-from df3d.plugin.schema import dump, parse
+from df3d.plugin.schema import dump, hints, parse
 from df3d.protocols import AssetField, Field, Importer, Renderer, Resizable, Surface, Trainable, Volume
 from df3d.scene.cameras import orbit
-from df3d.schedule import Step
+from df3d.schedule import Schedule, Step
 from df3d.system.tensors import load_state, optimizer_tensors, restore_optimizer
 from df3d.testing.fakes import FIELDS, a_mesh, a_prompt, a_render, an_asset
 from df3d.types import AT_BEST, Asset, MeshAsset, RenderOutput, RenderRequest, TensorRule
@@ -57,6 +59,7 @@ class Contract:
     kind: ClassVar[str]
     name: ClassVar[str]
     options: ClassVar[dict[str, Any]] = {}
+    occasions: ClassVar[tuple[dict[str, Any], ...]] = ()  # options under which others have a say
 
     @property
     def catalog(self) -> Catalog:
@@ -84,6 +87,19 @@ class Contract:
                 assert low is not None, f"option `{option.name}` has no `low`"
                 assert high is not None, f"option `{option.name}` has no `high`"
 
+    def exercise(self, config: Any) -> None:
+        """Use the part as a run does, with these options."""
+        raise SkipTest("nothing here uses it as a run does")
+
+    def test_every_option_has_a_say(self) -> None:
+        """What nothing reads does nothing. Each choice of an option is tried, since others may belong to it alone."""
+        asked: set[str] = set()
+        for choice in [{}, *self.occasions, *_choices(self.record.config)]:
+            with suppress(Df3dError, ValueError):
+                self.exercise(_watched(parse(self.record.config, {**self.options, **choice}), asked))
+        silent = _names(self.record.config) - asked
+        assert not silent, f"nothing reads {', '.join(sorted(silent))}: give `occasions` on which it does, or leave it out"
+
     def test_its_target_can_be_imported(self) -> None:
         assert callable(self.record.load())
 
@@ -99,8 +115,60 @@ class Contract:
         assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 0
 
 
+def _names(config: type) -> set[str]:
+    """Options by their path, without those that are deprecated."""
+    found: set[str] = set()
+    for one in fields(config):
+        if not one.metadata.get("deprecated"):
+            found |= {f"{one.name}.{name}" for name in _names(type(one.default))} if _is_table(one.default) else {one.name}
+    return found
+
+
+def _is_table(value: object) -> bool:
+    return is_dataclass(value) and not isinstance(value, Schedule)
+
+
+def _choices(config: type) -> Iterator[dict[str, Any]]:
+    """Each value of the options that are a choice among some words."""
+    for name, kind in hints(config).items():
+        yield from ({name: value} for value in (get_args(kind) if get_origin(kind) is Literal else ()))
+
+
+def _watched(config: Any, asked: set[str], path: str = "") -> Any:
+    """The same config; the paths of options that are read of it are added to `asked`."""
+    known = {one.name for one in fields(config)}
+
+    class Watched(type(config)):  # type: ignore[misc]
+        def __getattribute__(self, name: str) -> Any:
+            value = super().__getattribute__(name)
+            if name not in known:
+                return value
+            if _is_table(value):
+                return _watched(value, asked, f"{path}{name}.")
+            asked.add(path + name)
+            return value
+
+    twin = copy(config)
+    object.__setattr__(twin, "__class__", Watched)
+    return twin
+
+
 class FieldContract(Contract):
     kind = "field"
+
+    def exercise(self, config: Any) -> None:
+        for start in [None, *(FIELDS[name]() for name in sorted(self.plugin.starts_from & set(FIELDS)))]:
+            with suppress(Df3dError):
+                field = self.plugin.build(config, device="cpu", start_from=start)
+                field.parameter_groups()
+                field.before_step(Step(1, 4, "stage", 0))
+                if isinstance(field, Volume):
+                    field.query(torch.rand(64, 3) - 0.5, gradient=True)
+                if isinstance(field, Surface):
+                    field.albedo(field.surface().vertices.detach())
+                if isinstance(field, Resizable):
+                    for renderer in [r for r in self.catalog.renderers if r.needs <= self.plugin.provides][:1]:
+                        _step_and_resize(field, renderer.build(renderer.config(), device="cpu"))
 
     @property
     def plugin(self) -> FieldPlugin:
@@ -246,6 +314,13 @@ class RendererContract(Contract):
 
     kind = "renderer"
 
+    def exercise(self, config: Any) -> None:
+        field, renderer = self.field(), self.plugin.build(config, device="cpu")
+        renderer.parameter_groups()
+        for step in (Step(0, 10), Step(9, 10), None):
+            renderer.refresh(field, step or Step(0, 10))
+            renderer.render(field, orbit(1, size=16), RenderRequest(step, self.plugin.outputs if step else AT_BEST.needs))
+
     @property
     def plugin(self) -> RendererPlugin:
         return self.catalog.renderers.get(self.name)
@@ -317,6 +392,16 @@ class GuidanceContract(Contract):
     kind = "guidance"
     prompt: ClassVar[str] = "a red car"
 
+    def exercise(self, config: Any) -> None:
+        guidance = self.plugin.build(config, device="cpu")
+        with TemporaryDirectory() as folder:
+            encoded = guidance.encode(a_prompt(self.prompt, self.plugin.accepts, Path(folder)))
+        if isinstance(guidance, Trainable):
+            guidance.parameter_groups()
+        for step in (Step(2, 10), Step(9, 10)):
+            cameras = orbit(2 * self.plugin.group, size=64)
+            guidance.step(a_render(cameras)[0], cameras, encoded, step)
+
     @property
     def plugin(self) -> GuidancePlugin:
         return self.catalog.guidance.get(self.name)
@@ -351,6 +436,9 @@ class GuidanceContract(Contract):
 
 class CamerasContract(Contract):
     kind = "cameras"
+
+    def exercise(self, config: Any) -> None:
+        self.plugin.build(config, group=1).sample(Step(2, 10, "x"))
 
     @property
     def plugin(self) -> CamerasPlugin:
@@ -407,6 +495,10 @@ class PenaltyContract(Contract):
 
 class OptimizerContract(Contract):
     kind = "optimizer"
+
+    def exercise(self, config: Any) -> None:
+        parameter = torch.nn.Parameter(torch.linspace(-1, 1, 12))
+        _descend(parameter, self.plugin.build(config, [{"params": [parameter], "lr": 0.01}]), 2)
 
     @property
     def plugin(self) -> OptimizerPlugin:
@@ -467,6 +559,10 @@ class SourceContract(Contract):
     kind = "source"
     prompt: ClassVar[str] = "a red car"
 
+    def exercise(self, config: Any) -> None:
+        with TemporaryDirectory() as folder:
+            self.plugin.build(config, device="cpu").make(a_prompt(self.prompt, self.plugin.accepts, Path(folder)), 3)
+
     @property
     def plugin(self) -> SourcePlugin:
         return self.catalog.sources.get(self.name)
@@ -492,6 +588,12 @@ class ImporterContract(Contract):
     """Give `write(path)` where no installed exporter writes what it reads."""
 
     kind = "importer"
+
+    def exercise(self, config: Any) -> None:
+        with TemporaryDirectory() as folder:
+            path = Path(folder, f"asset{self.plugin.suffixes[0]}")
+            self.write(path)
+            self.plugin.build(config).read(path)
 
     @property
     def plugin(self) -> ImporterPlugin:
@@ -534,6 +636,10 @@ def _refusal(importer: Importer, path: Path) -> Df3dError | None:
 class ExporterContract(Contract):
     kind = "exporter"
 
+    def exercise(self, config: Any) -> None:
+        with TemporaryDirectory() as folder:
+            self.plugin.build(config).write(an_asset(self.plugin.takes), Path(folder, f"asset{self.plugin.suffixes[0]}"))
+
     @property
     def plugin(self) -> ExporterPlugin:
         return self.catalog.exporters.get(self.name)
@@ -565,6 +671,13 @@ class ExporterContract(Contract):
 class ScorerContract(Contract):
     kind = "scorer"
     prompt: ClassVar[str] = "a red car"
+
+    def exercise(self, config: Any) -> None:
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "asset.glb")
+            path.touch()
+            subject = TargetSubject(Target(path, self.prompt), self.catalog, views=4, asset=an_asset(self.plugin.takes))
+            self.plugin.build(config, device="cpu").score(subject)
 
     @property
     def plugin(self) -> ScorerPlugin:

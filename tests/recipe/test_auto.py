@@ -17,7 +17,7 @@ def name_of(catalog: Catalog, device: str) -> str:
 
 def test_a_cpu_takes_the_embedded_model_and_says_why(catalog: Catalog) -> None:
     plan, note = auto.choose(catalog, [("steps", 7)], device="cpu", why="there is no GPU")
-    assert note == "recipe `toybox`, since there is no GPU"
+    assert (note.text, note.instead) == ("recipe `toybox`, since there is no GPU", False)
     assert [stage.stage.steps for stage in plan.stages] == [7, 7]
 
 
@@ -27,7 +27,8 @@ def test_a_gpu_takes_stable_diffusion_where_its_weights_are(
     monkeypatch.setattr("df3d_diffusion.models.on_disk", lambda hub: None)
     plan, note = auto.choose(catalog, [], device="cuda", why="there is a GPU")
     assert plan.recipe.name == "toybox"
-    assert "df3d models pull sd21" in note
+    assert "df3d models pull sd21" in note.text
+    assert note.instead
     monkeypatch.setattr("df3d_diffusion.models.on_disk", lambda hub: tmp_path)
     assert name_of(catalog, "cuda") == "dreamfusion"
     assert name_of(catalog, "cpu") == "toybox"

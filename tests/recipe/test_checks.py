@@ -102,7 +102,7 @@ def test_pictures_are_for_those_that_accept_them(catalog: Catalog, tmp_path: Pat
     assert check_prompt(looks, both) == []
     with pytest.raises(PromptError, match="guidance `looks` needs a picture"):
         check_prompt(looks, text)
-    with pytest.raises(PromptError, match="can use a picture: `toybox` takes text"):
+    with pytest.raises(PromptError, match="can use a picture: `toybox` takes negative, text"):
         check_prompt(plain, both)
     with pytest.raises(PromptError, match="can use a start mesh"):
         check_prompt(plain, Prompt("a red car", mesh=tmp_path / "a.glb"))

@@ -38,7 +38,7 @@ def job() -> Job:
     catalog = Catalog.discover()
     catalog.add(Guides())
     settings = [*SMALL, "guidance.use=grey", "steps=4"]
-    return prepare("a red car", recipe="toybox", settings=settings, device="cpu", catalog=catalog)[0]
+    return prepare("a red car", recipe="toybox", settings=settings, device="cpu", catalog=catalog)
 
 
 def follow(job: Job, folder: Path) -> list[Event]:
@@ -121,7 +121,7 @@ def test_an_output_that_was_promised_and_is_not_there_ends_the_run(
     catalog = Catalog.discover()
     catalog.add(Needy())
     settings = [*SMALL, "coarse.guidance.use=needy", "steps=4"]
-    needy = prepare("a red car", recipe="toybox", settings=settings, device="cpu", catalog=catalog)[0]
+    needy = prepare("a red car", recipe="toybox", settings=settings, device="cpu", catalog=catalog)
     render = RayMarchRenderer.render
     monkeypatch.setattr(RayMarchRenderer, "render", lambda *a, **k: dataclasses.replace(render(*a, **k), depth=None))
     with pytest.raises(PluginError, match="renderer `raymarch` of stage `coarse` did not put out depth"):

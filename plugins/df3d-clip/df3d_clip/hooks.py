@@ -47,5 +47,6 @@ def df3d_guidance() -> Iterable[GuidancePlugin]:
         summary="CLIP guidance, as in Dream Fields",
         config=ClipGuidanceConfig,
         target="df3d_clip.guidance:ClipGuidance",
+        accepts=frozenset({"text"}),
         ready="df3d_clip.config:ready",
     )

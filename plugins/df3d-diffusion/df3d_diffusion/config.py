@@ -47,7 +47,6 @@ class DistillationConfig:
     view_texts: ViewTexts = option(
         "discrete", "one view's text, a mix of two, or Perp-Neg with threestudio's weights or, strong, stable-dreamfusion's"
     )
-    words: ViewWords = option(ViewWords(), "the prompt of each view in your own words")
     ism_interval: float = option(0.05, "of `ism`: from s to t, as a share of the noise schedule")
     ism_stride: float = option(0.2, "of `ism`: one inversion step before s, likewise")
     student_rank: int = option(4, "of `vsd`: rank of the adapter that learns the renders", low=1, high=256)
@@ -79,6 +78,7 @@ class SdsConfig(DistillationConfig):
     )
     family: str = option("sd15", "of a model in one file: a model, named likewise, whose configurations and tokenizer are its own")
     vae: str = option("", "another VAE for the same latents, named likewise: `taesd` takes a ninth of the work")
+    words: ViewWords = option(ViewWords(), "the prompt of each view in your own words")
     latent_until: float = option(
         0.0, "share of the stage in which normals and opacity are taken for latents, without the VAE: shape first, at half the cost"
     )

@@ -143,7 +143,7 @@ class Distillation:
         return torch.cat([checkpoint(self.denoiser.encode_images, part, use_reentrant=False) for part in parts])
 
     def _wording(self, text: str, view: View | None) -> str:
-        own = getattr(self.config.words, view) if view else ""
+        own = getattr(self.config.words, view) if view and isinstance(self.config, SdsConfig) else ""
         return own or (for_view(text, view) if view else text)
 
     def _predict(self, noisy: Tensor, timestep: Tensor, told: Cameras | None, texts: Texts, negative: Tensor) -> Prediction:

@@ -20,8 +20,6 @@ class GridConfig:
     log2_table: int = option(19, "log2 of the rows a level may have", low=4, high=24)
     base: int = option(16, "cells along an axis at the coarsest level", low=2, high=65_536)
     finest: int = option(2048, "cells along an axis at the finest level", low=2, high=65_536)
-    start_levels: int | None = option(None, "levels in use at the first step; all when not given", low=1, high=32)
-    levels_until: float = option(0.5, "share of the stage at which the last level comes into use")
     backend: Backend = option("auto", "numba on a CPU; on a GPU tcnn where installed, or else triton; torch anywhere")
 
     def __post_init__(self) -> None:
@@ -46,6 +44,8 @@ class GridConfig:
 class HashGridConfig(GridConfig):
     """A NeRF on a hash grid: density = softplus(network + blob), albedo = sigmoid(network)."""
 
+    start_levels: int | None = option(None, "levels in use at the first step; all when not given", low=1, high=32)
+    levels_until: float = option(0.5, "share of the stage at which the last level comes into use")
     hidden: int = option(64, "width of the hidden layer of each network", low=1, high=1024)
     density_bias: float = option(0.0, "added before the softplus everywhere")
     density_scale: float = option(1.0, "factor on the network's output, before the softplus")

@@ -14,7 +14,7 @@ from df3d.protocols import Volume
 from df3d.schedule import Step
 from df3d.types import FieldSamples, TensorRule
 from df3d_hashgrid.config import HashGridConfig
-from df3d_hashgrid.encoding import make
+from df3d_hashgrid.encoding import make, note
 
 
 class HashGridField(nn.Module):
@@ -28,7 +28,7 @@ class HashGridField(nn.Module):
     def __init__(self, config: HashGridConfig, *, device: str = "cpu", start_from: Volume | None = None) -> None:
         super().__init__()
         self.config = config
-        self.encoding = make(config, device)
+        self.encoding, self.notes = make(config, device), note(config.backend, device)
         width = config.levels * config.features
         self.density_in = nn.Linear(width, config.hidden, bias=False)
         self.density_out = nn.Linear(config.hidden, 1, bias=False)

@@ -17,6 +17,8 @@ Backend = Literal["auto", "nvdiffrast", "cpu"]
 class TetsConfig(GridConfig):
     """A surface in a deformable tetrahedral grid, coloured by a hash grid."""
 
+    start_levels: int | None = option(None, "nothing", low=1, high=32, deprecated="`tets` uses all levels from the first step on")
+    levels_until: float = option(0.5, "nothing", deprecated="`tets` uses all levels from the first step on")
     resolution: int = option(64, "cells of the grid along each axis; each is six tetrahedra", low=4, high=256)
     hidden: int = option(64, "width of the hidden layer of the albedo network", low=1, high=1024)
     fit_steps: int = option(200, "steps in which the albedo of the field it starts from is learnt", low=0, high=100_000)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from df3d_hashgrid.encoding import make
+from df3d_hashgrid.encoding import make, note
 from scipy import ndimage
 from torch import Tensor, nn
 
@@ -50,7 +50,7 @@ class TetsField(nn.Module):
         self.register_buffer("start", grid.norm(dim=-1) - config.radius)
         self.change = nn.Parameter(torch.zeros_like(self.start))
         self.offsets = nn.Parameter(torch.zeros_like(grid))
-        self.encoding = make(config, device)
+        self.encoding, self.notes = make(config, device), note(config.backend, device)
         width = config.levels * config.features
         self.albedo_network = nn.Sequential(nn.Linear(width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, 3))
         self.to(device)

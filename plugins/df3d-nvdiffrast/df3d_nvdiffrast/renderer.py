@@ -35,7 +35,8 @@ class RasterRenderer(nn.Module):
         self.config = config
         self.supersample = config.supersample
         self.background = Background(config)
-        self.rasterizer = make(config.backend, device)
+        self.rasterizer, note = make(config.backend, device)
+        self.notes = [note] if note else []
         self.to(device)
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 @pytest.fixture
 def rasterizer() -> Rasterizer:
-    return make("cpu", "cpu")
+    return make("cpu", "cpu")[0]
 
 
 def triangles(count: int, *, seed: int = 0, size: float = 0.6) -> tuple[Tensor, Tensor]:
@@ -246,7 +246,7 @@ def test_nvdiffrast_draws_the_same() -> None:
     pytest.importorskip("nvdiffrast")
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
-    theirs, ours = make("nvdiffrast", "cuda"), make("cpu", "cpu")
+    theirs, ours = make("nvdiffrast", "cuda")[0], make("cpu", "cpu")[0]
     clip, faces = triangles(40)
     attributes, upstream = torch.rand(1, clip.shape[1], 3), torch.rand(1, 64, 64, 3)
     grads: list[Tensor] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from df3d_diffusion.config import DistillationConfig
+from df3d_diffusion.config import DistillationConfig, ViewWords
 
 from df3d import option
 from df3d.errors import ConfigError
@@ -14,6 +14,7 @@ from df3d.errors import ConfigError
 class ToyboxConfig(DistillationConfig):
     """Score distillation on the embedded model."""
 
+    words: ViewWords = option(ViewWords(), "nothing", deprecated="the toybox has its own word for each side")
     model: str = option("", "a model made by `df3d toybox train`; the shipped one when not given")
 
 

@@ -2,6 +2,7 @@ from df3d.testing import GuidanceContract, ScorerContract
 
 
 class TestToybox(GuidanceContract):
+    occasions = ({"camera": False},)
     name = "toybox"
 
 

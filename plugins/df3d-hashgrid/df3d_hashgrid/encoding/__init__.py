@@ -46,6 +46,12 @@ def choose(backend: Backend, device: str) -> str:
     return "triton" if find_spec("triton") and (os.environ.get("CC") or any(map(which, ("cc", "gcc", "clang")))) else "torch"
 
 
+def note(backend: Backend, device: str) -> list[str]:
+    """What is done in place of something faster, in a sentence."""
+    slow = backend == "auto" and device.startswith("cuda") and choose(backend, device) == "torch"
+    return ["neither tinycudann nor Triton with a C compiler is here: torch alone looks up the hash grid, slowly"] if slow else []
+
+
 def make(config: GridConfig, device: str) -> Encoding:
     """Build the encoding on `device`.
 

@@ -48,8 +48,8 @@ class Rasterizer(Protocol):
         ...
 
 
-def make(backend: Backend, device: str) -> Rasterizer:
-    """The rasteriser that `backend` stands for: nvdiffrast on a GPU where it is installed, the CPU's otherwise.
+def make(backend: Backend, device: str) -> tuple[Rasterizer, str]:
+    """The rasteriser that `backend` stands for: nvdiffrast on a GPU where it is installed, the CPU's otherwise, with a note.
 
     Raises PluginError when nvdiffrast is asked for and cannot work.
     """
@@ -60,7 +60,7 @@ def make(backend: Backend, device: str) -> Rasterizer:
 
             if not on_gpu:
                 raise ImportError("it works on an NVIDIA GPU only")
-            return NvdiffrastRasterizer(device)
+            return NvdiffrastRasterizer(device), ""
         except ImportError as error:
             if backend == "nvdiffrast":
                 raise PluginError(
@@ -68,4 +68,5 @@ def make(backend: Backend, device: str) -> Rasterizer:
                 ) from None
     from df3d_nvdiffrast.raster.cpu import CpuRasterizer
 
-    return CpuRasterizer()
+    slow = backend == "auto" and on_gpu
+    return CpuRasterizer(), "nvdiffrast is not installed: the CPU draws the surface, slower than the GPU would" if slow else ""
