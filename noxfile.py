@@ -59,6 +59,13 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Make small mistakes, one at a time: some test has to fail for each. Arguments after -- go to tests/mutants.py."""
+    _install(session, "pytest", "hypothesis")
+    session.run("python", "tests/mutants.py", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Write docs/reference from the code."""
     _install(session)

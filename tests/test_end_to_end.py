@@ -105,7 +105,7 @@ def test_prompts_come_from_standard_input_too(tmp_path: Path) -> None:
 def test_a_run_killed_at_any_step_ends_as_an_unbroken_one(cli: Cli, finished: Path, tmp_path: Path, moment: str) -> None:
     """SIGKILL as soon as a given step is reported; the unbroken and the resumed field are equal bit for bit."""
     command = ["generate", "a red car", *TINY]
-    code = "from df3d import generate; generate.REPORT_EVERY = 1; from df3d.cli import main; main()"
+    code = "from df3d.run import stage; stage.REPORT_EVERY = 1; from df3d.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *command, "--out", "broken", "--json"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     )
@@ -114,12 +114,16 @@ def test_a_run_killed_at_any_step_ends_as_an_unbroken_one(cli: Cli, finished: Pa
     for line in process.stdout:
         event = json.loads(line)
         if event["event"] == "Stepped" and event["step"] >= wanted:
+            assert event["step"] == wanted
             process.send_signal(signal.SIGKILL)
             break
     process.wait()
     assert not (tmp_path / "broken" / "asset.glb").exists()
-    resumed = cli(*command, "--out", "broken", "--quiet")
+    resumed = cli(*command, "--out", "broken", "--json")
     assert resumed.returncode == 0, resumed.stderr
+    begun = [json.loads(line) for line in resumed.stdout.splitlines() if '"StageStarted"' in line]
+    assert begun[0]["stage"] == "coarse"
+    assert begun[0]["step"] >= wanted - 2  # it went on, and did not begin again: every other step is saved
     assert same(field_of(finished), field_of(tmp_path / "broken"))
 
 

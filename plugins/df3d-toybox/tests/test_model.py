@@ -39,6 +39,13 @@ def test_training_resumes_where_it_stopped(tmp_path: Path) -> None:
     assert [report.loss for report in resumed] == [report.loss for report in whole[4:]]
     first, second = (read_tensors(tmp_path / name / "checkpoint.safetensors")[0] for name in ("whole", "broken"))
     assert all(torch.equal(first[name], second[name]) for name in first)
+    averaged = load(str(tmp_path / "whole" / "model"), device="cpu", dtype="float32").unet.state_dict()
+    last = {name.removeprefix("network.unet."): value for name, value in first.items() if name.startswith("network.unet.")}
+    kept = {name.removeprefix("average.unet."): value for name, value in first.items() if name.startswith("average.unet.")}
+    assert kept
+    assert not all(torch.equal(last[name], value) for name, value in kept.items())
+    for name, value in kept.items():
+        torch.testing.assert_close(averaged[name].float(), value, atol=1e-3, rtol=1e-2)  # the average is what is shipped, in half
     card = json.loads((tmp_path / "whole" / "model" / "card.json").read_text())
     assert card["steps"] == 8
     assert card["batch"] == 4
