@@ -11,7 +11,10 @@ intervals over prompts and seeds, as `df3d.evaluation.statistics` makes them.
 
 The scores of each asset are a row of OUT/scores.csv, and what has a row there is not made again: the script can be stopped and
 started again, here or, with that file, elsewhere. It also takes up runs that `df3d generate PROMPT --out OUT/WAY/SLUG` made
-with the same settings. The tables are left in OUT/figures.md; with --tables nothing is generated, and they are of what is there.
+with the same settings. The tables are left in OUT/figures.md. With --page FILE nothing is generated: the tables of the scores beside
+that page are written into it, between its marks. So the page of figures is made again with
+
+    python benchmarks/toybox.py --page docs/explanation/figures.md
 """
 
 from __future__ import annotations
@@ -84,6 +87,7 @@ COLUMNS = {
 }
 FACES, JANUS = "toybox.faces", "toybox.janus"
 MEASURES = (*COLUMNS, FACES, JANUS)
+MARKS = ("<!-- tables of figures.csv, by benchmarks/toybox.py -->", "<!-- end of the tables -->")
 HELD_OUT = "held out"  # the set of prompts that is not fixed
 OTHER = 1000  # seed of the ceiling's proportions, which no candidate has
 
@@ -230,6 +234,13 @@ class Scores:
         return text + (f"\nPair by pair:\n\n{differences(pairs)}" if pairs else "")
 
 
+def with_tables(page: Path) -> str:
+    """The page with the tables of its scores between its marks."""
+    before, _, rest = page.read_text().partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    return f"{before}{MARKS[0]}\n\n{Scores(page.with_suffix('.csv')).tables()}\n{MARKS[1]}{after}"
+
+
 def named(name: str, way: str, stage: str) -> str:
     return ", ".join(part for part in (way, stage, name if name == HELD_OUT else "") if part)
 
@@ -287,7 +298,7 @@ def run_all(jobs: Sequence[Job], scores: Scores, workers: int) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmark"))
     parser.add_argument("--prompts", type=int, default=len(PROMPTS), help="how many of the fixed ones")
     parser.add_argument("--held-out", type=int, metavar="SEED", help="prompts that are drawn from this seed, too")
     parser.add_argument("--count", type=int, default=20, help="how many of these")
@@ -296,25 +307,27 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--set", action="append", default=[], dest="settings")
-    parser.add_argument("--tables", action="store_true")
+    parser.add_argument("--page", type=Path, help="write the tables of the scores beside it, NAME.csv, into this page")
     options = parser.parse_args()
+    if options.page:
+        options.page.write_text(with_tables(options.page))
+        return
     sets = {"fixed": list(PROMPTS[: options.prompts])}
     if options.held_out is not None:
         sets[HELD_OUT] = heldout.prompts(options.held_out, options.count, PROMPTS)
     options.out.mkdir(parents=True, exist_ok=True)
-    scores, failed = Scores(options.out / "scores.csv"), list[str]()
-    if not options.tables:
-        jobs = [
-            Job(name, way, prompt, seed, options.out, tuple(options.settings), options.device)
-            for way in options.ways
-            for seed in range(options.seeds)
-            for name, prompts in sets.items()
-            for prompt in prompts
-            if not scores.has(way=way, prompt=prompt, seed=seed)
-        ]
-        failed = run_all(jobs, scores, options.workers)
-        for name, prompts in sets.items():
-            scores.add(score_known([prompt for prompt in prompts if not scores.has(way=CEILING, prompt=prompt, seed=0)], name))
+    scores = Scores(options.out / "scores.csv")
+    jobs = [
+        Job(name, way, prompt, seed, options.out, tuple(options.settings), options.device)
+        for way in options.ways
+        for seed in range(options.seeds)
+        for name, prompts in sets.items()
+        for prompt in prompts
+        if not scores.has(way=way, prompt=prompt, seed=seed)
+    ]
+    failed = run_all(jobs, scores, options.workers)
+    for name, prompts in sets.items():
+        scores.add(score_known([prompt for prompt in prompts if not scores.has(way=CEILING, prompt=prompt, seed=0)], name))
     text = scores.tables()
     (options.out / "figures.md").write_text(text)
     print(text)

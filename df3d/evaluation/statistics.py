@@ -38,19 +38,22 @@ def _interval(table: np.ndarray) -> Interval:
     table = table[np.isfinite(table).any(1)]
     if not len(table):
         return Interval(float("nan"), float("nan"), float("nan"), 0)
-    rng = np.random.default_rng(0)
-    prompts = rng.integers(len(table), size=(DRAWS, len(table)))
-    seeds = rng.integers(table.shape[1], size=(DRAWS, table.shape[1]))
-    drawn = np.array([_mean_of(table[p][:, s]) for p, s in zip(prompts, seeds, strict=True)])
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return Interval(_mean_of(table), float(low), float(high), len(table))
+    rng, (rows, columns) = np.random.default_rng(0), table.shape
+    prompts = rng.multinomial(rows, np.full(rows, 1 / rows), DRAWS)  # how often each is drawn
+    seeds = rng.multinomial(columns, np.full(columns, 1 / columns), DRAWS)
+    drawn = _means(table, prompts, seeds)
+    low, high = np.percentile(drawn[np.isfinite(drawn)], [2.5, 97.5])
+    (mean,) = _means(table, np.ones((1, rows)), np.ones((1, columns)))
+    return Interval(float(mean), float(low), float(high), rows)
 
 
-def _mean_of(table: np.ndarray) -> float:
+def _means(table: np.ndarray, prompts: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """(D,) means over prompts that count `prompts` (D, P) times, each the mean of its seeds, which count `seeds` (D, S) times."""
     known = np.isfinite(table)
-    rows = known.any(1)
-    means = np.where(known, table, 0.0)[rows].sum(1) / known[rows].sum(1)
-    return float(means.mean()) if len(means) else float("nan")
+    total, count = np.where(known, table, 0.0) @ seeds.T, known.astype(float) @ seeds.T  # (P, D)
+    weight = prompts.T * (count > 0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((weight * total / np.maximum(count, 1e-9)).sum(0) / weight.sum(0))
 
 
 def summary(results: Sequence[Result]) -> dict[str, Interval]:
