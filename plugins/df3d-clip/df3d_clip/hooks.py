@@ -17,7 +17,7 @@ def df3d_scorers() -> Iterable[ScorerPlugin]:
         summary="CLIP score and CLIP R-Precision, in colour and of the shape",
         config=ClipScorerConfig,
         target="df3d_clip.retrieval:ClipScorer",
-        headline=("score", "r1", "r1_geo"),
+        headline=("score", "view_r1", "view_r1_geo"),
         lower=frozenset({"rank", "rank_geo"}),
         ready="df3d_clip.config:ready",
     )
