@@ -11,8 +11,8 @@ intervals over prompts and seeds, as `df3d.evaluation.statistics` makes them.
 
 The scores of each asset are a row of OUT/scores.csv, and what has a row there is not made again: the script can be stopped and
 started again, here or, with that file, elsewhere. It also takes up runs that `df3d generate PROMPT --out OUT/WAY/SLUG` made
-with the same settings. The tables are left in OUT/figures.md. With --page FILE nothing is generated: the tables of the scores beside
-that page are written into it, between its marks. So the page of figures is made again with
+with the same settings. The tables are left in OUT/figures.md. With --page FILE nothing is generated: the tables of the scores
+beside that page are written into it, between its marks. So the page of figures is made again with
 
     python benchmarks/toybox.py --page docs/explanation/figures.md
 """

@@ -72,6 +72,15 @@ def test_the_light_is_at_the_camera_and_falls_off_with_the_cosine(catalog: Catal
         assert seen == pytest.approx(0.8 * (0.5 + 0.5 * cosine), abs=0.02)
 
 
+@pytest.mark.parametrize("ambient", [0.1, 0.5, 0.9])
+def test_what_faces_the_camera_has_its_own_colour_under_any_light(catalog: Catalog, ambient: float) -> None:
+    square = trimesh.Trimesh([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], [[0, 1, 2], [0, 2, 3]], process=False)
+    view = orbit(1, elevation=0, distance=3.0, fov_y=35.0, size=64)
+    picture = subject(square, catalog, (0.2, 0.6, 0.4)).draw(view, ambient=ambient, background=0.25)[0].numpy()
+    assert picture[32, 32, :3] == pytest.approx([0.2, 0.6, 0.4], abs=0.01)
+    assert picture[1, 1].tolist() == [0.25, 0.25, 0.25, 0]
+
+
 def test_both_sides_are_lit_alike_and_shape_alone_is_white(catalog: Catalog) -> None:
     square = trimesh.Trimesh([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], [[0, 1, 2], [0, 2, 3]], process=False)
     seen = subject(square, catalog, (0.2, 0.6, 0.2))

@@ -39,8 +39,12 @@ def test_modes_come_with_their_probabilities_after_the_warm_up() -> None:
 
 def test_a_random_light_is_near_the_camera_and_a_head_light_at_it() -> None:
     cameras = orbit(4)
-    random = lighting(ShadingConfig(albedo_until=0), cameras, Step(3, 10)).position
-    assert ((random.norm(dim=-1) >= 0.8 - 1e-6) & (random.norm(dim=-1) <= 1.5 + 1e-6)).all()
+    lights = torch.stack([lighting(ShadingConfig(albedo_until=0), cameras, Step(i, 300)).position for i in range(300)])
+    distance = lights.norm(dim=-1)
+    assert 0.8 - 1e-6 <= float(distance.min()) < 0.82  # of all between
+    assert 1.48 < float(distance.max()) <= 1.5 + 1e-6
+    towards = (lights * cameras.pose[:, :3, 3]).sum(-1) / distance / cameras.pose[:, :3, 3].norm(dim=-1)
+    assert 0.75 < float(towards.mean()) < 0.95  # on the camera's side, and not at it
     head = lighting(ShadingConfig(albedo_until=0, light="head"), cameras, Step(3, 10)).position
     assert torch.equal(head, cameras.pose[:, :3, 3])
 
