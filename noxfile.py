@@ -1,7 +1,9 @@
 """The contributor's menu: `nox -l` lists it. Every session but `build` works in the environment that runs nox."""
 
+import shutil
 import tempfile
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import nox
@@ -24,7 +26,21 @@ def tests(session: nox.Session) -> None:
     """The whole suite, by two processes of one thread each; arguments after -- go to pytest."""
     beside = ("hypothesis", "rtree", "usd-core", "DracoPy", "viser", "nbclient", "ipykernel", "hatchling")
     _install(session, "pytest", "pytest-xdist", *beside)
+    for what, found in _outside().items():
+        if not found:
+            session.warn(f"not here: {what}; their tests are left out")
     session.run("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+def _outside() -> dict[str, bool]:
+    """What tests use that pip does not install, and whether it is here."""
+    browser = any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    return {
+        "Chromium and npm, with which three.js and <model-viewer> draw our files": browser and bool(shutil.which("npm")),
+        "Blender's package, bpy, which imports our files": bool(find_spec("bpy")),
+        "strace, which shows what a power cut would leave": bool(shutil.which("strace")),
+        "a C compiler, which Triton needs": any(map(shutil.which, ("cc", "gcc", "clang"))),
+    }
 
 
 @nox.session
