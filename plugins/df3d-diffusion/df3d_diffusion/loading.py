@@ -16,7 +16,7 @@ from torch import Tensor
 
 from df3d.errors import ModelError
 from df3d_diffusion.denoiser import Denoiser
-from df3d_diffusion.folder import check_size, config, plain_copy, read_json
+from df3d_diffusion.folder import KNOWN, check_kind, check_size, config, has, plain_copy, read_json
 from df3d_diffusion.models import is_single_file, resolve
 from df3d_diffusion.text import CachedText, Encoder, fingerprint
 
@@ -46,8 +46,6 @@ def load(
     else:
         folder = resolve(model)
         index = _index(folder)
-        if config(folder / "unet").get("in_channels") == 9:
-            raise ModelError(f"`{folder}` is an inpainting model: it wants a picture and a mask beside the text", _KNOWN)
         unet, scheduler = _unet(folder / "unet", precision), _scheduler(folder / "scheduler")
         text = _text(folder, index, precision, device)
         if "vae" not in index and other is None:
@@ -119,7 +117,7 @@ def _check_file(path: Path) -> None:
                 )
         first = "model.diffusion_model.input_blocks.0.0.weight"
         if first in names and file.get_slice(first).get_shape()[1] == 9:
-            raise ModelError(f"`{path}` is an inpainting model: it wants a picture and a mask beside the text", _KNOWN)
+            raise ModelError(f"`{path}` is an inpainting model: it wants a picture and a mask beside the text", KNOWN)
 
 
 def fastest_dtype(device: str) -> torch.dtype:
@@ -139,29 +137,15 @@ def _index(folder: Path) -> dict[str, Any]:
             "`df3d models` lists models by name; --recipe toybox needs none",
         )
     index = read_json(folder / "model_index.json")
-    kind = str(index.get("_class_name", "pipeline"))[:60]
-    if _has(index, "transformer") and not (folder / "unet").is_dir():
-        raise ModelError(f"`{folder}` is a {kind}, whose network is a transformer; df3d knows those with a UNet", _KNOWN)
-    if "text_encoder" in index and not _has(index, "text_encoder") and _has(index, "text_encoder_2"):
-        raise ModelError(
-            f"`{folder}` is a {kind} without its first text encoder, as SDXL's refiner is: it only finishes pictures", _KNOWN
-        )
+    check_kind(str(folder), index, config(folder / "unet") if (folder / "unet" / "config.json").is_file() else {})
     missing = [name for name in (*_NEEDED, *_optional(index)) if not (folder / name).is_dir()]
     if missing:
         raise ModelError(f"`{folder}` lacks {', '.join(f'`{name}/`' for name in missing)}", "download the whole pipeline folder")
     return index
 
 
-_KNOWN = "take Stable Diffusion 1.5, 2.1 or XL, or DeepFloyd IF: `df3d models` lists them"
-
-
 def _optional(index: dict[str, Any]) -> list[str]:
-    return [name for name in ("vae", "text_encoder_2", "tokenizer_2") if _has(index, name)]
-
-
-def _has(index: dict[str, Any], name: str) -> bool:
-    """Whether an index names a class for a part."""
-    return isinstance(index.get(name), list) and any(index[name])
+    return [name for name in ("vae", "text_encoder_2", "tokenizer_2") if has(index, name)]
 
 
 def _frozen(network: Any, device: str) -> Any:

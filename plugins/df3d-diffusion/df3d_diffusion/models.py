@@ -12,6 +12,7 @@ from pathlib import Path
 
 from df3d.errors import ModelError, did_you_mean
 from df3d_diffusion.config import SdsConfig
+from df3d_diffusion.folder import check_kind, read_json
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ GONE = {  # what peers' recipes still name -> the alias that lives, and what it 
     "stabilityai/stable-diffusion-2-1": ("sd21", "its base, for pictures of 512 x 512, is"),
 }
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+LORAS = {"pytorch_lora_weights.safetensors", "adapter_config.json", "adapter_model.safetensors"}
 _SKIPPED = ("safety_checker", "feature_extractor", "watermarker", "image_encoder")
 
 
@@ -158,11 +160,21 @@ def pull(model: str) -> Path:
         name, _, revision = hub.partition("@")
         try:
             found = HfApi().model_info(name, revision=revision or None)
-            files = choose_files(sibling.rfilename for sibling in found.siblings or [])
+            every = [sibling.rfilename for sibling in found.siblings or []]
+            if LORAS & set(every) and "model_index.json" not in every:
+                raise ModelError(f"`{hub}` is a LoRA, a change to a model and no model", "pull the model that it changes")
+            files = choose_files(every)
             if not files:
                 reasons.append(f"{hub}: holds no diffusers model in safetensors")
                 continue
+            told = [file for file in files if file in ("model_index.json", "unet/config.json")]
+            if told:  # small, and they say what it is before anything large comes
+                small = Path(snapshot_download(name, revision=revision or None, allow_patterns=told))
+                unet = small / "unet" / "config.json"
+                check_kind(hub, read_json(small / "model_index.json"), read_json(unet) if unet.is_file() else {})
             return Path(snapshot_download(name, revision=revision or None, allow_patterns=files))
+        except ModelError:
+            raise
         except errors.GatedRepoError:
             raise ModelError(
                 f"`{hub}` is gated: its owners ask you to accept a licence first",

@@ -106,6 +106,36 @@ def test_what_cannot_be_fetched_says_why(hub: dict[str, str], model: str, messag
     assert hint in advice
 
 
+@pytest.mark.parametrize(
+    ("file", "changed", "message"),
+    [
+        ("model_index.json", {"_class_name": "FluxPipeline", "unet": None, "transformer": ["diffusers", "X"]}, "is a transformer"),
+        ("model_index.json", {"text_encoder": [None, None], "text_encoder_2": ["transformers", "X"]}, "as SDXL's refiner is"),
+        ("unet/config.json", {"in_channels": 9}, "is an inpainting model"),
+    ],
+)
+def test_what_df3d_does_not_know_is_not_fetched(
+    hub: dict[str, str], tmp_path: Path, file: str, changed: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "served" / file
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    if "transformer" in changed:
+        shutil.rmtree(tmp_path / "served" / "unet")
+    done = df3d("models", "pull", "sd21", **hub)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert not list((tmp_path / "hub").rglob("*.safetensors"))
+    (sd21,) = [m for m in json.loads(df3d("models", "--json", **hub).stdout) if m["name"] == "sd21"]
+    assert sd21["folder"] is None
+
+
+def test_a_lora_is_not_fetched(hub: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "served" / "model_index.json").unlink()
+    (tmp_path / "served" / "pytorch_lora_weights.safetensors").write_bytes(b"small")
+    done = df3d("models", "pull", "sd21", **hub)
+    assert (done.returncode, "is a LoRA" in done.stderr) == (1, True)
+
+
 def test_offline_nothing_is_asked(hub: dict[str, str]) -> None:
     done = df3d("models", "pull", "sd21", HF_HUB_OFFLINE="1", **hub)
     assert done.returncode == 1
