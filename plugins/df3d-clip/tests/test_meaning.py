@@ -109,4 +109,6 @@ def test_neighbours_that_differ_are_told_from_those_that_do_not(clip: Colours) -
     scorer = consistency.ConsistencyScorer(ClipModelConfig(model="x"))
     same, other = scorer.score(painted("red", "red", "red", "red")), scorer.score(painted("red", "green", "blue", "green"))
     assert same["neighbours"] > other["neighbours"] + 0.02
-    assert other["guarded"] <= other["neighbours"]
+    for found in (same, other):
+        assert found["guarded"] == pytest.approx(found["neighbours"] * min(1.0, found["sharpness"] / consistency.SHARP))
+    assert same["guarded"] < 0.9 * same["neighbours"]  # one flat colour has no detail that could be blurred

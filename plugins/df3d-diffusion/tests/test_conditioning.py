@@ -34,3 +34,21 @@ def test_view_codes_are_orthonormal_over_the_sphere() -> None:
     codes = view_code(look_at(azimuth, elevation, 3.0 * full, 35.0 * full, height=8, width=8), len(x))
     torch.testing.assert_close(codes.T @ codes / len(x), torch.eye(VIEW_CODES), atol=0.03, rtol=0)
     assert view_code(None, 2).eq(0).all()
+
+
+def test_view_codes_know_left_from_right_and_front_from_back() -> None:
+    """The real harmonics (arXiv 2112.05131 lists them too) at cameras whose direction is known."""
+    left, front, top = (view_code(look_at(*torch.tensor([[a], [e], [3.0], [35.0]]), height=8, width=8), 1)[0] for a, e in
+                        ((90.0, 0.0), (0.0, 0.0), (0.0, 90.0)))  # fmt: skip
+    root3, half5, half15 = 3**0.5, 5**0.5 / 2, 15**0.5 / 2
+    expected = {  # of degrees 0 to 2: 1, x, y, z, xy, yz, zx, 3y^2 - 1, z^2 - x^2
+        "left": [1, root3, 0, 0, 0, 0, 0, -half5, -half15],
+        "front": [1, 0, 0, root3, 0, 0, 0, -half5, half15],
+        "top": [1, 0, root3, 0, 0, 0, 0, 2 * half5, 0],
+    }
+    for name, found in (("left", left), ("front", front), ("top", top)):
+        torch.testing.assert_close(found[:9], torch.tensor(expected[name]), atol=1e-5, rtol=0)
+    # degree 3: y(5y^2-3), x(5y^2-1), z(5y^2-1), xyz, y(z^2-x^2), x(x^2-3z^2), z(z^2-3x^2), each with its factor
+    torch.testing.assert_close(left[9:], torch.tensor([0, -((21 / 8) ** 0.5), 0, 0, 0, (35 / 8) ** 0.5, 0]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(front[9:], torch.tensor([0, 0, -((21 / 8) ** 0.5), 0, 0, 0, (35 / 8) ** 0.5]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(top[9:], torch.tensor([7**0.5, 0, 0, 0, 0, 0, 0]), atol=1e-5, rtol=0)

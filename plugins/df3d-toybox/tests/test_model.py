@@ -15,6 +15,7 @@ from df3d_toybox.config import TrainConfig
 from df3d_toybox.guidance import wording
 from df3d_toybox.model import FOLDER, create
 from df3d_toybox.train import EMPTY, batches, draw_batch
+from df3d_toybox.world import render, scene
 
 from df3d.scene.cameras import orbit
 from df3d.system.tensors import read_tensors
@@ -133,6 +134,17 @@ def test_the_shipped_model_has_a_card_with_its_figures() -> None:
         pictures += card["steps"] * card["batch"]
         card = card.get("start_from")
     assert pictures > 50_000
+
+
+def test_the_shipped_model_draws_the_side_it_is_asked_for(shipped: PixelDenoiser) -> None:
+    """Each sample is nearest to the world's own picture from that side, of four."""
+    azimuth, elevation = torch.tensor(evaluate.AZIMUTHS), torch.full((4,), evaluate.ELEVATION)
+    for noun in ("dog", "car"):
+        caption = read(f"a {noun}").caption
+        assert caption is not None
+        truth = train.draw([render.pack(scene.build(caption))] * 4, azimuth, elevation)
+        samples = evaluate.sample(shipped, [caption] * 4, azimuth, elevation, seed=0)
+        assert torch.cdist(samples.flatten(1), truth.flatten(1)).argmin(1).tolist() == [0, 1, 2, 3]
 
 
 def test_the_shipped_model_paints_the_colour_it_is_asked_for(shipped: PixelDenoiser) -> None:
