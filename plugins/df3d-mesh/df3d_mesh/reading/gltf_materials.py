@@ -82,11 +82,12 @@ class Materials:
             place, sampler = shine_place, shine_sampler
         rgb, alpha = _mixed(color, np.array(factor, np.float32), shine, glow)
         mode = material.get("alphaMode", "OPAQUE")
+        plain = not base or "metallicRoughnessTexture" in base  # whose factors alone say nothing
         return Painted(
             Material(
                 rgb,
-                metallic=float(base.get("metallicFactor", 1.0)) if base else 0.0,
-                roughness=float(base.get("roughnessFactor", 1.0)) if base else 0.9,
+                metallic=0.0 if plain else float(base.get("metallicFactor", 1.0)),
+                roughness=0.9 if plain else float(base.get("roughnessFactor", 1.0)),
                 unlit="KHR_materials_unlit" in extensions,
                 opacity=None if mode == "OPAQUE" else alpha,
                 cutoff=float(material.get("alphaCutoff", 0.5)) if mode == "MASK" else None,

@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from trimesh.exchange.gltf import export_glb
 from trimesh.viewer.notebook import scene_to_html
 
 import df3d
 from df3d import NoConfig
+from df3d.mesh.finished import fitted
 from df3d.system.files import replace_atomically
 from df3d.system.text import html_picture_of, html_text
 from df3d.types import MeshAsset
@@ -41,7 +41,7 @@ class HtmlExporter:
 
 
 def page(asset: MeshAsset, picture: str) -> str:
-    viewer = html.escape(scene_to_html(_Scene(_centred(asset))), quote=True)
+    viewer = html.escape(scene_to_html(_Scene(_shown(asset))), quote=True)
     facts = {"triangles": len(asset.mesh.faces), "vertices": len(asset.mesh.vertices), "texture": _texture(asset)}
     rows = "".join(
         f"<tr><td>{html_text(k)}</td><td>{html_text(_words(v))}</td></tr>" for k, v in (facts | asset.provenance).items()
@@ -65,11 +65,10 @@ class _Scene:
         return bytes(export_glb(self._scene, include_normals=True, tree_postprocessor=completer(self._asset)))
 
 
-def _centred(asset: MeshAsset) -> MeshAsset:
-    """Around the middle, because single precision tells little far from it; and lit, so that one sees the shape."""
-    seen = asset.mesh.vertices[np.unique(asset.mesh.faces)]
-    vertices = asset.mesh.vertices - (seen.min(0) + seen.max(0)) / 2
-    return replace(asset, mesh=replace(asset.mesh, vertices=vertices), material=replace(asset.material, unlit=False))
+def _shown(asset: MeshAsset) -> MeshAsset:
+    """Around the middle and of one size, since viewers see little of what is far away or tiny; lit, and no mirror of nothing."""
+    first, *others = (replace(material, unlit=False, metallic=0.0) for material in asset.materials)
+    return replace(asset, mesh=fitted(asset.mesh), material=first, others=tuple(others))
 
 
 def _texture(asset: MeshAsset) -> str:
