@@ -35,8 +35,9 @@ from assets import write
 from minimal import MINIMAL
 from PIL import Image
 
+from df3d.batches import lists
 from df3d.batches import plan as batches
-from df3d.cli.batch import _prompts
+from df3d.cli.batch import _text
 from df3d.errors import Df3dError
 from df3d.evaluation.evaluate import evaluate
 from df3d.evaluation.targets import find_targets, read_prompts
@@ -253,6 +254,12 @@ def a_manifest(folder: Path) -> bytes:
     return json.dumps(told).encode()
 
 
+def read_a_list(path: Path) -> None:
+    mistakes = lists.Mistakes(path.name)
+    lists.read(_text(str(path)), mistakes)
+    mistakes.tell()
+
+
 def a_batch(folder: Path) -> bytes:
     rows = [{"prompt": "a car", "seed": 0, "folder": "a-car"}]
     return json.dumps({"recipe": "toybox", "settings": ["a=1"], "device": "cpu", "rows": rows}).encode()
@@ -417,7 +424,10 @@ DOORS = {
         Door("run.json", "run.json", a_manifest, change_json, read_manifest),
         Door("run.toml", "run.toml", lambda folder: minimal().toml().encode(), change_toml, read_recipe),
         Door("batch.json", "batch.json", a_batch, change_json, lambda path: batches.load(path.parent)),
-        Door("list", "list.txt", lambda folder: b"a red car\n# no\na blue chair\n", change_text, lambda path: _prompts(str(path))),
+        Door("list", "list.txt", lambda folder: b"a red car\n# no\na blue chair\n", change_text, read_a_list),
+        Door("list.csv", "list.csv", lambda folder: b'prompt,seed,set\na red car,3,steps=3\n"a, b",,\n', change_text, read_a_list),
+        Door("list.jsonl", "list.jsonl", lambda folder: b'{"prompt": "a car", "seed": 1, "set": {"steps": 3}}\n{"prompt": "b"}',
+             change_lines, read_a_list),
         Door("prompts.csv", "prompts.csv", lambda folder: b'path,prompt\na.glb,"a red car"\n', change_text, read_prompts),
         Door("prompts.jsonl", "prompts.jsonl", lambda folder: b'{"path": "a.glb", "prompt": "a car"}\n{"path": "b", "prompt": "c"}',
              change_lines, read_prompts),

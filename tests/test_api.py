@@ -92,7 +92,7 @@ def test_a_batch_does_what_is_left(cli: Cli, tmp_path: Path) -> None:
     assert again.stdout == first.stdout, again.stderr
     assert (tmp_path / "many" / "a-red-car" / "asset.glb").stat().st_mtime_ns == before
     (tmp_path / "list.txt").write_text("a red car\na red car\n")
-    assert "`a red car` is in the list twice" in cli(*command).stderr
+    assert "line 2: its folder `a-red-car` is that of line 1" in cli(*command).stderr
     (tmp_path / "list.txt").write_text("a red car\n")
     assert "`many` holds another batch" in cli(*command).stderr
     (tmp_path / "list.txt").write_text("a flurb\n")

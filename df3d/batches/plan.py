@@ -8,7 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from df3d.errors import RunError
+from df3d.batches.lists import Entry, Mistakes
+from df3d.errors import ConfigError, Df3dError, RunError
+from df3d.plugin.catalog import Catalog
+from df3d.prompt import Prompt
+from df3d.recipe.checks import check_prompt, check_ready
+from df3d.recipe.plan import Plan
+from df3d.recipe.settings import parse_setting
+from df3d.run.job import choose_plan
 from df3d.run.rundir import default_path
 from df3d.system.files import read_plain, replace_atomically
 
@@ -22,29 +29,71 @@ class Row:
     prompt: str
     seed: int
     folder: str  # inside the batch's
+    negative: str = ""
+    recipe: str = ""  # where it is not the batch's
+    settings: tuple[str, ...] = ()  # KEY=VALUE, after the batch's
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Runs that share everything but prompt and seed."""
+    """Runs, and what they share."""
 
     recipe: str
     settings: list[str]  # KEY=VALUE
     device: str
     rows: list[Row]
 
+    def recipe_of(self, row: Row) -> str:
+        return row.recipe or self.recipe
 
-def make(prompts: Sequence[str], seeds: Sequence[int], recipe: str, settings: Sequence[str], device: str) -> Batch:
-    """Every prompt with every seed, each in a folder of its own.
+    def settings_of(self, row: Row) -> list[str]:
+        return [*self.settings, *row.settings]
 
-    Raises RunError when two rows would share one.
-    """
-    rows = [Row(prompt, seed, default_path(prompt, seed).name) for prompt in prompts for seed in seeds]
-    folders = [row.folder for row in rows]
-    if len(set(folders)) < len(folders):
-        twice = next(row.prompt for row in rows if folders.count(row.folder) > 1)
-        raise RunError(f"`{twice}` is in the list twice", "give each prompt once; --seeds makes several of each")
+
+def make(
+    entries: Sequence[Entry], seeds: Sequence[int], recipe: str, settings: Sequence[str], device: str, mistakes: Mistakes
+) -> Batch:
+    """Every entry with every seed, or with its own, each in a folder of its own; where two would share one is a mistake."""
+    lines: dict[str, int] = {}
+    rows = []
+    for entry in entries:
+        with mistakes.in_line(entry.line):
+            for seed in seeds if entry.seed is None else [entry.seed]:
+                folder = _folder(entry, seed, alone=entry.seed is not None or len(seeds) == 1)
+                if (before := lines.setdefault(folder.lower(), entry.line)) != entry.line:
+                    hint = "give each prompt once, or another seed or `out`; --seeds makes several of each"
+                    raise ConfigError(f"its folder `{folder}` is that of line {before}", hint)
+                rows.append(Row(entry.prompt, seed, folder, entry.negative, entry.recipe, entry.settings))
     return Batch(recipe, list(settings), device, rows)
+
+
+def _folder(entry: Entry, seed: int, *, alone: bool) -> str:
+    if not entry.out:
+        return default_path(entry.prompt, seed).name
+    return entry.out if alone else f"{entry.out}-seed{seed}"
+
+
+def check(batch: Batch, entries: Sequence[Entry], catalog: Catalog, mistakes: Mistakes) -> None:
+    """What keeps a row from beginning is a mistake: its recipe, its settings, its prompt, what its parts need."""
+    plans: dict[tuple[str, ...], Plan | Df3dError] = {}
+    for entry in entries:
+        key = (entry.recipe or batch.recipe, *batch.settings, *entry.settings)
+        if key not in plans:
+            plans[key] = _plan(key, catalog, batch.device)
+        with mistakes.in_line(entry.line):
+            plan = plans[key]
+            if isinstance(plan, Df3dError):
+                raise plan
+            check_prompt(plan, Prompt(entry.prompt, entry.negative))
+
+
+def _plan(key: tuple[str, ...], catalog: Catalog, device: str) -> Plan | Df3dError:
+    try:
+        plan, _ = choose_plan(key[0], [parse_setting(text) for text in key[1:]], catalog, device=device)
+        check_ready(plan)
+    except Df3dError as error:
+        return error
+    return plan
 
 
 def save(batch: Batch, folder: Path) -> None:
@@ -65,7 +114,13 @@ def load(folder: Path) -> Batch:
     """
     try:
         table: dict[str, Any] = json.loads(read_plain(folder / NAME, 1 << 28))
-        rows = [Row(str(row["prompt"]), int(row["seed"]), Path(str(row["folder"])).name) for row in table.pop("rows")]
+        rows = [
+            Row(
+                str(row["prompt"]), int(row["seed"]), Path(str(row["folder"])).name, str(row.get("negative", "")),
+                str(row.get("recipe", "")), tuple(str(text) for text in row.get("settings", ())),
+            )
+            for row in table.pop("rows")
+        ]  # fmt: skip
         return Batch(str(table["recipe"]), [str(text) for text in table["settings"]], str(table["device"]), rows)
     except FileNotFoundError:
         raise RunError(f"`{folder}` holds no batch", "make one with `df3d batch FILE --out DIR`") from None

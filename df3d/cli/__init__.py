@@ -33,7 +33,7 @@ def build(catalog: Catalog) -> typer.Typer:
     app.command("view")(view.view)
     app.command("recipes")(recipes.recipes)
     app.command("doctor")(doctor.doctor)
-    app.command("batch")(batch.batch)
+    app.add_typer(batch.batch, name="batch")
     app.add_typer(plugins.plugins, name="plugins")
     app.callback()(_options)
     catalog.add_commands(app)
