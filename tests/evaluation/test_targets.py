@@ -108,3 +108,12 @@ def test_a_list_that_is_no_list_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "list.jsonl").write_text(text)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_prompts(tmp_path / "list.jsonl")
+
+
+def test_a_list_that_is_named_goes_before_those_that_lie_in_folders(tmp_path: Path) -> None:
+    (tmp_path / "a.glb").touch()
+    (tmp_path / "b.glb").touch()
+    (tmp_path / "prompts.csv").write_text("path,prompt\na.glb,a crate\nb.glb,a box\n")
+    (tmp_path / "mine.csv").write_text("path,prompt\na.glb,a chest\n")
+    found = find_targets([tmp_path], Catalog.discover(), prompts=tmp_path / "mine.csv")
+    assert [target.prompt for target in found] == ["a chest", "a box"]

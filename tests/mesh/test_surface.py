@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from fields import Ball
 
 from df3d.errors import EmptyFieldError
@@ -41,3 +42,20 @@ def test_a_field_that_diverged_says_so() -> None:
         surface.extract(Ball(0.5, inside=float("nan")), resolution=16)
     with pytest.raises(EmptyFieldError, match="not a number"):
         surface.extract(Ball(0.5, inside=float("nan")), resolution=16, threshold=1.0)
+
+
+@pytest.mark.parametrize("resolution", [24, 48])
+def test_the_surface_covers_as_much_as_the_volume_looks_to(resolution: int) -> None:
+    """A ball that fades outwards: its outline is where half of the light goes through, whatever the grid."""
+
+    class Fading(Ball):
+        def density(self, points: torch.Tensor) -> torch.Tensor:
+            return 6.0 * torch.exp(-((points.norm(dim=-1) / 0.4) ** 2))
+
+    mesh = surface.extract(Fading(), resolution=resolution)
+    radius = float(np.linalg.norm(mesh.vertices, axis=1).mean())
+    axis = np.linspace(-1, 1, 400)
+    y, z = np.meshgrid(axis, axis)
+    depth = 6.0 * 0.4 * np.sqrt(np.pi) * np.exp(-((y**2 + z**2) / 0.16))  # along a line through the ball
+    area = float((1 - np.exp(-depth)).sum() * (axis[1] - axis[0]) ** 2)
+    assert radius == pytest.approx(np.sqrt(area / np.pi), rel=0.06)

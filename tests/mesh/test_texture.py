@@ -101,3 +101,15 @@ class Bumps(Ball):
         (at.norm(dim=-1) - cls._height(at)).sum().backward()
         assert at.grad is not None
         return (at.grad / at.grad.norm(dim=-1, keepdim=True)).numpy()
+
+
+def test_a_tangent_is_the_mean_of_its_faces_by_their_area() -> None:
+    """Two faces that share a corner, one of thrice the area: their textures run along x, and along y."""
+    vertices = np.array([[0, 0, 0], [3, 0, 0], [0, 2, 0], [-1, 0, 0], [0, -2, 0]], np.float32)
+    uvs = np.array([[0, 0], [1, 0], [0, 1], [0, 1], [-1, 0]], np.float32)
+    normals = np.tile(np.float32([0, 0, 1]), (5, 1))
+    found = texture.tangents(Mesh(vertices, np.array([[0, 1, 2], [0, 3, 4]]), normals=normals, uvs=uvs))
+    expected = np.array([3.0, 1.0]) / np.sqrt(10)  # along x by 3, along y by 1
+    np.testing.assert_allclose(found[0, :2], expected, atol=1e-5)
+    np.testing.assert_allclose(found[1, :3], [1, 0, 0], atol=1e-5)
+    np.testing.assert_allclose(found[3, :3], [0, 1, 0], atol=1e-5)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from df3d.scene.background import Background
+from df3d.scene.background import Background, _harmonics
 from df3d.scene.options import BackgroundConfig
 from df3d.schedule import Step
 
@@ -31,3 +31,12 @@ def test_a_learned_one_depends_on_the_direction_and_learns() -> None:
     colors.sum().backward()
     (group,) = background.parameter_groups()
     assert all(parameter.grad is not None for parameter in group["params"])
+
+
+def test_its_harmonics_are_orthogonal_over_the_sphere() -> None:
+    """Degree 0 to 2: what one of them says, no other does."""
+    torch.manual_seed(0)
+    terms = _harmonics(torch.nn.functional.normalize(torch.randn(400_000, 3), dim=-1))
+    products = terms.T @ terms / len(terms)
+    sizes = products.diagonal().sqrt()
+    torch.testing.assert_close(products / sizes / sizes[:, None], torch.eye(9), atol=0.02, rtol=0)

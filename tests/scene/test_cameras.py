@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -72,3 +74,18 @@ def test_a_group_sees_one_moment_from_all_around() -> None:
     assert not torch.allclose(seen[0:1].elevation, seen[4:5].elevation)
     with pytest.raises(ConfigError, match="the guidance judges 4 together"):
         cameras.OrbitCameras(OrbitConfig(views=6), group=4)
+
+
+def test_a_wide_picture_sees_as_much_more_to_the_sides() -> None:
+    wide = cameras.orbit(1, elevation=0.0, fov_y=40.0).resized(20, 60)
+    _, directions = cameras.rays(wide)
+    x, y, z = directions[0].unbind(-1)
+    up, side = (y / -z)[0, 30], (x / -z)[10, 59]
+    half = math.tan(math.radians(20.0))
+    assert float(up) == pytest.approx(half * 19 / 20, abs=1e-4)
+    assert float(side) == pytest.approx(half * 3 * 59 / 60, abs=1e-4)
+
+
+def test_an_orbit_begins_where_it_is_told() -> None:
+    assert cameras.orbit(4, start=30.0).azimuth.tolist() == [30.0, 120.0, -150.0, -60.0]
+    assert cameras.orbit(2).azimuth.tolist() == [0.0, -180.0]

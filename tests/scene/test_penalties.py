@@ -32,9 +32,9 @@ def test_entropy_is_highest_at_one_half_and_pushes_away_from_it() -> None:
 def test_orientation_counts_only_normals_that_look_away_and_spares_the_weights() -> None:
     normals = torch.tensor([[0.0, 0, 1], [0, 0, -1]], requires_grad=True)
     weights = torch.tensor([0.5, 0.25], requires_grad=True)
-    samples = RaySamples(weights, normals, torch.tensor([[0.0, 0, 1], [0, 0, 1]]), rays=2)
+    samples = RaySamples(weights, normals, torch.tensor([[0.0, 0, 1], [0, 0, 1]]), rays=5)
     loss = penalties.orientation(view(torch.ones(1, 1, 2, 1), samples))
-    assert loss.item() == pytest.approx(0.5 * 1 / 2)
+    assert loss.item() == pytest.approx(0.5 * 1 / 5)  # per ray, not per sample
     loss.backward()
     assert weights.grad is None
     assert normals.grad is not None

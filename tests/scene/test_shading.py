@@ -52,3 +52,4 @@ def test_a_random_light_is_near_the_camera_and_a_head_light_at_it() -> None:
 def test_outside_training_the_light_is_at_the_camera() -> None:
     assert lighting(ShadingConfig(), orbit(1), None).mode == "lambertian"
     assert lighting(ShadingConfig(lambertian=0.0), orbit(1), None).mode == "albedo"
+    assert lighting(ShadingConfig(albedo_until=1.0), orbit(1), None).mode == "albedo"  # no step of the stage was lit

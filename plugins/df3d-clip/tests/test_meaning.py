@@ -112,3 +112,26 @@ def test_neighbours_that_differ_are_told_from_those_that_do_not(clip: Colours) -
     for found in (same, other):
         assert found["guarded"] == pytest.approx(found["neighbours"] * min(1.0, found["sharpness"] / consistency.SHARP))
     assert same["guarded"] < 0.9 * same["neighbours"]  # one flat colour has no detail that could be blurred
+
+
+def test_neighbours_are_those_next_to_each_other(monkeypatch: pytest.MonkeyPatch, clip: Colours) -> None:
+    """Views that are alike in turn: every neighbour differs, and every other view is the same."""
+    monkeypatch.setattr(Colours, "images", lambda self, images: torch.eye(3)[[0, 1] * (len(images) // 2)])
+    found = consistency.ConsistencyScorer(ClipModelConfig(model="x")).score(painted("red", "green", "blue", "green"))
+    assert found["neighbours"] == 0
+
+
+def test_crops_lie_anywhere_and_are_square(monkeypatch: pytest.MonkeyPatch, clip: Colours) -> None:
+    seen = []
+    whole = Colours.images
+    monkeypatch.setattr(Colours, "images", lambda self, images: seen.append(images.detach()) or whole(self, images))
+    part = guidance.ClipGuidance(ClipGuidanceConfig(model="x", augmentations=8, crop=0.5))
+    row, column = torch.meshgrid(torch.linspace(0, 0.9, 16), torch.linspace(0, 0.9, 16), indexing="ij")
+    pixels = torch.stack([row, column, 0 * row], dim=-1)[None].requires_grad_()
+    for index in range(6):
+        part.step(RenderOutput(pixels, torch.ones(1, 16, 16, 1)), orbit(1, size=16), part.encode(Prompt("red")), Step(index, 6))
+    corners = [(round(float(crop[0, 0, 0, 0]), 3), round(float(crop[0, 0, 0, 1]), 3)) for crop in seen]
+    assert all(crop.shape[1] == crop.shape[2] >= 8 for crop in seen)
+    assert len({top for top, _ in corners}) > 3
+    assert len({left for _, left in corners}) > 3
+    assert sum(top != left for top, left in corners) > len(corners) / 2

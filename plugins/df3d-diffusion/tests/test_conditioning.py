@@ -18,6 +18,8 @@ def test_a_ray_map_holds_place_and_line_of_every_pixel() -> None:
     torch.testing.assert_close((direction * moment).sum(1), torch.zeros(3, 5, 5), atol=1e-6, rtol=0)
     torch.testing.assert_close(moment[:, :, 2, 2], torch.zeros(3, 3), atol=1e-6, rtol=0)  # it looks at the origin
     torch.testing.assert_close(direction[:, :, 2, 2], -cameras.pose[:, :3, 3] / 3.0)
+    origin = cameras.pose[:, :3, 3, None, None].expand_as(direction)
+    torch.testing.assert_close(moment, torch.linalg.cross(origin, direction, dim=1))  # o x d, not d x o
 
 
 def test_an_unknown_camera_leaves_only_the_place() -> None:

@@ -104,3 +104,20 @@ def test_a_stage_can_start_from_another_field() -> None:
     second = HashGridField(first.config, start_from=first)
     points = inner_points(50)
     assert torch.equal(first.density(points), second.density(points))
+
+
+@pytest.mark.parametrize("changes", [{"density_scale": 3.0}, {"density_bias": -2.0}, {"blob_density": 4.0, "blob_radius": 0.8}])
+def test_the_density_gradient_is_that_of_differences_under_every_option(changes: dict[str, float]) -> None:
+    made = field("torch", **changes)
+    with torch.no_grad():
+        made.encoding.table.mul_(300)  # so that the network has a say
+    points = inner_points(200)
+    found = made.query(points, gradient=True).gradient
+    assert found is not None
+    eps = 1e-3
+    with torch.no_grad():
+        steps = eps * torch.eye(3)
+        differences = torch.stack([(made.density(points + s) - made.density(points - s)) / (2 * eps) for s in steps], dim=1)
+        found = found.detach()
+    error = (found - differences).norm(dim=1) / (differences.norm(dim=1) + 0.1)
+    assert float(error.median()) < 0.02  # kinks of ReLU and borders of cells aside

@@ -118,3 +118,29 @@ def test_the_faces_found_are_those_that_every_pair_tells() -> None:
                 expected[a] = expected[b] = True
     assert 5 < expected.sum() < 60
     np.testing.assert_array_equal(intersecting(vertices, faces), expected)
+
+
+@pytest.mark.parametrize("scale", [1.0, 50.0])
+def test_the_layout_of_a_texture_is_what_it_is(tmp_path: Path, scale: float) -> None:
+    """A square of the size 1 on a texture of 64 x 32: the left half of it twice over, the right half not used."""
+    square = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32) * scale
+    vertices = np.concatenate([square, square + np.float32([0, 0, 1]) * scale])
+    uvs = np.array([[0, 0], [0.5, 0], [0.5, 1], [0, 1]] * 2, np.float32)
+    faces = np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]])
+    asset = MeshAsset(Mesh(vertices, faces, uvs=uvs), Material(np.ones((32, 64, 3), np.float32)))
+    (tmp_path / "a.glb").touch()
+    subject = TargetSubject(Target(tmp_path / "a.glb", ""), Catalog.discover(), asset=asset)
+    found = GeometryScorer(NoConfig()).score(subject)
+    assert found["uv_coverage"] == pytest.approx(0.5, abs=0.02)
+    assert found["uv_overlap"] == pytest.approx(1.0, abs=0.05)  # of what is covered, and not of all
+    assert found["texel_density"] == pytest.approx(
+        np.sqrt(64 * 32 / 2), rel=0.01
+    )  # texels along the longest side, whatever its size
+    assert found["degenerate"] == 0
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_a_face_without_area_is_one_at_any_size(tmp_path: Path, scale: float) -> None:
+    ball = trimesh.creation.icosphere(1)
+    ball.apply_scale(scale)
+    assert scores(ball, tmp_path)["degenerate"] == 0

@@ -66,3 +66,13 @@ def test_blurring_keeps_the_sum_and_spreads_by_its_count() -> None:
     assert abs(float(spread.sum()) - 1) < 1e-5
     assert abs(float((spread.sum((1, 2)) * axis**2).sum()) - 3) < 1e-3
     assert torch.equal(blur(point, 0), point)
+
+
+def test_each_kind_of_parameter_has_its_own_rate() -> None:
+    rates = {"distance_rate": 0.1, "offset_rate": 0.2, "grid_rate": 0.3, "network_rate": 0.4}
+    made = TetsField(TetsConfig(resolution=8, levels=2, log2_table=8, hidden=8, **rates))
+    groups = made.parameter_groups()
+    assert [group["lr"] for group in groups] == [0.1, 0.2, 0.3, 0.4]
+    assert groups[0]["params"] == [made.change]
+    assert groups[1]["params"] == [made.offsets]
+    assert groups[2]["params"] == [made.encoding.table]

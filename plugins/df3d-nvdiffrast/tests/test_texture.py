@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import torch
+from df3d_nvdiffrast.renderer import _wrapped
 from df3d_nvdiffrast.texture import sample
 
 
@@ -27,3 +28,28 @@ def test_gradients_equal_finite_differences() -> None:
     uv = (torch.rand(6, 2, generator=g, dtype=torch.float64) * 0.8 + 0.1).requires_grad_()
     slopes = torch.rand(6, 2, 2, generator=g, dtype=torch.float64) * 0.3
     assert torch.autograd.gradcheck(lambda t, at: sample(t, at, slopes), (texture, uv), eps=1e-6, atol=1e-5)
+
+
+def test_the_longer_side_of_a_pixel_chooses_the_level() -> None:
+    """Stripes along v: a pixel that is long across them sees their mean, whatever its other side is."""
+    stripes = torch.zeros(64, 64, 1)
+    stripes[::2] = 1.0
+    uv = torch.rand(50, 2, generator=torch.Generator().manual_seed(0))
+    long_across = torch.tensor([[1e-4, 0.0], [0.0, 0.25]]).expand(50, 2, 2)
+    torch.testing.assert_close(sample(stripes, uv, long_across), torch.full((50, 1), 0.5), atol=0.02, rtol=0)
+    short = torch.tensor([[1e-4, 0.0], [0.0, 1e-4]]).expand(50, 2, 2)
+    assert float(sample(stripes, uv, short).std()) > 0.2
+
+
+def test_a_texture_goes_on_outside_as_it_is_told() -> None:
+    values = torch.tensor([-1.25, -0.25, 0.25, 0.75, 1.25, 2.25])
+    uvs = torch.stack([values, values], dim=1)
+    assert _wrapped(uvs, ("mirror", "clamp")).tolist() == [
+        [0.75, 0.0],
+        [0.25, 0.0],
+        [0.25, 0.25],
+        [0.75, 0.75],
+        [0.75, 1.0],
+        [0.25, 1.0],
+    ]
+    assert torch.equal(_wrapped(uvs, ("repeat", "repeat")), uvs)

@@ -10,7 +10,7 @@ import pytest
 from df3d_toybox.candidates import altered, candidates, look
 from df3d_toybox.captions import Caption, read
 from df3d_toybox.config import ToyboxScorerConfig
-from df3d_toybox.distances import sample_surface
+from df3d_toybox.distances import distances, sample_surface
 from df3d_toybox.references import (
     ELEVATION,
     FINE,
@@ -22,6 +22,7 @@ from df3d_toybox.references import (
     pictures,
     reference,
     reference_pictures,
+    rings,
     views,
 )  # fmt: skip
 from df3d_toybox.scorer import FACING, ToyboxScorer, color_error, count_faces, janus, nearest_errors, silhouette_iou
@@ -30,6 +31,7 @@ from df3d_toybox.world.mesh import asset_of
 from df3d.evaluation.subject import TargetSubject
 from df3d.evaluation.targets import Target
 from df3d.plugin.catalog import Catalog
+from df3d.types import MeshAsset
 
 
 def caption_of(prompt: str) -> Caption:
@@ -184,3 +186,21 @@ def test_one_face_is_nearer_to_one_face() -> None:
     half = np.concatenate([ring[:6], ring[18:][::-1][:6][::-1], ring[:6], ring[18:]])  # the front half, twice
     assert count_faces(half, caption) == 2
     assert janus(half, caption) > 0.45
+
+
+def test_distances_are_to_the_nearest_of_the_references(scorer: ToyboxScorer) -> None:
+    caption = caption_of("a dog")
+    subject = TargetSubject(Target(Path(), "a dog"), Catalog.discover(), asset=asset_of(build(caption, 0)))
+    found, fitted = scorer.score(subject), subject.fitted
+    assert isinstance(fitted, MeshAsset)
+    told = [distances(sample_surface(fitted.mesh, POINTS), reference(caption, seed).surface, 0.05) for seed in (None, 0)]
+    assert found["chamfer"] == min(d.chamfer for d in told) < max(d.chamfer for d in told)
+    assert found["f_score"] == max(d.f_score for d in told)
+    assert found["normals"] == max(d.normals for d in told)
+
+
+def test_rings_show_four_objects_and_each_with_two_and_three_faces() -> None:
+    one, several = rings(caption_of("a cat"))
+    assert one.shape == (4, RING, 32, 32, 4)
+    assert several.shape == (16, RING, 32, 32, 4)
+    assert len({ring.tobytes() for ring in (*one, *several)}) == 20

@@ -8,6 +8,7 @@ import torch
 import trimesh
 from df3d_toybox.captions import COLOR_NAMES, NOUN_NAMES, RELATIONS, Caption, Thing, read
 from df3d_toybox.world import nouns, render, scene
+from df3d_toybox.world.faces import with_faces
 from df3d_toybox.world.shapes import BLOCK, DOME, ELLIPSOID, FRUSTUM, Parts, Solid
 
 from df3d.scene.cameras import orbit, rays
@@ -148,3 +149,31 @@ def test_pictures_match_the_cameras_of_df3d() -> None:
         best = np.unravel_index(int(near.argmax()), near.shape)
         assert abs(rows.mean() - best[0]) < 1
         assert abs(columns.mean() - best[1]) < 1
+
+
+def test_a_hat_is_pulled_over_the_head_and_fits_it() -> None:
+    """Its brim lies an eighth of the head's radius below the place that the wearer names, and is half as wide again."""
+    wearer, hat = Parts(), Parts()
+    wearer.ball((0, 0, 0), (1, 1, 1), (1, 1, 1))
+    wearer.head = (0.1, 0.9, 0.2, 0.5)
+    hat.block((3, 5, 0), (2, 1, 1), (1, 0, 0))
+    (found,) = scene._wear(wearer, hat)[1:]
+    low, high = found.corners().min(0), found.corners().max(0)
+    assert low[1] == pytest.approx(0.9 - 0.12 * 0.5)
+    np.testing.assert_allclose((low + high)[[0, 2]] / 2, (0.1, 0.2), atol=1e-6)
+    assert (high - low)[0] == pytest.approx(2 * 1.55 * 0.5, rel=0.01)
+
+
+def test_a_second_face_is_the_first_turned_around() -> None:
+    parts = scene.build(caption("a dog"))
+    both = with_faces(parts, 2, whole=True)
+    front = [solid for solid in parts if solid.center[2] > -0.02]
+    copies = both[len(parts) :]
+    assert len(copies) == len(front)
+    for solid, copy in zip(front, copies, strict=True):
+        np.testing.assert_allclose(copy.corners(), solid.corners() * (-1, 1, -1), atol=1e-9)
+    third = with_faces(parts, 3)[len(front) : 2 * len(front)]
+    for solid, copy in zip(front, third, strict=True):
+        x, y, z = solid.corners().T
+        turned = np.stack([-0.5 * x + 0.75**0.5 * z, y, -(0.75**0.5) * x - 0.5 * z], axis=1)
+        np.testing.assert_allclose(copy.corners(), turned, atol=1e-9)
