@@ -34,3 +34,13 @@ def test_parts_that_do_not_fit_are_refused(mini: Path, catalog: Catalog) -> None
 def test_a_stage_can_only_start_from_an_earlier_one(mini: Path, catalog: Catalog) -> None:
     with pytest.raises(ConfigError, match="`coarse.start_from` names no earlier stage: `fine`"):
         compose(recipes.read(change(mini, "steps = 3", 'steps = 3\nstart_from = "fine"')), catalog)
+
+
+@pytest.mark.parametrize(
+    ("weight", "needed"),
+    [("0.0", False), ("1.0", True), ("{ start = 0.0, end = 1.0 }", True), ("{ start = 1.0, end = 0.0 }", True)],
+)
+def test_a_penalty_that_has_a_say_at_any_step_is_in_the_plan(mini: Path, catalog: Catalog, weight: str, needed: bool) -> None:
+    mini.write_text(mini.read_text() + f"penalties = {{ orientation = {weight} }}\n")
+    stage = compose(recipes.read(mini), catalog).stages[0]
+    assert ("orientation" in [plugin.name for plugin, _ in stage.penalties]) == needed

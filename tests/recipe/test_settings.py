@@ -74,3 +74,9 @@ def test_settings_are_toml_values_or_words(text: str, expected: tuple[str, objec
 def test_a_setting_without_a_value_is_refused() -> None:
     with pytest.raises(ConfigError, match="no `KEY=VALUE`"):
         parse_setting("field.levels")
+
+
+def test_an_end_may_be_set_of_what_was_a_plain_number(mini: Path, catalog: Catalog) -> None:
+    """`--set penalties.opacity=2 --set penalties.opacity.end=0`: it begins at what it was."""
+    found = override(recipes.read(mini), [("penalties.opacity", 2.0), ("penalties.opacity.end", 0.5)], catalog)
+    assert found.stages[0].penalties["opacity"] == Schedule(2.0, 0.5)

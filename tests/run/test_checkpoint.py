@@ -99,3 +99,11 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, data: bytes) ->
     (tmp_path / "step-000002.safetensors").write_bytes(data)
     with pytest.raises(RunError, match="cannot be read"):
         Checkpoints(tmp_path).restore({"field": Part()})
+
+
+def test_the_newest_is_that_of_the_most_steps_whatever_its_name_sorts_as(tmp_path: Path) -> None:
+    for name in ("step-999999.safetensors", "step-1000000.safetensors", "step-000004.safetensors"):
+        (tmp_path / name).touch()
+    found = Checkpoints(tmp_path)
+    assert [path.name for path in found.files] == ["step-000004.safetensors", "step-999999.safetensors", "step-1000000.safetensors"]
+    assert found.steps_done == 1_000_000

@@ -183,3 +183,18 @@ def test_what_stays_bad_ends_with_one_sentence(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Grey, "spoil", set(range(2, 100)))
     with pytest.raises(RunError, match=f"diverged: .* after {ROLLBACKS} tries with smaller steps"):
         follow(plan(steps=40), tmp_path / "run")
+
+
+def test_bad_steps_that_are_not_in_a_row_do_not_go_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Grey, "spoil", set(range(1, 60, 2)))  # every other step
+    _, events, run = follow(plan("save_every=4", steps=60), tmp_path / "run")
+    assert notices(events) == []
+    assert run.recovery("coarse") == {}
+    assert [event.stats["skipped"] for event in events if isinstance(event, Stepped)][-1] > SKIPS
+
+
+def test_a_stage_that_went_back_twice_goes_on_with_a_quarter_of_its_rates() -> None:
+    parts = build(plan(), device="cpu", start_from=None, seed=0)
+    before = [group["base_lr"] for group in parts.optimizer.param_groups]
+    Recovery(rollbacks=2).apply(parts)
+    assert [group["base_lr"] for group in parts.optimizer.param_groups] == [0.25 * rate for rate in before]

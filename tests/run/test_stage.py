@@ -99,3 +99,10 @@ def test_the_renderer_gives_way_first_then_the_guidance_then_the_field() -> None
     while parts.save_memory():
         pass
     assert order == ["renderer", "renderer", "first", "first", "second", "second", "field", "field"]
+
+
+def test_another_seed_is_another_field_and_the_same_seed_the_same() -> None:
+    plan = stage()
+    first, again, other = (build(plan, device="cpu", start_from=None, seed=seed).field.state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)

@@ -123,6 +123,15 @@ def test_light_of_its_own_is_colour(tmp_path: Path) -> None:
     assert quarters(seen(file.read(tmp_path))) == [RED] * 4
 
 
+def test_each_axis_of_a_texture_goes_on_in_its_own_way(tmp_path: Path) -> None:
+    """The right half of the picture is beyond its edge: as it begins anew along u, and as it ends along v."""
+    file = File()
+    picture = file.picture(QUARTERS, wrapS=10497, wrapT=33071)
+    moved = {"offset": [0.5, 0.5]}
+    file.paint(**base({**picture, "extensions": {"KHR_texture_transform": moved}}))
+    assert quarters(seen(file.read(tmp_path))) == [YELLOW, BLUE, YELLOW, BLUE]
+
+
 def test_a_strip_and_a_fan_are_triangles(tmp_path: Path) -> None:
     for mode, order in ((5, [0, 1, 3, 2]), (6, [0, 1, 2, 3])):
         file = File()

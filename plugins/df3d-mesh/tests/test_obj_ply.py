@@ -230,3 +230,14 @@ def test_colours_of_an_stl(tmp_path: Path, header: bytes, colors: list[int], exp
     mesh = read(tmp_path / "a.stl").mesh
     assert mesh.colors is not None
     np.testing.assert_allclose(mesh.colors[mesh.faces[:, 0]], expected)
+
+
+@pytest.mark.parametrize(
+    ("lines", "opacity"), [("d 0.25", 0.25), ("Tr 0.25", 0.75), ("Tr 0", None), ("d 1", None), ("Tr 1", None), ("", None)]
+)
+def test_how_solid_a_material_is(tmp_path: Path, lines: str, opacity: float | None) -> None:
+    """`d` is how solid, `Tr` how transparent it is; many write a wrong one for what is solid."""
+    (tmp_path / "a.mtl").write_text(f"newmtl x\nKd 1 0 0\n{lines}\n")
+    (tmp_path / "a.obj").write_text(f"mtllib a.mtl\nusemtl x\n{QUAD}f 1 2 3 4")
+    found = read(tmp_path / "a.obj").material.opacity
+    assert (None if found is None else float(found[0, 0])) == opacity
