@@ -20,6 +20,15 @@ def test_the_reference_is_what_the_code_says() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_tables_of_figures_are_those_of_their_scores() -> None:
+    page = ROOT / "docs" / "explanation" / "figures.md"
+    code = "import pathlib, sys, toybox; print(toybox.with_tables(pathlib.Path(sys.argv[1])), end='')"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(page)], cwd=ROOT / "benchmarks", capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout == page.read_text(), done.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):

@@ -14,6 +14,7 @@ from df3d.cli.context import Debug, Device, catalog_of, put, put_json, say, show
 from df3d.errors import ConfigError, Stopped
 from df3d.system.files import read_text
 
+Folder = typer.Argument(..., help="The batch's folder.")
 EVERY = 5.0  # seconds between two looks at how far the runs are
 
 
@@ -88,7 +89,9 @@ def make(
 
 
 @batch.command()
-def status(folder: Path, json: bool = typer.Option(False, "--json", help="A JSON object a run."), debug: Debug = False) -> None:
+def status(
+    folder: Path = Folder, json: bool = typer.Option(False, "--json", help="A JSON object a run."), debug: Debug = False
+) -> None:
     """Show what became of each run of a batch."""
     from df3d.batches import summary
 
@@ -106,7 +109,7 @@ def status(folder: Path, json: bool = typer.Option(False, "--json", help="A JSON
 
 
 @batch.command()
-def retry(folder: Path, debug: Debug = False) -> None:
+def retry(folder: Path = Folder, debug: Debug = False) -> None:
     """Forget the failures of a batch, so that the command that made it tries its failed runs again."""
     from df3d.batches import plan, worker
 
