@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +21,9 @@ from df3d.system.files import check_place, read_plain
 from df3d.system.text import html_picture_of
 
 if TYPE_CHECKING:
-    from df3d.batches.lists import Entry, Mistakes
-    from df3d.batches.plan import Batch
     from df3d.evaluation.results import Result
     from df3d.plugin.records import ScorerPlugin
-    from df3d.protocols import Scorer, Worker
+    from df3d.protocols import Scorer
     from df3d.types import Asset
 
 Settings = Mapping[str, object]
@@ -237,7 +234,7 @@ def evaluate(
 
 
 def batch(
-    prompts: Sequence[str | Mapping[str, Any] | Entry],
+    prompts: Sequence[str | Mapping[str, Any]],
     *,
     out: Paths,
     seeds: Sequence[int] = (0,),
@@ -247,89 +244,22 @@ def batch(
     launcher: str = "local",
     workers: int = 1,
     retries: int = 0,
-    source: str | Mistakes = "the list",
-    on_wait: Callable[[], object] = lambda: None,
-    catalog: Catalog | None = None,
 ) -> list[Run]:
     """Make many assets, each prompt with each seed, in folders below `out`; returns the finished runs.
 
     A prompt is a text, or a table with `prompt` and, for itself alone, `negative`, `seed`, `recipe`, `set` or `out`, the name of
     its folder. What is finished is left alone: the same call does what is left. `launcher` starts the `workers`; a run that
-    fails is tried again up to `retries` times; `on_wait` is called now and then. Left in `out` are batch.json, batch.csv and a
-    gallery, index.html. Raises ConfigError when something is wrong with any row, before the first begins, and RunError when a
-    run failed, once all have been tried. `source` is what messages call the list.
+    fails is tried again up to `retries` times. Left in `out` are batch.json, batch.csv and a gallery, index.html. Raises
+    ConfigError when something is wrong with any row, before the first begins, and RunError when a run failed, once all have
+    been tried.
     """
-    from df3d.batches import plan as plans
-    from df3d.batches import summary
-
-    catalog, folder = catalog or Catalog.discover(), Path(out)
-    plugin = catalog.launchers.get(launcher)
-    listed = _listed(prompts, seeds, recipe, set or {}, device, source, catalog)
-    plans.save(listed, folder)
-    command = [sys.executable, "-m", "df3d", "batch", "--worker", str(folder), "--retries", str(retries)]
-    codes = _wait(plugin.build(plugin.config()).start(command, workers, {}), on_wait)
-    found = summary.states(folder)
-    summary.write(folder, found)
-    left = [state.row for state in found if state.state != "done"]
-    if left and any(codes):
-        count = f"{len(left)} of {len(found)} runs"
-        raise RunError(
-            f"{count} did not finish, `{left[0].prompt}` first", "`df3d batch status DIR` says why; `df3d batch retry DIR`"
-        )
-    return [Run(folder / state.row.folder) for state in found if state.state == "done"]
-
-
-def plan_batch(
-    prompts: Sequence[str | Mapping[str, Any] | Entry],
-    *,
-    seeds: Sequence[int] = (0,),
-    recipe: str = "auto",
-    set: Settings | None = None,
-    device: str = "auto",
-    source: str | Mistakes = "the list",
-    catalog: Catalog | None = None,
-) -> list[dict[str, object]]:
-    """The runs that `batch` would make, with `prompt`, `seed`, `recipe` and `folder`; nothing is begun.
-
-    Raises ConfigError as `batch` does.
-    """
-    batch = _listed(prompts, seeds, recipe, set or {}, device, source, catalog or Catalog.discover())
-    return [{"prompt": row.prompt, "seed": row.seed, "recipe": batch.recipe_of(row), "folder": row.folder} for row in batch.rows]
-
-
-def _listed(
-    prompts: Sequence[str | Mapping[str, Any] | Entry],
-    seeds: Sequence[int],
-    recipe: str,
-    set: Settings,
-    device: str,
-    source: str | Mistakes,
-    catalog: Catalog,
-) -> Batch:
-    from df3d.batches import plan
+    from df3d.batches import make, plan
     from df3d.batches.lists import Mistakes, entries
 
-    mistakes = source if isinstance(source, Mistakes) else Mistakes(source)
-    rows = entries(prompts, mistakes)
-    batch = plan.make(rows, seeds, recipe, as_settings(set), device, mistakes)
-    plan.check(batch, rows, catalog, mistakes)
-    mistakes.tell()
-    return batch
-
-
-def _wait(workers: Sequence[Worker], on_wait: Callable[[], object]) -> list[int | None]:
-    """Their exit codes, once all have ended; Ctrl-C asks them to save and stop."""
-    import time
-
-    try:
-        while any(worker.poll() is None for worker in workers):
-            on_wait()
-            time.sleep(0.2)
-    except KeyboardInterrupt:
-        for worker in workers:
-            worker.cancel()
-        raise
-    return [worker.poll() for worker in workers]
+    catalog, mistakes = Catalog.discover(), Mistakes("the list")
+    listed = plan.planned(entries(prompts, mistakes), seeds, recipe, as_settings(set or {}), device, catalog, mistakes)
+    made = make.make(listed, Path(out), catalog, launcher=launcher, workers=workers, retries=retries)
+    return [Run(folder) for folder in made]
 
 
 def choose_scorers(

@@ -68,15 +68,9 @@ def read(text: str, mistakes: Mistakes) -> list[Entry]:
     return _entries(rows, mistakes)
 
 
-def entries(prompts: Sequence[str | Mapping[str, Any] | Entry], mistakes: Mistakes) -> list[Entry]:
-    """Texts, and tables with the keys of KEYS, as entries; those that are entries as they are."""
-    plain = [told for told in prompts if isinstance(told, Entry)]
-    rows = [
-        (n, {"prompt": told} if isinstance(told, str) else told)
-        for n, told in enumerate(prompts, start=1)
-        if not isinstance(told, Entry)
-    ]
-    return [*plain, *_entries(rows, mistakes)]
+def entries(prompts: Sequence[str | Mapping[str, Any]], mistakes: Mistakes) -> list[Entry]:
+    """Texts, and tables with the keys of KEYS, as entries."""
+    return _entries([(n, {"prompt": told} if isinstance(told, str) else told) for n, told in enumerate(prompts, start=1)], mistakes)
 
 
 def _entries(rows: Sequence[tuple[int, Any]], mistakes: Mistakes) -> list[Entry]:

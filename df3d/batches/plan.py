@@ -50,6 +50,22 @@ class Batch:
         return [*self.settings, *row.settings]
 
 
+def planned(
+    entries: Sequence[Entry],
+    seeds: Sequence[int],
+    recipe: str,
+    settings: Sequence[str],
+    device: str,
+    catalog: Catalog,
+    mistakes: Mistakes,
+) -> Batch:
+    """The batch of a list. Raises ConfigError with all that is wrong with any of its rows."""
+    batch = make(entries, seeds, recipe, settings, device, mistakes)
+    check(batch, entries, catalog, mistakes)
+    mistakes.tell()
+    return batch
+
+
 def make(
     entries: Sequence[Entry], seeds: Sequence[int], recipe: str, settings: Sequence[str], device: str, mistakes: Mistakes
 ) -> Batch:

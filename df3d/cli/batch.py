@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
@@ -13,6 +13,9 @@ from typer.core import TyperGroup
 from df3d.cli.context import Debug, Device, catalog_of, put, put_json, say, show, table
 from df3d.errors import ConfigError, Stopped
 from df3d.system.files import read_text
+
+if TYPE_CHECKING:
+    from df3d.batches.plan import Batch
 
 Folder = typer.Argument(..., help="The batch's folder.")
 EVERY = 5.0  # seconds between two looks at how far the runs are
@@ -63,21 +66,20 @@ def make(
         return
     if not prompts or out is None:
         raise ConfigError("a batch needs a list of prompts and a folder", "df3d batch FILE --out DIR")
-    from df3d import api
-    from df3d.batches import lists, summary
-    from df3d.recipe.settings import parse_setting
+    from df3d.batches import lists, plan, summary
+    from df3d.batches.make import make as make_all
+    from df3d.run.rundir import RunDir
 
-    settings = dict(parse_setting(text) for text in [*set_, *([f"steps={steps}"] if steps is not None else [])])
+    catalog.launchers.get(launcher)
+    settings = [*set_, *([f"steps={steps}"] if steps is not None else [])]
     mistakes = lists.Mistakes(prompts)
-    entries = lists.read(_text(prompts), mistakes)
-    shared: dict[str, Any] = {"seeds": range(seeds), "recipe": recipe, "set": settings, "device": device}
-    shared |= {"source": mistakes, "catalog": catalog}
+    listed = plan.planned(lists.read(_text(prompts), mistakes), range(seeds), recipe, settings, device, catalog, mistakes)
     if dry_run:
-        _forecast(api.plan_batch(entries, **shared), out, workers, json=json)
+        _forecast(listed, out, workers, json=json)
         return
     watch = _Watch(out)
     try:
-        api.batch(entries, out=out, launcher=launcher, workers=workers, retries=retries, on_wait=watch, **shared)
+        make_all(listed, out, catalog, launcher=launcher, workers=workers, retries=retries, on_wait=watch)
     finally:
         if (out / summary.TABLE).exists():
             watch.tell()
@@ -85,7 +87,7 @@ def make(
                 if json:
                     put_json(state.table())
                 elif state.state == "done":
-                    put(api.Run(out / state.row.folder).asset)
+                    put(RunDir(out / state.row.folder).asset())
 
 
 @batch.command()
@@ -138,16 +140,17 @@ class _Watch:
             self._told = text
 
 
-def _forecast(rows: list[dict[str, object]], out: Path, workers: int, *, json: bool) -> None:
+def _forecast(batch: Batch, out: Path, workers: int, *, json: bool) -> None:
     from df3d.batches import summary
 
+    rows = [{"prompt": r.prompt, "seed": r.seed, "recipe": batch.recipe_of(r), "folder": r.folder} for r in batch.rows]
     if json:
         for row in rows:
             put_json(row)
         return
-    shown = table("prompt", "seed", "recipe", "folder")
+    shown = table(*rows[0])
     for row in rows[:20]:
-        shown.add_row(*(str(row[key]) for key in ("prompt", "seed", "recipe", "folder")))
+        shown.add_row(*map(str, row.values()))
     show(shown)
     done = summary.states(out) if (out / "batch.json").exists() else []
     took = [state.seconds for state in done if state.state == "done" and state.seconds]
