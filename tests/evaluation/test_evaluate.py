@@ -58,7 +58,7 @@ def test_a_scorer_that_stumbles_and_a_damaged_run_stop_nothing(catalog: Catalog,
     write(tmp_path / "a.glb", catalog)
     targets = find_targets([tmp_path], catalog)
     first, second = evaluate.evaluate(targets, {"clumsy": Clumsy(), "width": Width()}, catalog)
-    assert first.problems == {"clumsy": "ZeroDivisionError: by zero"}
+    assert first.problems == {"clumsy": "ZeroDivisionError: by zero (--debug shows where)"}
     assert first.scores == {"width.ratio": pytest.approx(1.0)}
     assert "run.json` is damaged" in second.problems["asset"]
 

@@ -163,7 +163,7 @@ def test_a_picture_guides_beside_the_embedded_model_with_cameras_penalty_and_opt
     ("arguments", "message"),
     [
         (["--recipe", "several.toml"], "guidance `likeness` needs a picture, and the prompt has none"),
-        (["--image", "front.png"], "nothing in recipe `toybox` can use a picture: `toybox` takes text"),
+        (["--image", "front.png"], "nothing in recipe `toybox` can use a picture: `toybox` takes negative, text"),
         (["--recipe", "several.toml", "--image", "torn.png"], "picture `torn.png` cannot be read"),
         (["--recipe", "several.toml", "--image", "gone.png"], "picture `gone.png` cannot be read: No such file"),
         (["--recipe", "several.toml", "--image", "front.png@left"], "`left` is no camera"),
@@ -240,7 +240,7 @@ def test_an_importer_and_a_launcher_of_strangers_are_used(run: Cli, tmp_path: Pa
     done = run("batch", "list.txt", "--out", "many", "--launcher", "shout", "--workers", "2")
     assert done.returncode == 0, done.stderr
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["WORKER 0", "WORKER 1"]
-    assert done.stdout.splitlines()[0].endswith("-m df3d batch --worker many")
+    assert done.stdout.splitlines()[0].endswith("-m df3d batch --worker many --retries 2")
 
 
 BROKEN = {  # a module of hooks, and what `df3d plugins` says of it

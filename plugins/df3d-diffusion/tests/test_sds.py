@@ -25,7 +25,7 @@ def render(images: Tensor) -> RenderOutput:
 
 def distillation(denoiser: Gaussian, **changes: object) -> Distillation:
     config = {"scale": 1.0, "weighting": "uniform", "t_min": Schedule(0.5), "t_max": Schedule(0.501), **changes}
-    return Distillation(DistillationConfig(**config), denoiser)  # type: ignore[arg-type]
+    return Distillation(SdsConfig(**config), denoiser)  # type: ignore[arg-type]
 
 
 def gradient(guidance: Distillation, images: Tensor, step: Step = Step(0, 10), cameras: Cameras | None = None) -> Tensor:
