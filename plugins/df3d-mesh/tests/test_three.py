@@ -46,11 +46,11 @@ def catalog() -> Catalog:
     return Catalog.discover()
 
 
-def assert_alike(path: Path, browser: Three, catalog: Catalog, mtl: str | None = None) -> None:
+def assert_alike(path: Path, browser: Three, catalog: Catalog, mtl: str | None = None, *, least: float = 0.97) -> None:
     asset = read(path)
     mine, theirs = ours(asset, VIEWS, catalog), browser.draw(path, VIEWS, *placed(asset), mtl)
     iou, colour = likeness(mine, theirs)
-    assert iou > 0.95, (iou, asset.notes)  # masks end a little elsewhere in textures that are seen from afar
+    assert iou > least, (iou, asset.notes)
     assert colour < 0.06 or asset.notes, colour  # what cannot be drawn is named
 
 
@@ -203,7 +203,10 @@ def scenes(draw: st.DrawFn) -> File:
 @many
 def test_a_scene_of_gltf(file: File, browser: Three, catalog: Catalog, tmp_path: Path) -> None:
     note(json.dumps(file.tree))
-    assert_alike(file.write(tmp_path), browser, catalog)
+    material = file.tree["materials"][0]
+    mask = material["alphaMode"] == "MASK" and "baseColorTexture" in material["pbrMetallicRoughness"]
+    least = 0.9 if mask else 0.97  # a mask ends elsewhere in a texture that is seen from afar: each program has its own samples
+    assert_alike(file.write(tmp_path), browser, catalog, least=least)
 
 
 # ---------------------------------------------------------------------------------------------- OBJ and PLY
