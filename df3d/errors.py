@@ -5,6 +5,7 @@ Df3dError                 everything a person can mend; anything else is a bug a
 ├── PromptError           a prompt that cannot be used
 ├── PluginError           a plugin that is missing, broken, or does not fit another
 ├── RunError              the run folder: in use, of another prompt, not writable, damaged
+│   └── InUseError        another df3d is at work in it
 ├── ModelError            weights that are missing or not what they should be
 ├── EmptyFieldError       the field holds no surface
 └── ExportError           an asset that cannot be read, or not be written in a format
@@ -35,6 +36,9 @@ class PluginError(Df3dError): ...
 
 
 class RunError(Df3dError): ...
+
+
+class InUseError(RunError): ...
 
 
 class ModelError(Df3dError): ...

@@ -83,8 +83,8 @@ def _entries(rows: Sequence[tuple[int, Any]], mistakes: Mistakes) -> list[Entry]
 
 def _rows(text: str, source: str) -> list[tuple[int, dict[str, Any] | str]]:
     """The rows and their lines."""
-    kind, first = PurePath(source).suffix.lower(), text.lstrip("\ufeff").lstrip().split("\n", 1)[0].strip()
     text = text.lstrip("\ufeff")
+    kind, first = PurePath(source).suffix.lower(), text.lstrip().split("\n", 1)[0].strip()
     if kind == ".jsonl" or (kind != ".csv" and first.startswith("{")):
         return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
     if kind == ".csv" or "prompt" in first.split(","):

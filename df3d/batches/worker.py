@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from df3d.batches.plan import Row, load
-from df3d.errors import Df3dError, Stopped
+from df3d.errors import Df3dError, InUseError, Stopped
 from df3d.events import Event
 from df3d.plugin.catalog import Catalog
 from df3d.run import signals
@@ -40,22 +40,18 @@ def work(
                     job.run(place, row.seed, lambda event, row=row: tell(row, event))  # type: ignore[misc]
             except Stopped:
                 raise
+            except InUseError:
+                break
             except Exception as error:  # whatever it is, the other runs have nothing to do with it
                 message = error.message if isinstance(error, Df3dError) else f"{type(error).__name__}: {error}"
-                if "is in use by another df3d" in message:
-                    break
                 _failed(folder, row, message)
-    return [f"{row.folder}: {failures(folder, row)[1]}" for row in unfinished(folder) if failures(folder, row)[0]]
+    left = [(row, *failures(folder, row)) for row in batch.rows if not is_finished(folder / row.folder)]
+    return [f"{row.folder}: {message}" for row, times, message in left if times]
 
 
 def is_finished(place: Path) -> bool:
     """Whether the run of a folder has its asset."""
     return (place / "run.json").exists() and RunDir(place).asset() is not None
-
-
-def unfinished(folder: Path) -> list[Row]:
-    """The runs that have no asset yet."""
-    return [row for row in load(folder).rows if not is_finished(folder / row.folder)]
 
 
 def failures(folder: Path, row: Row) -> tuple[int, str]:

@@ -16,6 +16,7 @@ from df3d.system.files import read_text
 
 if TYPE_CHECKING:
     from df3d.batches.plan import Batch
+    from df3d.batches.summary import State
 
 Folder = typer.Argument(..., help="The batch's folder.")
 EVERY = 5.0  # seconds between two looks at how far the runs are
@@ -82,8 +83,7 @@ def make(
         make_all(listed, out, catalog, launcher=launcher, workers=workers, retries=retries, on_wait=watch)
     finally:
         if (out / summary.TABLE).exists():
-            watch.tell()
-            for state in summary.states(out):
+            for state in watch.tell():
                 if json:
                     put_json(state.table())
                 elif state.state == "done":
@@ -132,12 +132,15 @@ class _Watch:
             self.tell()
             self._next = time.monotonic() + max(EVERY, 20 * (time.monotonic() - began))
 
-    def tell(self) -> None:
+    def tell(self) -> list[State]:
+        """Returns the runs as they are."""
         from df3d.batches import summary
 
-        if (text := summary.counted(summary.states(self._folder))) != self._told:
+        found = summary.states(self._folder)
+        if (text := summary.counted(found)) != self._told:
             say(text)
             self._told = text
+        return found
 
 
 def _forecast(batch: Batch, out: Path, workers: int, *, json: bool) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from df3d.errors import RunError
+from df3d.errors import InUseError
 from df3d.system.files import is_plain, read_plain
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
@@ -36,14 +36,14 @@ class RunLock:
         self.note = ""
 
     def acquire(self) -> None:
-        """Raises RunError when another process holds it, and OSError when nothing can be written there."""
+        """Raises InUseError when another process holds it, and OSError when nothing can be written there."""
         if os.path.lexists(self._path / ".lock") and not is_plain(self._path / ".lock"):
             raise OSError(errno.EINVAL, "its .lock is not a regular file")
         if _locks_work(self._path / ".lock"):
             try:
                 self._lock.acquire(timeout=0)
             except Timeout:
-                raise RunError(
+                raise InUseError(
                     f"`{self._path}` is in use by another df3d", "wait for it, or choose another folder with --out"
                 ) from None
             return
@@ -87,13 +87,13 @@ class _Lease:
         held = self._read()
         if held is not None and self._is_alive(held):
             host = str(held.get("host", "another machine"))[:80]
-            raise RunError(
+            raise InUseError(
                 f"`{self._path.parent}` is in use by another df3d, on {host}", "wait for it, or choose another folder with --out"
             )
         self._write(0)
         time.sleep(0.2)
         if (self._read() or {}).get("token") != self._own["token"]:  # another has taken it at the same moment
-            raise RunError(f"`{self._path.parent}` is in use by another df3d", "wait for it, or choose another folder with --out")
+            raise InUseError(f"`{self._path.parent}` is in use by another df3d", "wait for it, or choose another folder with --out")
         threading.Thread(target=self._beat, daemon=True).start()
 
     def release(self) -> None:

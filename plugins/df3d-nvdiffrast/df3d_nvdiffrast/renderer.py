@@ -22,8 +22,6 @@ from df3d_nvdiffrast.texture import sample
 NEAR, FAR = 0.05, 100.0  # planes, world units from the camera
 LAYERS = 16  # of a surface that lets light through, that are drawn behind one another
 THIN = 1 / 255  # of the light, below which nothing behind is seen
-
-
 HALF_A_STEP = 0.5 / 255  # of a texture's opacity, whose steps do not meet every cutoff
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from df3d_mesh.reading.gltf_tree import DRACO, MOST, WIDTHS, Tree
+from df3d_mesh.reading.gltf_tree import DRACO, MOST, WIDTHS, Tree, view_bytes
 
 try:
     import DracoPy
@@ -183,10 +183,9 @@ class Scene:
             if "bufferView" in self.tree["accessors"][primitive["attributes"]["POSITION"]]:
                 return  # the same data, not packed
             raise ValueError("its meshes are packed by Draco, which is read where DracoPy is: `python -m pip install DracoPy`")
-        view = self.tree["bufferViews"][packed["bufferView"]]
-        start = view.get("byteOffset", 0)
+        data = view_bytes(self.tree, packed["bufferView"], self.buffers)
         try:
-            mesh = DracoPy.decode(self.buffers[view["buffer"]][start : start + view["byteLength"]])
+            mesh = DracoPy.decode(data)
             found = {primitive["attributes"][name]: mesh.get_attribute_by_unique_id(number)["data"]
                      for name, number in packed["attributes"].items()}  # fmt: skip
             if "indices" in primitive:

@@ -260,6 +260,11 @@ def image(tree: Tree, index: int, buffers: list[bytes], beside: Beside) -> bytes
     entry = tree.get("images", [])[index]
     if "bufferView" not in entry:
         return _of_uri(entry["uri"], beside)
-    view = tree.get("bufferViews", [])[entry["bufferView"]]
+    return view_bytes(tree, entry["bufferView"], buffers)
+
+
+def view_bytes(tree: Tree, index: int, buffers: list[bytes]) -> bytes:
+    """All that a view of a buffer shows."""
+    view = tree["bufferViews"][index]
     start = view.get("byteOffset", 0)
     return buffers[view["buffer"]][start : start + view["byteLength"]]

@@ -16,8 +16,11 @@ import df3d
 from df3d import NoConfig
 from df3d.mesh.finished import linear_colors
 from df3d.system.files import replace_atomically
-from df3d.types import Material, Mesh, MeshAsset
+from df3d.types import Material, Mesh, MeshAsset, Wrap
+from df3d_mesh.reading.gltf_materials import NEAREST, WRAPS
 from df3d_mesh.writing.trimeshes import leaves, normal_image, shape, texture_image
+
+CLAMPED: tuple[Wrap, Wrap] = ("clamp", "clamp")
 
 
 class GlbExporter:
@@ -82,8 +85,7 @@ def _complete(asset: MeshAsset, tree: dict[str, Any]) -> None:
 
 
 def _sampler(mesh: Mesh, material: Material) -> dict[str, int]:
-    wraps = {"repeat": 10497, "clamp": 33071, "mirror": 33648}
-    wrap = [wraps[kind] for kind in material.wrap]
-    if mesh.uvs is not None and not leaves(mesh.uvs):
-        wrap = [33071, 33071]  # no bleeding where nothing repeats
-    return {"magFilter": 9728 if material.nearest else 9729, "minFilter": 9987, "wrapS": wrap[0], "wrapT": wrap[1]}
+    numbers = {kind: number for number, kind in WRAPS.items()}
+    inside = mesh.uvs is not None and not leaves(mesh.uvs)
+    u, v = CLAMPED if inside else material.wrap  # no bleeding where nothing repeats
+    return {"magFilter": NEAREST if material.nearest else 9729, "minFilter": 9987, "wrapS": numbers[u], "wrapT": numbers[v]}
