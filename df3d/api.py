@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from df3d.system.files import check_place, read_plain
 from df3d.system.text import html_picture_of
 
 if TYPE_CHECKING:
+    from df3d.batches.summary import State
     from df3d.evaluation.results import Result
     from df3d.plugin.records import ScorerPlugin
     from df3d.protocols import Scorer
@@ -242,24 +244,57 @@ def batch(
     set: Settings | None = None,
     device: str = "auto",
     launcher: str = "local",
+    launch: Settings | None = None,
     workers: int = 1,
     retries: int = 0,
+    timeout: float | None = None,
+    best_by: str | None = None,
 ) -> list[Run]:
-    """Make many assets, each prompt with each seed, in folders below `out`; returns the finished runs.
+    """Make many assets, each prompt with each seed, in folders below `out`; returns the finished runs, or with `best_by`, a
+    scorer or one of its measures, the best of each prompt.
 
     A prompt is a text, or a table with `prompt` and, for itself alone, `negative`, `seed`, `recipe`, `set` or `out`, the name of
-    its folder. What is finished is left alone: the same call does what is left. `launcher` starts the `workers`; a run that
-    fails is tried again up to `retries` times. Left in `out` are batch.json, batch.csv and a gallery, index.html. Raises
-    ConfigError when something is wrong with any row, before the first begins, and RunError when a run failed, once all have
-    been tried.
+    its folder. What is finished is left alone: the same call does what is left. `launcher`, with its options `launch`, starts the
+    `workers` (0: as many as it finds right); a run that fails, or is not made in `timeout` seconds, is tried again up to `retries`
+    times. Left in `out` are batch.json, batch.csv and a gallery, index.html. Ctrl-C saves what is in work and raises
+    KeyboardInterrupt. Raises ConfigError when something is wrong with any row, before the first begins, and RunError when a run
+    failed, once all have been tried.
     """
-    from df3d.batches import make, plan
     from df3d.batches.lists import Mistakes, entries
+    from df3d.batches.make import check_all_done, crew, make
+    from df3d.batches.plan import planned
 
     catalog, mistakes = Catalog.discover(), Mistakes("the list")
-    listed = plan.planned(entries(prompts, mistakes), seeds, recipe, as_settings(set or {}), device, catalog, mistakes)
-    made = make.make(listed, Path(out), catalog, launcher=launcher, workers=workers, retries=retries)
-    return [Run(folder) for folder in made]
+    told = crew(catalog, launcher, as_settings(launch or {}), workers=workers, retries=retries, timeout=timeout)
+    listed = planned(entries(prompts, mistakes), seeds, recipe, as_settings(set or {}), device, catalog, mistakes)
+    choose = chooser(best_by, Path(out), catalog, device=device)
+    stop = threading.Event()
+    try:
+        with signals.listening(stop, lambda words: None):
+            found = make(listed, Path(out), told, choose=choose, stop=stop)
+    except Stopped:
+        raise KeyboardInterrupt(f"stopped; the same call goes on in {out}") from None
+    if not best_by:
+        check_all_done(found)
+    return [Run(Path(out) / state.row.folder) for state in found if (state.best if best_by else state.state == "done")]
+
+
+def chooser(best_by: str | None, folder: Path, catalog: Catalog, *, device: str) -> Callable[[list[State]], list[State]]:
+    """What marks the best runs of a batch by `SCORER` or `SCORER.MEASURE`; nothing without one.
+
+    Raises PluginError or ModelError when there is no such scorer, or it cannot work here.
+    """
+    if not best_by:
+        return lambda found: found
+    scorers, _ = choose_scorers([best_by.partition(".")[0]], [], catalog)
+    where = devices.check_device(device)
+
+    def choose(found: list[State]) -> list[State]:
+        from df3d.batches.best import choose, judge
+
+        return choose(folder, found, judge(best_by, scorers), catalog, device=where)
+
+    return choose
 
 
 def choose_scorers(

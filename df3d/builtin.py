@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from df3d.batches.options import LocalConfig, PrintConfig
+from df3d.batches.launchers.options import LocalConfig, PrintConfig, SlurmConfig
 from df3d.plugin.hookspecs import hookimpl
 from df3d.plugin.records import CamerasPlugin, LauncherPlugin, OptimizerPlugin, PenaltyPlugin
 from df3d.run.adam import AdamConfig
@@ -51,13 +51,23 @@ def df3d_optimizers() -> Iterable[OptimizerPlugin]:
 @hookimpl
 def df3d_launchers() -> Iterable[LauncherPlugin]:
     yield LauncherPlugin(
-        name="local", summary="Processes on this machine", config=LocalConfig, target="df3d.batches.launchers:LocalLauncher"
+        name="local",
+        summary="Processes on this machine",
+        config=LocalConfig,
+        target="df3d.batches.launchers.local:LocalLauncher",
+    )
+    yield LauncherPlugin(
+        name="slurm",
+        summary="An array of jobs on a Slurm cluster, queued again before their time is over",
+        config=SlurmConfig,
+        target="df3d.batches.launchers.slurm:SlurmLauncher",
+        ready="df3d.batches.launchers.slurm:ready",
     )
     yield LauncherPlugin(
         name="print",
         summary="Print the workers' commands and start nothing, for whatever else runs them",
         config=PrintConfig,
-        target="df3d.batches.launchers:PrintLauncher",
+        target="df3d.batches.launchers.printed:PrintLauncher",
     )
 
 

@@ -142,6 +142,15 @@ class Guidance(Protocol[Encoded]):
         ...
 
 
+@runtime_checkable
+class Reconfigurable(Protocol):
+    """A guidance that can share what it has loaded, its model above all, with one of other options."""
+
+    def with_config(self, config: Any) -> Any | None:
+        """A guidance with these options, equal to a new one; None where they ask for another model."""
+        ...
+
+
 class CameraSampler(Protocol):
     def sample(self, step: Step) -> Cameras:
         """The cameras of a training step, on the CPU; the same step has the same ones.
@@ -251,4 +260,13 @@ class Worker(Protocol):
 class Launcher(Protocol):
     def start(self, command: Sequence[str], count: int, environment: Mapping[str, str]) -> list[Worker]:
         """Start `count` workers, each with `command` and, beside its own environment, the variables of `environment`."""
+        ...
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A launcher that knows how many workers its machines carry."""
+
+    def workers(self) -> int:
+        """How many to start where a person does not say."""
         ...

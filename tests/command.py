@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
+from df3d.batches.launchers import local
 from df3d.cli import main
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -40,15 +43,40 @@ def df3d(*arguments: str, where: Path = Path(), site: Path | None = None, **envi
     if environment:
         command = [sys.executable, "-m", "df3d", *arguments]
         return subprocess.run(command, cwd=where, env=env, capture_output=True, text=True, timeout=600)
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder, "stdout"), Path(folder, "stderr")
-        process = _SERVER.Process(target=_command, args=(arguments, where, site, env, output))
-        process.start()
-        process.join(600)
-        if process.exitcode is None:
-            process.kill()
-            raise subprocess.TimeoutExpired(arguments, 600)
-        return subprocess.CompletedProcess(arguments, process.exitcode, *(path.read_text() for path in output))
+    return Command(*arguments, where=where, site=site).finish(600)
+
+
+class Command:
+    """`df3d` at work, to be looked at, signalled and killed meanwhile."""
+
+    def __init__(self, *arguments: str, where: Path, site: Path | None = None, **environment: str) -> None:
+        self._arguments = arguments
+        self._folder = tempfile.TemporaryDirectory()
+        self._output = Path(self._folder.name, "stdout"), Path(self._folder.name, "stderr")
+        env = {**os.environ, "COLUMNS": "200", **({"PYTHONPATH": str(site)} if site else {}), **environment}
+        self._process = _SERVER.Process(target=_command, args=(arguments, where, site, env, self._output))
+        self._process.start()
+
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
+
+    def signal(self, number: int) -> None:
+        assert self._process.pid
+        os.kill(self._process.pid, number)
+
+    def finish(self, timeout: float) -> subprocess.CompletedProcess[str]:
+        """What it said, once it has ended.
+
+        Raises TimeoutExpired when it takes longer, and ends it.
+        """
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            self._process.kill()
+            raise subprocess.TimeoutExpired(self._arguments, timeout)
+        with self._folder:
+            return subprocess.CompletedProcess(
+                self._arguments, self._process.exitcode, *(path.read_text() if path.exists() else "" for path in self._output)
+            )
 
 
 def pip_install(folder: Path, *sources: Path | str) -> None:
@@ -68,4 +96,39 @@ def _command(arguments: tuple[str, ...], where: Path, site: Path | None, env: di
     os.environ.clear()
     os.environ.update(env)
     sys.argv = ["df3d", *arguments]
+    local.subprocess = SimpleNamespace(Popen=_Fork, DEVNULL=subprocess.DEVNULL)  # type: ignore[assignment]  # workers, likewise
     main()
+
+
+class _Fork:
+    """A command of df3d as a fork of this process: what `subprocess.Popen` is to the local launcher."""
+
+    def __init__(self, command: Sequence[str], *, env: dict[str, str], **how: object) -> None:
+        self._code: int | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.setsid()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.environ.clear()
+            os.environ.update(env)
+            sys.argv = list(command[2:])
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
+            code = 1
+            try:
+                main()
+            except SystemExit as error:
+                code = error.code if isinstance(error.code, int) else int(error.code is not None)
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+
+    def poll(self) -> int | None:
+        if self._code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self._code = os.waitstatus_to_exitcode(status) if pid else None
+        return self._code
+
+    def terminate(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGTERM)

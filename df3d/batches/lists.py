@@ -37,6 +37,7 @@ class Mistakes:
     def __init__(self, source: str) -> None:
         self.source = source
         self._told: dict[int, str] = {}
+        self._hints: set[str] = set()
 
     @contextmanager
     def in_line(self, line: int) -> Iterator[None]:
@@ -44,7 +45,8 @@ class Mistakes:
         try:
             yield
         except Df3dError as error:
-            hint = f" ({error.hint})" if error.hint and len(self._told) < 3 else ""
+            hint = f" ({error.hint})" if error.hint and error.hint not in self._hints else ""  # once is enough
+            self._hints.add(error.hint)
             self._told.setdefault(line, f"line {line}: {error.message}{hint}")
 
     def tell(self) -> None:

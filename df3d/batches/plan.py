@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from df3d.plugin.catalog import Catalog
 from df3d.prompt import Prompt
 from df3d.recipe.checks import check_prompt, check_ready
 from df3d.recipe.plan import Plan
+from df3d.recipe.recipe import is_file
 from df3d.recipe.settings import parse_setting
 from df3d.run.job import choose_plan
 from df3d.run.rundir import default_path
-from df3d.system.files import read_plain, replace_atomically
+from df3d.system.files import read_plain, read_text, replace_atomically
 
-NAME = "batch.json"
+NAME, TABLE, GALLERY = "batch.json", "batch.csv", "index.html"  # what a batch keeps beside its runs
+OWN = ".batch"  # the folder of what only df3d reads: no run has such a name
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Batch:
-    """Runs, and what they share."""
+    """Runs, and what they share. It holds what its recipe files said, so that workers elsewhere, or later, go by the same."""
 
     recipe: str
     settings: list[str]  # KEY=VALUE
     device: str
     rows: list[Row]
+    recipes: dict[str, str] = field(default_factory=dict)  # TOML by the path that a row, or the batch, names
 
-    def recipe_of(self, row: Row) -> str:
-        return row.recipe or self.recipe
+    def recipe_of(self, row: Row, folder: Path) -> str:
+        """The name of a row's recipe, or its file in the batch's `folder`."""
+        name = row.recipe or self.recipe
+        return str(self.recipe_file(name, folder)) if name in self.recipes else name
+
+    def recipe_file(self, name: str, folder: Path) -> Path:
+        return folder / OWN / "recipes" / hashlib.sha256(self.recipes[name].encode()).hexdigest()[:8] / Path(name).name
 
     def settings_of(self, row: Row) -> list[str]:
         return [*self.settings, *row.settings]
@@ -60,13 +69,13 @@ def planned(
     mistakes: Mistakes,
 ) -> Batch:
     """The batch of a list. Raises ConfigError with all that is wrong with any of its rows."""
-    batch = make(entries, seeds, recipe, settings, device, mistakes)
+    batch = expand(entries, seeds, recipe, settings, device, mistakes)
     check(batch, entries, catalog, mistakes)
     mistakes.tell()
     return batch
 
 
-def make(
+def expand(
     entries: Sequence[Entry], seeds: Sequence[int], recipe: str, settings: Sequence[str], device: str, mistakes: Mistakes
 ) -> Batch:
     """Every entry with every seed, or with its own, each in a folder of its own; where two would share one is a mistake."""
@@ -79,8 +88,19 @@ def make(
                 if (before := lines.setdefault(folder.lower(), entry.line)) != entry.line:
                     hint = "give each prompt once, or another seed or `out`; --seeds makes several of each"
                     raise ConfigError(f"its folder `{folder}` is that of line {before}", hint)
+                if folder.lower() in (NAME, TABLE, GALLERY):
+                    raise ConfigError(f"`{folder}` is a file of the batch itself", "give it another `out`")
                 rows.append(Row(entry.prompt, seed, folder, entry.negative, entry.recipe, entry.settings))
-    return Batch(recipe, list(settings), device, rows)
+    files = {name for name in (recipe, *(row.recipe for row in rows)) if is_file(name)}
+    return Batch(recipe, list(settings), device, rows, {name: _text(Path(name)) for name in sorted(files)})
+
+
+def _text(path: Path) -> str:
+    """What a recipe file holds; "" where it cannot be read, which `check` tells."""
+    try:
+        return read_text(path)
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _folder(entry: Entry, seed: int, *, alone: bool) -> str:
@@ -119,6 +139,8 @@ def save(batch: Batch, folder: Path) -> None:
     """
     if (folder / NAME).exists() and load(folder) != batch:
         raise RunError(f"`{folder}` holds another batch", "choose another folder with --out, or give the same list and settings")
+    for name, toml in batch.recipes.items():
+        replace_atomically(batch.recipe_file(name, folder), lambda path, toml=toml: path.write_text(toml, encoding="utf-8"))  # type: ignore[misc]
     text = json.dumps(asdict(batch), indent=2, ensure_ascii=False) + "\n"
     replace_atomically(folder / NAME, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
@@ -137,7 +159,8 @@ def load(folder: Path) -> Batch:
             )
             for row in table.pop("rows")
         ]  # fmt: skip
-        return Batch(str(table["recipe"]), [str(text) for text in table["settings"]], str(table["device"]), rows)
+        recipes = {str(name): str(toml) for name, toml in dict(table.get("recipes", {})).items()}
+        return Batch(str(table["recipe"]), [str(text) for text in table["settings"]], str(table["device"]), rows, recipes)
     except FileNotFoundError:
         raise RunError(f"`{folder}` holds no batch", "make one with `df3d batch FILE --out DIR`") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

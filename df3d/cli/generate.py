@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, go_offline, nobody_listens, put, put_json, say
-from df3d.errors import ConfigError, Df3dError, PromptError, RunError, Stopped
+from df3d.errors import ConfigError, Df3dError, PromptError, Stopped
 from df3d.prompt import Picture
 from df3d.system.files import read_text
 
 if TYPE_CHECKING:
+    from df3d.batches.best import Judge
     from df3d.cli.live import LiveView
     from df3d.cli.reporters import Reporter
     from df3d.events import Event
     from df3d.plugin.catalog import Catalog
-    from df3d.plugin.records import ScorerPlugin
-    from df3d.recipe.plan import ConfiguredPart
     from df3d.run.job import Job
 
 Made = list[tuple[Path, Path]]  # run folders and their assets
@@ -71,6 +70,7 @@ def generate(
     """
     from df3d.api import choose_scorers
     from df3d.run.job import prepare
+    from df3d.run.kept import KeptGuidance
 
     go_offline(offline)
     catalog = catalog_of(context)
@@ -85,9 +85,12 @@ def generate(
         raise ConfigError("--best-by chooses among several finished runs", "add --seeds 4, and leave out --until")
     live = _live_view(quiet) if view else None
     with closing(live) if live else nullcontext():
-        made, failed = _make_all(replace(job, watch=live), range(seed, seed + seeds), out, json=json, quiet=quiet)
+        kept = KeptGuidance() if seeds > 1 else None
+        made, failed = _make_all(replace(job, watch=live, kept=kept), range(seed, seed + seeds), out, json=json, quiet=quiet)
     if scorers:
-        made = _ranked(made, str(best_by), scorers, catalog, device=job.device, json=json, quiet=quiet)[:1]
+        from df3d.batches.best import judge
+
+        made = _ranked(made, judge(str(best_by), scorers), catalog, device=job.device, json=json, quiet=quiet)[:1]
     for _, asset in made if not json else ():
         put(asset)
     if failed and not scorers:
@@ -109,6 +112,8 @@ def _make_all(job: Job, seeds: Sequence[int], out: Path | None, *, json: bool, q
             if len(seeds) == 1 or (number == seeds[-1] and not made):
                 raise
             failed += 1
+            if job.kept is not None:
+                job.kept.forget()
             say(f"error: seed {number}: {error.message}")
         if job.stop.is_set() and number != seeds[-1]:
             raise _stopped(f"{_again(job)} to make the seeds from {number + 1} on")
@@ -149,41 +154,19 @@ def _stopped(how: str) -> typer.Exit:
     return typer.Exit(130)
 
 
-def _ranked(
-    made: Made,
-    by: str,
-    scorers: dict[str, ConfiguredPart[ScorerPlugin]],
-    catalog: Catalog,
-    *,
-    device: str,
-    json: bool,
-    quiet: bool,
-) -> Made:
-    """Runs, the best one first, by a measure of the scorer, its first headline if none is named; each keeps its scores.json.
+def _ranked(made: Made, judge: Judge, catalog: Catalog, *, device: str, json: bool, quiet: bool) -> Made:
+    """Runs, the best one first."""
+    from df3d.batches.best import ranked
 
-    Raises RunError when none could be scored.
-    """
-    from df3d.evaluation.evaluate import evaluate
-    from df3d.evaluation.targets import find_targets
-
-    ((name, chosen),) = scorers.items()
-    wanted = by.partition(".")[2] or chosen.plugin.headline[0]
-    measure, sign = f"{name}.{wanted}", -1 if wanted in chosen.plugin.lower else 1
-    targets = find_targets([path for path, _ in made], catalog)
-    scorer = chosen.plugin.build(chosen.config, device=device)
-    results = list(evaluate(targets, {name: scorer}, catalog, device=device))
-    scored = [(result.scores[measure], both) for result, both in zip(results, made, strict=True) if measure in result.scores]
-    if not scored:
-        why = results[0].problems.get(name, f"its measures are {', '.join(key.split('.')[1] for key in results[0].scores)}")
-        raise RunError(f"no run has a score `{measure}`: {why}", "choose another with --best-by")
-    scored.sort(key=lambda pair: -sign * pair[0])
+    assets = dict(made)
+    found = ranked(list(assets), judge, catalog, device=device)
     if json:
-        rows = [{"run": str(path), "asset": str(asset), measure: value} for value, (path, asset) in scored]
-        put_json({"event": "Ranked", "by": measure, "runs": rows})
+        rows = [{"run": str(run), "asset": str(assets[run]), judge.measure: value} for run, value in found]
+        put_json({"event": "Ranked", "by": judge.measure, "runs": rows})
     elif not quiet:
-        for place, (value, (path, _)) in enumerate(scored, start=1):
-            say(f"{place}. {path}: {measure} {value:.4g}")
-    return [both for _, both in scored]
+        for place, (run, value) in enumerate(found, start=1):
+            say(f"{place}. {run}: {judge.measure} {value:.4g}")
+    return [(run, assets[run]) for run, _ in found]
 
 
 def _live_view(quiet: bool) -> LiveView:

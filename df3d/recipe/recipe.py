@@ -225,12 +225,17 @@ def find(name: str, catalog: Catalog) -> Recipe:
 
     Raises ConfigError with the nearest names when there is none.
     """
-    if name.endswith(".toml") or "/" in name:
+    if is_file(name):
         return read(Path(name))
     paths = available(catalog)
     if name not in paths:
         raise ConfigError(f"there is no recipe `{name}`", did_you_mean(name, paths))
     return read(paths[name])
+
+
+def is_file(name: str) -> bool:
+    """Whether a recipe is named by its file."""
+    return name.endswith(".toml") or "/" in name
 
 
 def available(catalog: Catalog) -> dict[str, Path]:

@@ -20,6 +20,7 @@ from df3d.protocols import Field, Renderer
 from df3d.recipe.checks import check_prompt, check_ready, starts_from_mesh
 from df3d.recipe.plan import Plan, StagePlan
 from df3d.run import pictures
+from df3d.run.kept import KeptGuidance
 from df3d.run.provenance import origin, versions
 from df3d.run.rundir import RunDir
 from df3d.run.stage import Setting, Watch, optimise, previewed
@@ -42,13 +43,14 @@ def generate(
     until: str | None = None,
     stop: Callable[[], bool] = lambda: False,
     watch: Watch | None = None,
+    kept: KeptGuidance | None = None,
 ) -> Iterator[Event]:
     """Take a prompt to an asset in the folder of `run`; one that is finished is left as it is.
 
     Yields events and prints nothing. The last one is RunFinished or, when `until` names an earlier stage, RunPaused after it.
 
     Between two steps `stop()` is asked whether to save a checkpoint and raise Stopped, and `watch(field, renderer, device)`
-    may look.
+    may look. Guidances stay in `kept` for the next run.
     """
     started = time.perf_counter()
     machine.keep_freed_memory()
@@ -63,7 +65,7 @@ def generate(
     if cpu.first_time():
         yield Notice("compiling CPU kernels for this machine: about half a minute, once")
 
-    setting = Setting(run, prompt, device, seed, stop, watch)
+    setting = Setting(run, prompt, device, seed, stop, watch, kept)
     made: dict[str, Made] = {}  # what later stages still need
     for index, stage in enumerate(plan.stages):
         later = plan.stages[index + 1 :]

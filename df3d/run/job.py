@@ -25,6 +25,7 @@ from df3d.system.images import pixels
 
 if TYPE_CHECKING:
     from df3d.protocols import Field, Renderer
+    from df3d.run.kept import KeptGuidance
 
 Tell = Callable[[Event], object]
 
@@ -42,6 +43,7 @@ class Job:
     until: str | None = None
     watch: Callable[[Field, Renderer, str], None] | None = None
     notes: tuple[Notice, ...] = ()  # what was decided before it began
+    kept: KeptGuidance | None = None  # guidances of earlier runs
     stop: threading.Event = field(default_factory=threading.Event)  # ends the run after its step
 
     def run(self, folder: Path, seed: int, tell: Tell) -> RunFinished | RunPaused:
@@ -81,12 +83,13 @@ class Job:
             yield from (Notice(note, instead=True) for note in notes)
             yield from generate(
                 plan, self.prompt, run, self.catalog,
-                device=self.device, seed=seed, until=self.until, stop=self.stop.is_set, watch=self.watch,
+                device=self.device, seed=seed, until=self.until, stop=self.stop.is_set, watch=self.watch, kept=self.kept,
             )  # fmt: skip
 
-        listening = True
+        listening, finished = True, run.asset() is not None  # one that was finished before has nothing to log
         for event in _unstopped(story()):
-            run.log(event)
+            if not finished:
+                run.log(event)
             for problem in self.catalog.on_event(event):
                 run.log(told := Notice(problem, instead=True))
                 tell(told)

@@ -1,7 +1,8 @@
-"""One process at a time in a run folder: a lock of the system, or where the file system has none, a lease.
+"""One process at a time in a run folder: a lock of the system, and on a network's file system a lease as well.
 
-Lustre without `flock`, NFS without a lock daemon and some network drives refuse locks. There the holder writes a new number into
-`.lease` every few seconds. One whose process has ended on this machine, or whose number stands still, has let go.
+Lustre without `flock`, NFS without a lock daemon and some network drives refuse locks, and others keep them to one machine. There
+the holder writes a new number into `.lease` every few seconds. One whose process has ended on this machine, or whose number stands
+still for `PATIENCE`, has let go. On a local disk the system lets go for it, at once.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from df3d.errors import InUseError
 from df3d.system.files import is_plain, read_plain
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
+NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "9p", "virtiofs", "fuse")
 BEAT = 5.0  # seconds between two numbers
 PATIENCE = 30.0  # seconds that a number may stand still
 
@@ -39,24 +41,43 @@ class RunLock:
         """Raises InUseError when another process holds it, and OSError when nothing can be written there."""
         if os.path.lexists(self._path / ".lock") and not is_plain(self._path / ".lock"):
             raise OSError(errno.EINVAL, "its .lock is not a regular file")
-        if _locks_work(self._path / ".lock"):
+        locks = _locks_work(self._path / ".lock")
+        if locks:
             try:
                 self._lock.acquire(timeout=0)
             except Timeout:
                 raise InUseError(
                     f"`{self._path}` is in use by another df3d", "wait for it, or choose another folder with --out"
                 ) from None
-            return
-        self._lease = _Lease(self._path / ".lease")
-        self._lease.acquire()
-        self.note = f"the file system of {self._path} has no locks: a lease in its place keeps others out"
+            if not on_network(self._path):
+                return
+        else:
+            self.note = f"the file system of {self._path} has no locks: a lease in its place keeps others out"
+        self._lease = _Lease(self._path / ".lease", alone_here=locks)
+        try:
+            self._lease.acquire()
+        except BaseException:
+            self._lease = None
+            self.release()
+            raise
 
     def release(self) -> None:
         if self._lease:
             self._lease.release()
             self._lease = None
-        else:
-            self._lock.release()
+        self._lock.release()
+
+
+def on_network(path: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
+    """Whether a folder lies on a file system of a network, whose locks may hold on one machine alone; False where nobody says."""
+    try:
+        lines = [line.split() for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines()]
+        place = path.resolve()
+    except OSError:
+        return False
+    kinds = {Path(words[1].replace("\\040", " ")): words[2] for words in lines if len(words) > 2}
+    mount = next((parent for parent in (place, *place.parents) if parent in kinds), None)
+    return mount is not None and kinds[mount].startswith(NETWORK)
 
 
 def _locks_work(path: Path) -> bool:
@@ -78,8 +99,10 @@ def _locks_work(path: Path) -> bool:
 
 
 class _Lease:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    """`alone_here`: a lock says that no other process of this machine is there."""
+
+    def __init__(self, path: Path, *, alone_here: bool = False) -> None:
+        self._path, self._alone_here = path, alone_here
         self._own = {"host": socket.gethostname(), "process": os.getpid(), "token": secrets.token_hex(8)}
         self._end = threading.Event()
 
@@ -103,6 +126,8 @@ class _Lease:
 
     def _is_alive(self, held: dict[str, object]) -> bool:
         """Whether its process runs, where that can be told; or else whether its number changes while one watches."""
+        if held.get("host") == self._own["host"] and self._alone_here:
+            return False
         if held.get("host") == self._own["host"] and isinstance(held.get("process"), int):
             try:
                 os.kill(int(str(held["process"])), 0)

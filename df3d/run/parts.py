@@ -9,6 +9,7 @@ import torch
 
 from df3d.protocols import CameraSampler, Field, Frugal, Guidance, Noted, Penalty, Renderer, Trainable
 from df3d.recipe.plan import StagePlan
+from df3d.run.kept import KeptGuidance
 from df3d.schedule import Schedule, Step
 from df3d.types import Asset, Output
 
@@ -45,10 +46,10 @@ class Parts:
         return always.union(*(needs for _, weight, needs in self.penalties.values() if weight.at(step)))
 
 
-def build(plan: StagePlan, *, device: str, start_from: Field | Asset | None, seed: int) -> Parts:
-    """Make the parts on `device`; the same seed makes the same ones."""
+def build(plan: StagePlan, *, device: str, start_from: Field | Asset | None, seed: int, kept: KeptGuidance | None = None) -> Parts:
+    """Make the parts on `device`, guidances from `kept` where it has them; the same seed makes the same ones."""
     field, renderer = build_drawing(plan, device=device, start_from=start_from, seed=seed)
-    guidance = {part.name: part.plugin.build(part.config, device=device) for part in plan.guidance}
+    guidance = (KeptGuidance() if kept is None else kept).of(plan, device)
     groups = [group for part in _trainable(field, renderer, guidance).values() for group in part.parameter_groups()]
     optimizer = plan.optimizer.plugin.build(plan.optimizer.config, groups)
     for group in optimizer.param_groups:

@@ -17,6 +17,7 @@ from df3d.prompt import Prompt
 from df3d.protocols import Field, Renderer, Resizable
 from df3d.recipe.plan import StagePlan
 from df3d.run import pictures
+from df3d.run.kept import KeptGuidance
 from df3d.run.parts import Parts, build, build_drawing
 from df3d.run.recovery import SKIPS, Recovery, bad_gradients, out_of_memory, step_unless_bad
 from df3d.run.rundir import RunDir
@@ -40,6 +41,7 @@ class Setting:
     seed: int
     stop: Callable[[], bool] = lambda: False  # asked between two steps whether to save and end
     watch: Watch | None = None  # may look between two steps
+    kept: KeptGuidance | None = None  # guidances of earlier runs
 
 
 @dataclass
@@ -69,7 +71,7 @@ def optimise(plan: StagePlan, start: Field | Asset | None, setting: Setting) -> 
         done = run.checkpoints(plan.name).restore({"field": field, "renderer": renderer})
         yield StageStarted(plan.name, done, steps)
         return field, renderer
-    parts = build(plan, device=setting.device, start_from=None if begun else start, seed=setting.seed)
+    parts = build(plan, device=setting.device, start_from=None if begun else start, seed=setting.seed, kept=setting.kept)
     first = run.checkpoints(plan.name).restore(parts.trainable(), parts.optimizer)
     yield StageStarted(plan.name, first, steps)
     yield from (Notice(note, instead=True) for note in parts.notes())
@@ -100,6 +102,8 @@ def optimise(plan: StagePlan, start: Field | Asset | None, setting: Setting) -> 
                 at.streak = torch.zeros_like(at.streak)
                 continue
         yield from _keep(plan, parts, at, setting)
+    if setting.kept is not None and recovery.table():
+        setting.kept.forget()
     yield StageFinished(plan.name, time.perf_counter() - started)
     return parts.field, parts.renderer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,3 +60,15 @@ def memory_budget(size: str | None, device: str) -> float | None:
     import torch
 
     return float(torch.cuda.mem_get_info(torch.device(device))[0])
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; torch is imported only where there is one."""
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if told is not None:
+        return [name.strip() for name in told.split(",") if name.strip() and name.strip() != "-1"]
+    if not gpu_is_there():
+        return []
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]

@@ -75,7 +75,7 @@ def test_everything_that_is_wrong_is_told_at_once(catalog: Catalog) -> None:
     text = "prompt,seed,set\na red car,3,\na flurb,,\n,1,\na dog,x,\na red car,3,\na blue car,,field.levles=3\na cat,,\n"
     mistakes = Mistakes("bad.csv")
     found = read(text, mistakes)
-    batch = plan.make(found, [0], "toybox", [], "cpu", mistakes)
+    batch = plan.expand(found, [0], "toybox", [], "cpu", mistakes)
     plan.check(batch, found, catalog, mistakes)
     with pytest.raises(ConfigError) as error:
         mistakes.tell()
@@ -100,7 +100,7 @@ def test_of_many_mistakes_ten_are_told() -> None:
 def test_rows_have_their_seeds_and_folders() -> None:
     mistakes = Mistakes("l")
     told = entries(["a red car", {"prompt": "a dog", "seed": 7}, {"prompt": "a cat", "out": "mine"}], mistakes)
-    batch = plan.make(told, [0, 1], "toybox", ["steps=3"], "cpu", mistakes)
+    batch = plan.expand(told, [0, 1], "toybox", ["steps=3"], "cpu", mistakes)
     mistakes.tell()
     assert batch.rows == [
         Row("a red car", 0, "a-red-car"), Row("a red car", 1, "a-red-car-seed1"), Row("a dog", 7, "a-dog-seed7"),
@@ -111,7 +111,7 @@ def test_rows_have_their_seeds_and_folders() -> None:
 def test_a_batch_survives_being_written_and_read_and_so_does_an_older_one(tmp_path: Path) -> None:
     mistakes = Mistakes("l")
     told = entries([{"prompt": "a dog", "negative": "blurry", "recipe": "toybox", "set": {"steps": 3}}], mistakes)
-    batch = plan.make(told, [0], "auto", [], "cpu", mistakes)
+    batch = plan.expand(told, [0], "auto", [], "cpu", mistakes)
     plan.save(batch, tmp_path / "new")
     assert plan.load(tmp_path / "new") == batch
     (tmp_path / "batch.json").write_text(
@@ -132,7 +132,7 @@ def test_rows_that_share_a_recipe_share_its_plan(catalog: Catalog, monkeypatch: 
     monkeypatch.setattr(plan, "choose_plan", lambda *given, **more: composed.append(given) or whole(*given, **more))
     mistakes = Mistakes("l")
     found = read("".join(f"a red car\t{index}\n" for index in range(2000)).replace("\t", " "), mistakes)
-    batch = plan.make(found, [0], "toybox", [], "cpu", mistakes)
+    batch = plan.expand(found, [0], "toybox", [], "cpu", mistakes)
     plan.check(batch, found, catalog, mistakes)
     assert len(batch.rows) == 2000
     assert len(composed) == 1

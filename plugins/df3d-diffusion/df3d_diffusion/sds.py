@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,19 @@ class Distillation:
             from df3d_diffusion.student import Student
 
             self._student = Student(denoiser, rank=config.student_rank)
+
+    def with_config(self, config: DistillationConfig) -> Distillation | None:
+        """The same model with other options; None where they load, compile or learn something else."""
+        loads = ("model", "dtype", "vae", "family", "checkpoint_vae", "compile")
+        same = all(getattr(config, name, None) == getattr(self.config, name, None) for name in loads)
+        if not same or "vsd" in (config.objective, self.config.objective):
+            return None
+        other = copy(self)
+        other.config, other._most, other._rows = config, config.at_once, 2
+        other._latent_until = config.latent_until if isinstance(config, SdsConfig) else 0.0
+        if other.wording == self._wording:
+            other.wording = other._wording
+        return other
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [{"params": self._student.parameters(), "lr": self.config.student_rate}] if self._student else []
