@@ -24,12 +24,19 @@ def _install(session: nox.Session, *extra: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite, by two processes of one thread each; arguments after -- go to pytest."""
-    beside = ("hypothesis", "rtree", "usd-core", "DracoPy", "viser", "nbclient", "ipykernel", "hatchling")
+    beside = ("hypothesis", "rtree", "usd-core", "DracoPy", "viser", "nbclient", "ipykernel", "hatchling", "ray>=2.40")
     _install(session, "pytest", "pytest-xdist", *beside)
     for what, found in _outside().items():
         if not found:
             session.warn(f"not here: {what}; their tests are left out")
     session.run("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Kill, starve and cut real runs and batches, for some twenty minutes; a table of what came of it stands at the end."""
+    _install(session, "pytest", "ray>=2.40")
+    session.run("python", "-m", "pytest", "-m", "faults", "tests/faults", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 def _outside() -> dict[str, bool]:

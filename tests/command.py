@@ -49,12 +49,15 @@ def df3d(*arguments: str, where: Path = Path(), site: Path | None = None, **envi
 class Command:
     """`df3d` at work, to be looked at, signalled and killed meanwhile."""
 
-    def __init__(self, *arguments: str, where: Path, site: Path | None = None, **environment: str) -> None:
+    def __init__(
+        self, *arguments: str, where: Path, site: Path | None = None, before: Callable[[], object] | None = None, **environment: str
+    ) -> None:
+        """`before` is called in the new process, before the command begins."""
         self._arguments = arguments
         self._folder = tempfile.TemporaryDirectory()
         self._output = Path(self._folder.name, "stdout"), Path(self._folder.name, "stderr")
         env = {**os.environ, "COLUMNS": "200", **({"PYTHONPATH": str(site)} if site else {}), **environment}
-        self._process = _SERVER.Process(target=_command, args=(arguments, where, site, env, self._output))
+        self._process = _SERVER.Process(target=_command, args=(arguments, where, site, env, self._output, before))
         self._process.start()
 
     def is_alive(self) -> bool:
@@ -87,7 +90,14 @@ def pip_install(folder: Path, *sources: Path | str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def _command(arguments: tuple[str, ...], where: Path, site: Path | None, env: dict[str, str], output: tuple[Path, Path]) -> None:
+def _command(
+    arguments: tuple[str, ...],
+    where: Path,
+    site: Path | None,
+    env: dict[str, str],
+    output: tuple[Path, Path],
+    before: Callable[[], object] | None,
+) -> None:
     for stream, path in enumerate(output, start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream)
     os.chdir(where)
@@ -97,6 +107,8 @@ def _command(arguments: tuple[str, ...], where: Path, site: Path | None, env: di
     os.environ.update(env)
     sys.argv = ["df3d", *arguments]
     local.subprocess = SimpleNamespace(Popen=_Fork, DEVNULL=subprocess.DEVNULL)  # type: ignore[assignment]  # workers, likewise
+    if before is not None:
+        before()
     main()
 
 

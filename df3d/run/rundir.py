@@ -62,7 +62,7 @@ class RunDir:
         try:
             path.mkdir(parents=True, exist_ok=True)
             run._lock.acquire()
-            occupied = any(not child.name.startswith((".lock", ".lease")) for child in path.iterdir())
+            occupied = any(not _before_manifest(child) for child in path.iterdir())
         except OSError as error:
             raise RunError(f"cannot write to `{path}`: {error.strerror}", "choose another folder with --out") from None
         try:
@@ -221,6 +221,13 @@ def _unfinished(name: str) -> str:
     """The file that a temporary one was to become, when a run was killed; "" for others."""
     found = re.fullmatch(r"\.(.+)\.[0-9a-f]+\.tmp", name)
     return found[1] if found else ""
+
+
+def _before_manifest(path: Path) -> bool:
+    """Whether a file may lie in a run that was ended before it had its run.json: by a full disk, or killed."""
+    return path.name.startswith((".lock", ".lease")) or (path.name == "events.jsonl" and is_plain(path)) or (
+        _unfinished(path.name) in ("run.json", "run.toml")
+    )  # fmt: skip
 
 
 def _check_manifest(manifest: object) -> None:

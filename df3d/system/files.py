@@ -82,7 +82,7 @@ def read_plain(path: Path, limit: int) -> bytes:
     Raises OSError when it is larger, or not a regular file.
     """
     with os.fdopen(open_plain(path), "rb") as file:
-        data = file.read(limit + 1)
+        data = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)  # room for so many bytes is taken at once
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"it is larger than {limit:,} bytes", str(path))
     return data

@@ -43,7 +43,8 @@ from df3d.plugin.records import (
     check,
 )
 from df3d.plugin.schema import dump, hints, parse
-from df3d.protocols import AssetField, Field, Importer, Renderer, Resizable, Surface, Trainable, Volume
+from df3d.prompt import Prompt
+from df3d.protocols import AssetField, Field, Importer, Reconfigurable, Renderer, Resizable, Surface, Trainable, Volume
 from df3d.scene.cameras import orbit
 from df3d.schedule import Schedule, Step
 from df3d.system.tensors import load_state, optimizer_tensors, restore_optimizer
@@ -432,6 +433,26 @@ class GuidanceContract(Contract):
         if not isinstance(self.make(), Trainable):
             raise SkipTest("it learns nothing")
         _assert_wrong_states_are_refused(self.make)
+
+    def test_one_that_served_a_run_serves_the_next_as_a_new_one_does(self, tmp_path: Path) -> None:
+        """A batch keeps guidances that learn nothing, and shares what they have loaded between stages."""
+        used = self.make()
+        if isinstance(used, Trainable) and (used.parameter_groups() or used.state_dict()):
+            raise SkipTest("it learns, and is built anew for each run")
+        prompt = a_prompt(self.prompt, self.plugin.accepts, tmp_path)
+        for index in (0, 9):
+            self._gradient(used, prompt, Step(index, 10, "first"))
+        expected = self._gradient(self.make(), prompt, Step(2, 10, "next"))
+        assert torch.equal(self._gradient(used, prompt, Step(2, 10, "next")), expected)
+        if isinstance(used, Reconfigurable) and (other := used.with_config(self.config)) is not None:
+            assert torch.equal(self._gradient(other, prompt, Step(2, 10, "next")), expected)
+
+    def _gradient(self, guidance: Any, prompt: Prompt, step: Step) -> torch.Tensor:
+        cameras = orbit(self.plugin.group, size=64)
+        render, images = a_render(cameras)
+        guidance.step(render, cameras, guidance.encode(prompt), step).loss.backward()
+        assert images.grad is not None
+        return images.grad
 
 
 class CamerasContract(Contract):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,10 +15,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+import slurm
 from command import TINY, Cli, Command
 
 from df3d.batches import attempts, make, plan, summary
@@ -315,3 +319,27 @@ def test_failures_and_states_of_damaged_folders(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / ".batch")
     with pytest.raises(RunError, match="holds no batch"):
         summary.states(tmp_path / ".batch")
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "many-prompts.md"
+
+
+def test_the_commands_of_the_page(cli: Cli, tmp_path: Path) -> None:
+    """The first is run, those that make more are planned, with what they need beside them."""
+    (tmp_path / "prompts.txt").write_text("# two\na red car\na dog\n")
+    (tmp_path / "prompts.csv").write_text("prompt,seed,set\na red car,3,steps=5\n")
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "a red car", "set": {"steps": 5}}\n')
+    path = slurm.install(tmp_path / "bin")
+    commands = [line for block in re.findall(r"^```sh\n(.*?)```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+                for line in block.splitlines() if line.startswith("df3d batch")]  # fmt: skip
+    assert len(commands) == 10
+    for index, line in enumerate(commands):
+        arguments = shlex.split(line, comments=True)[1:]
+        if "ray" in arguments and not find_spec("ray"):
+            continue
+        if arguments[1] not in ("status", "retry"):
+            arguments = [word.replace("/runs/many", "printed") for word in arguments]
+            arguments += [*TINY, "--device", "cpu"] if index == 0 else ["--dry-run", "--json", "--device", "cpu"]
+        done = Command(*arguments, where=tmp_path, PATH=path).finish(300)
+        assert done.returncode == 0, (line, done.stderr)
+    assert (tmp_path / "many" / "a-dog" / "asset.glb").is_file()

@@ -112,7 +112,7 @@ class SlurmLauncher:
         if not config.gpus:
             del options["gpus-per-task"]
         lines = [f"#SBATCH --{name}={shlex.quote(value)}" for name, value in options.items() if value]
-        lines += ["#SBATCH --requeue", *(f"#SBATCH {word}" for word in shlex.split(config.extra))]
+        lines += ["#SBATCH --requeue", *(f"#SBATCH {shlex.quote(word)}" for word in shlex.split(config.extra))]
         variables = {"OMP_NUM_THREADS": str(config.threads), **environment}
         words = ["env", *(f"{name}={value}" for name, value in variables.items()), *command]
         return SCRIPT.format(options="\n".join(lines), command=shlex.join(words))
