@@ -75,10 +75,13 @@ class RunDir:
 
     def _claim(self, catalog: Catalog, prompt: Prompt, plan: Plan, seed: int, fresh: bool) -> None:
         begun = is_plain(self.path / "run.toml")
+        if fresh and begun and self._is_damaged():
+            self._clear(catalog, {})
+            return
         if not is_plain(self.path / "run.json") or not (begun or _is_ours(self.manifest())):
             raise RunError(f"`{self.path}` holds files that are not a run", "choose another folder with --out")
         if fresh or (begun and not self._has_checkpoints()):  # one that ended before its first step holds nothing to lose
-            self._clear(catalog)
+            self._clear(catalog, self.manifest())
             return
         if not begun:
             return
@@ -99,9 +102,16 @@ class RunDir:
     def _has_checkpoints(self) -> bool:
         return any(self.checkpoints(stage).files for stage in self.manifest().get("stages") or self._usual_stages())
 
-    def _clear(self, catalog: Catalog) -> None:
-        """Remove what run.json says is the run's, and no link, folder or other file."""
-        manifest = self.manifest()
+    def _is_damaged(self) -> bool:
+        """Whether there is a run.json that cannot be read."""
+        try:
+            self.manifest()
+        except RunError:
+            return is_plain(self.path / "run.json")
+        return False
+
+    def _clear(self, catalog: Catalog, manifest: Mapping[str, Any]) -> None:
+        """Remove what run.json says is the run's, or what a run usually leaves, and no link, folder or other file."""
         names = set(manifest.get("files") or self._usual_files(manifest, catalog))
         try:
             for stage in manifest.get("stages") or self._usual_stages():

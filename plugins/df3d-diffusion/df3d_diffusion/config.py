@@ -11,6 +11,7 @@ from df3d.schedule import Schedule
 from df3d.types import Output
 
 Weighting = Literal["sigma2", "uniform", "fantasia3d"]
+NoiseKind = Literal["fresh", "fixed", "sphere"]
 ViewTexts = Literal["discrete", "interpolated", "perp-neg", "perp-neg-strong"]
 
 
@@ -28,8 +29,10 @@ class ViewWords:
 class DistillationConfig:
     """How a diffusion model's opinion becomes a gradient; the same for every model."""
 
-    objective: Literal["sds", "csd", "ism", "vsd", "reconstruction"] = option(
-        "sds", "the gradient: noise residual, classifier score, interval score, variational score, or distance to the clean image"
+    objective: Literal["sds", "csd", "ism", "vsd", "esd", "asd", "sdi", "reconstruction"] = option(
+        "sds",
+        "the gradient: noise residual; classifier, interval, variational, entropic or asynchronous score; distance to a clean "
+        "image, found by inversion or from noise",
     )
     scale: float = option(100.0, "classifier-free guidance: uncond + scale * (text - uncond)")
     rescale: float = option(
@@ -38,6 +41,12 @@ class DistillationConfig:
     weighting: Weighting = option("sigma2", "w(t) of all but `reconstruction`: 1 - alphabar, 1, or sqrt(alphabar) (1 - alphabar)")
     t_min: Schedule = option(Schedule(0.02), "lowest timestep, as a share of the noise schedule")
     t_max: Schedule = option(Schedule(0.98), "highest timestep")
+    order: Literal["random", "falling"] = option(
+        "random", "timesteps: anywhere between `t_min` and `t_max`, or at `t_max`, whose schedule falls, less up to `jitter`"
+    )
+    jitter: float = option(0.0, "of `falling`: as a share of the noise schedule", low=0.0, high=1.0)
+    noise: NoiseKind = option("fresh", "drawn anew at each step, one picture for all, or a map wrapped around the object")
+    noise_every: int = option(0, "steps in which `fixed` or `sphere` noise turns into another; 0 for never", low=0, high=1_000_000)
     clip_value: Schedule = option(Schedule(0.0), "largest value of the gradient with respect to the latents; 0 for any")
     clip_norm: Schedule = option(Schedule(0.0), "largest root mean square of a view's gradient; 0 for any")
     matting: Schedule = option(
@@ -49,8 +58,14 @@ class DistillationConfig:
     )
     ism_interval: float = option(0.05, "of `ism`: from s to t, as a share of the noise schedule")
     ism_stride: float = option(0.2, "of `ism`: one inversion step before s, likewise")
-    student_rank: int = option(4, "of `vsd`: rank of the adapter that learns the renders", low=1, high=256)
-    student_rate: float = option(1e-4, "of `vsd`: its learning rate")
+    asd_shift: float = option(0.1, "of `asd`: how much later its second look is, times t above the lowest", low=0.0, high=1.0)
+    inversion_steps: int = option(10, "of `sdi`: steps of the inversion, if it went through the whole schedule", low=1, high=1000)
+    inversion_scale: float = option(-7.5, "of `sdi`: guidance of the inversion")
+    inversion_noise: float = option(0.3, "of `sdi`: noise in its steps, times what DDIM may add", low=0.0, high=1.0)
+    clean_steps: int = option(1, "of `sdi`: steps from the noisy image to the clean one", low=1, high=100)
+    view_share: float = option(0.5, "of `esd`: how much the student that knows the view counts", low=0.0, high=1.0)
+    student_rank: int = option(4, "of `vsd` and `esd`: rank of the adapter that learns the renders", low=1, high=256)
+    student_rate: float = option(1e-4, "of `vsd` and `esd`: its learning rate")
     camera: bool = option(True, "tell the model the camera, where it was trained to know it")
     at_once: int = option(0, "images, or texts of one, that go through the model at once; 0 for all", low=0, high=1024)
     compile: bool = option(False, "compile the model: minutes at first, then fewer launches (CUDA graphs on a GPU)")

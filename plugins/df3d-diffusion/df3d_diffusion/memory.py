@@ -66,7 +66,7 @@ def estimate(config: SdsConfig, work: Workload) -> tuple[float, float]:
     rows = (4 if config.view_texts.startswith("perp-neg") else 2) * work.views
     weights = 2.0 * whole * parameters(folder / "unet")
     model = UNET * whole * area * width * min(config.at_once or rows, rows)
-    if config.objective == "vsd":
+    if config.objective in ("vsd", "esd"):
         model += STUDENT * whole * area * width * work.views
     if vae.is_dir():
         vae_config = config_of(vae)

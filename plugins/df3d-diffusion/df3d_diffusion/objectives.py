@@ -39,7 +39,11 @@ class Query:
     clip: float | None  # clean latents lie in [-clip, clip]
     config: DistillationConfig
     predict: Callable[[Tensor, Tensor], Prediction]  # of noisy latents at timesteps
+    text: Callable[[Tensor, Tensor], Tensor]  # noise under the text alone
+    low: int = 0  # the lowest timestep that this step could have drawn
+    draw: Callable[[], Tensor] | None = None  # more noise, (V, C, h, w)
     student: Callable[[Tensor, Tensor], Tensor] | None = None  # noise under the text, by a model of the renders themselves
+    anywhere: Callable[[Tensor, Tensor], Tensor] | None = None  # the same, not told from where they are seen
 
     def alphabar(self, timestep: Tensor) -> Tensor:
         """(V, 1, 1, 1)."""
@@ -106,10 +110,70 @@ def vsd(query: Query) -> Tensor:
     return query.weight * (guided - query.student(query.noisy, query.timestep))
 
 
+def esd(query: Query) -> Tensor:
+    """Entropic Score Distillation: w(t) (eps_hat - share eps_phi - (1 - share) eps_phi without the view).
+
+    arXiv 2401.00909: VSD whose student is guided away from knowing the view, which raises the entropy over views.
+    """
+    assert query.student is not None
+    assert query.anywhere is not None
+    share, guided = query.config.view_share, query.predict(query.noisy, query.timestep).guided
+    told, untold = query.student(query.noisy, query.timestep), query.anywhere(query.noisy, query.timestep)
+    return query.weight * (guided - share * told - (1 - share) * untold)
+
+
+def asd(query: Query) -> Tensor:
+    """Asynchronous Score Distillation: w(t) (eps_hat(z_t) - eps_text(z_t')). ScaleDreamer, arXiv 2407.02040.
+
+    z_t' has the same noise at the later timestep t' = t + `asd_shift` (t - lowest): what the model sees there stands in for the
+    student of VSD.
+    """
+    shift = (query.config.asd_shift * (query.timestep - query.low)).long()
+    later = (query.timestep + shift).clamp(1, len(query.alphas_cumprod) - 1)
+    guided = query.predict(query.noisy, query.timestep).guided
+    return query.weight * (guided - query.text(noised(query.latents, query.noise, query.alphabar(later)), later))
+
+
+def sdi(query: Query) -> Tensor:
+    """Score Distillation via Inversion: z - x0_hat(z_t), z_t found by DDIM inversion. arXiv 2405.15891.
+
+    The inversion takes `inversion_steps` equal steps of the whole schedule, at guidance `inversion_scale` (below 0: away from
+    the text), each with `inversion_noise` of DDIM's own variance.
+    """
+    config, top, count = query.config, query.timestep, len(query.alphas_cumprod)
+    stride = max(1, count // config.inversion_steps)
+    z, now = query.latents, torch.zeros_like(top)
+    while bool((now < top).any()):
+        after = torch.minimum(now + stride, top)
+        seen = query.predict(z, now)
+        z = _ddim(query, z, now, after, seen.uncond + config.inversion_scale * (seen.text - seen.uncond))
+        if config.inversion_noise and query.draw is not None:
+            z = z + config.inversion_noise * _variance(query, now, after).sqrt() * query.draw()
+        now = after
+    return query.latents - _clean(query, z)
+
+
+def _variance(query: Query, now: Tensor, after: Tensor) -> Tensor:
+    """Of the noise that DDIM may add between two timesteps (arXiv 2010.02502, equation 16); 0 where they are one."""
+    before, later = query.alphabar(now), query.alphabar(after)
+    return ((1 - before) / (1 - later) * (1 - later / before)).clamp_min(0)
+
+
+def _clean(query: Query, noisy: Tensor) -> Tensor:
+    """x0_hat at the query's timesteps: in one step, or in `clean_steps` of DDIM (PFD, arXiv 2605.09071)."""
+    z, now = noisy, query.timestep
+    for left in range(query.config.clean_steps - 1, 0, -1):
+        after = query.timestep * left // query.config.clean_steps
+        z, now = _ddim(query, z, now, after, query.predict(z, now).guided), after
+    clean = denoised(z, query.predict(z, now).guided, query.alphabar(now))
+    return clean if query.clip is None else clean.clamp(-query.clip, query.clip)
+
+
 def reconstruction(query: Query) -> Tensor:
     """Distance to the predicted clean latents: z - x0_hat, x0_hat = (z_t - sigma eps_hat) / alpha. MVDream, arXiv 2308.16512.
 
-    This is SDS with w = sigma / alpha, but for two things: the contrast of x0_hat can be brought back to that of the
+    For a rectified flow, whose z_s = (1 - s) x + s eps, this is s (v_hat - (eps - x)), that of RFDS (arXiv 2406.03293) with w = s.
+    It is SDS with w = sigma / alpha, but for two things: the contrast of x0_hat can be brought back to that of the
     unguided prediction (`rescale`, arXiv 2305.08891, section 3.4), and models of images clip it to their range.
     """
     alphabar = query.alphabar(query.timestep)
@@ -127,6 +191,9 @@ OBJECTIVES: dict[str, Callable[[Query], Tensor]] = {
     "csd": csd,
     "ism": ism,
     "vsd": vsd,
+    "esd": esd,
+    "asd": asd,
+    "sdi": sdi,
     "reconstruction": reconstruction,
 }
 

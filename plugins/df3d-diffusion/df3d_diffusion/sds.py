@@ -21,12 +21,14 @@ from df3d_diffusion.config import DistillationConfig, SdsConfig
 from df3d_diffusion.denoiser import Denoiser
 from df3d_diffusion.loading import load, save_activations
 from df3d_diffusion.matting import least_opacity
+from df3d_diffusion.noise import noise_for
 from df3d_diffusion.objectives import OBJECTIVES, Prediction, Query, clip_gradient
 from df3d_diffusion.views import EncodedPrompt, Texts, perpendicular, texts_for
 
 if TYPE_CHECKING:
     from df3d_diffusion.student import Student
 
+STUDENTS = {"vsd", "esd"}  # objectives that train one
 Wording = Callable[[str, View | None], str]
 
 
@@ -42,7 +44,7 @@ class Distillation:
         self._student: Student | None = None
         if config.compile:
             denoiser.compile()
-        if config.objective == "vsd":
+        if config.objective in STUDENTS:
             from df3d_diffusion.student import Student
 
             self._student = Student(denoiser, rank=config.student_rank)
@@ -51,7 +53,7 @@ class Distillation:
         """The same model with other options; None where they load, compile or learn something else."""
         loads = ("model", "dtype", "vae", "family", "checkpoint_vae", "compile")
         same = all(getattr(config, name, None) == getattr(self.config, name, None) for name in loads)
-        if not same or "vsd" in (config.objective, self.config.objective):
+        if not same or STUDENTS & {config.objective, self.config.objective}:
             return None
         other = copy(self)
         other.config, other._most, other._rows = config, config.at_once, 2
@@ -105,17 +107,25 @@ class Distillation:
         generator, alphas_cumprod = step.generator("guidance"), self.denoiser.alphas_cumprod
         low, high = (int(share.at(step) * len(alphas_cumprod)) for share in (config.t_min, config.t_max))
         low = min(low, len(alphas_cumprod) - 1)
-        timestep = torch.randint(low, max(high, low + 1), (count,), generator=generator).to(latents.device, non_blocking=True)
+        first, end = (low, high) if config.order == "random" else (high - int(config.jitter * len(alphas_cumprod)), high + 1)
+        first, end = min(max(first, 0), len(alphas_cumprod) - 1), min(end, len(alphas_cumprod))
+        timestep = torch.randint(first, max(end, first + 1), (count,), generator=generator).to(latents.device, non_blocking=True)
+        noise = noise_for(config.noise, config.noise_every, cameras, latents.shape, step, generator)
+        student = partial(self._opinion, self._student) if self._student else None
         with torch.no_grad():
             query = Query(
                 latents=latents.detach(),
-                noise=torch.randn(latents.shape, generator=generator).to(latents, non_blocking=True),
+                noise=noise.to(latents, non_blocking=True),
                 timestep=timestep,
                 alphas_cumprod=alphas_cumprod,
                 clip=self.denoiser.clip,
                 config=config,
                 predict=lambda noisy, t: self._predict(noisy, t, told, texts, encoded.negative),
-                student=partial(self._opinion, self._student, texts.text, told) if self._student else None,
+                text=lambda noisy, t: self.denoiser.predict(noisy, t, texts.text, told).to(noisy.dtype),
+                low=low,
+                draw=lambda: torch.randn(latents.shape, generator=generator).to(latents),
+                student=student and partial(student, texts.text, told),
+                anywhere=student and partial(student, encoded.views[None].expand(count, -1, -1), None),
             )
             gradient = OBJECTIVES[config.objective](query)
             gradient = clip_gradient(gradient, value=config.clip_value.at(step), norm=config.clip_norm.at(step))

@@ -8,7 +8,10 @@ from df3d.testing import GuidanceContract
 
 class TestSds(GuidanceContract):
     name = "sds"
-    occasions = ({"latent_until": 0.5}, {"objective": "reconstruction", "matting": 0.1})
+    occasions = (
+        {"latent_until": 0.5}, {"objective": "reconstruction", "matting": 0.1}, {"objective": "asd"}, {"objective": "sdi"},
+        {"objective": "esd"}, {"order": "falling"}, {"noise": "fixed"},
+    )  # fmt: skip
 
     @pytest.fixture(autouse=True)
     def a_model(self, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -9,7 +9,21 @@ import pytest
 import torch
 from denoisers import Gaussian
 from df3d_diffusion.config import DistillationConfig
-from df3d_diffusion.objectives import OBJECTIVES, Prediction, Query, clip_gradient, csd, ism, reconstruction, sds, vsd, weight
+from df3d_diffusion.objectives import (
+    OBJECTIVES,
+    Prediction,
+    Query,
+    asd,
+    clip_gradient,
+    csd,
+    esd,
+    ism,
+    reconstruction,
+    sdi,
+    sds,
+    vsd,
+    weight,
+)
 from torch import Tensor
 
 MODEL = Gaussian({"text": 0.5, "none": -0.25}, spreads={"text": 0.2, "none": 0.6})
@@ -17,7 +31,12 @@ TEXT, NONE = MODEL.encode_text(["text", "none"]).split(1)
 T = 500
 
 
-def query(latents: Tensor, *, student: Callable[[Tensor, Tensor], Tensor] | None = None, t: int = T, **options: object) -> Query:
+Opinion = Callable[[Tensor, Tensor], Tensor]
+
+
+def query(
+    latents: Tensor, *, student: Opinion | None = None, anywhere: Opinion | None = None, t: int = T, **options: object
+) -> Query:
     config = DistillationConfig(**{"scale": 1.0, "weighting": "uniform", **options})  # type: ignore[arg-type]
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(7))
 
@@ -25,8 +44,15 @@ def query(latents: Tensor, *, student: Callable[[Tensor, Tensor], Tensor] | None
         text, none = (MODEL.predict(noisy, timestep, e.expand(len(noisy), -1, -1), None) for e in (TEXT, NONE))
         return Prediction(text, none, none + config.scale * (text - none))
 
-    timestep = torch.full((len(latents),), t)
-    return Query(latents, noise, timestep, MODEL.alphas_cumprod, None, config, predict, student)
+    def text(noisy: Tensor, timestep: Tensor) -> Tensor:
+        return predict(noisy, timestep).text
+
+    timestep, low = torch.full((len(latents),), t), 100
+    draws = torch.Generator().manual_seed(8)
+    return Query(
+        latents, noise, timestep, MODEL.alphas_cumprod, None, config, predict, text, low,
+        lambda: torch.randn(latents.shape, generator=draws), student, anywhere,
+    )  # fmt: skip
 
 
 def expected_noise(z: Tensor, t: int, mean: float, spread: float) -> Tensor:
@@ -61,6 +87,77 @@ def test_interval_scores_compare_two_points_of_one_inversion() -> None:
         z = a[after].sqrt() * (z - (1 - a[now]).sqrt() * noise) / a[now].sqrt() + (1 - a[after]).sqrt() * noise
     text, none = expected_noise(z, T, 0.5, 0.2), expected_noise(z, T, -0.25, 0.6)
     torch.testing.assert_close(ism(q), none + 7.5 * (text - none) - noise, atol=1e-4, rtol=1e-4)
+
+
+def test_asynchronous_scores_look_twice_at_the_same_noise() -> None:
+    """By hand: at 500, guided, and at 500 + 0.25 (500 - 100) = 600, under the text alone."""
+    q = query(torch.randn(2, 3, 4, 4), scale=7.5, asd_shift=0.25)
+    a = MODEL.alphas_cumprod
+    z, later = (a[t].sqrt() * q.latents + (1 - a[t]).sqrt() * q.noise for t in (T, 600))
+    text, none = expected_noise(z, T, 0.5, 0.2), expected_noise(z, T, -0.25, 0.6)
+    expected = none + 7.5 * (text - none) - expected_noise(later, 600, 0.5, 0.2)
+    torch.testing.assert_close(asd(q), expected, atol=1e-5, rtol=1e-4)
+    last = query(torch.randn(2, 3, 4, 4), t=990, asd_shift=1.0)
+    assert torch.isfinite(asd(last)).all()
+
+
+def test_entropic_scores_mix_two_students() -> None:
+    q = query(torch.randn(2, 3, 4, 4), scale=7.5, view_share=0.75, student=lambda z, t: 0.3 * z, anywhere=lambda z, t: -0.1 * z)
+    alike = query(q.latents, scale=7.5, student=lambda z, t: (0.75 * 0.3 - 0.25 * 0.1) * z)
+    torch.testing.assert_close(esd(q), vsd(alike))
+
+
+def test_inversion_goes_away_from_the_text_and_comes_back_in_one_step() -> None:
+    """By hand: 0 -> 250 -> 500 along the noise guided by -7.5, then the guided clean image; no noise is added."""
+    q = query(torch.randn(2, 3, 4, 4), scale=7.5, inversion_steps=4, inversion_scale=-7.5, inversion_noise=0.0)
+    a, z = MODEL.alphas_cumprod, q.latents
+    for now, after in ((0, 250), (250, 500)):
+        text, none = expected_noise(z, now, 0.5, 0.2), expected_noise(z, now, -0.25, 0.6)
+        noise = none - 7.5 * (text - none)
+        z = a[after].sqrt() * (z - (1 - a[now]).sqrt() * noise) / a[now].sqrt() + (1 - a[after]).sqrt() * noise
+    text, none = expected_noise(z, T, 0.5, 0.2), expected_noise(z, T, -0.25, 0.6)
+    clean = (z - (1 - a[T]).sqrt() * (none + 7.5 * (text - none))) / a[T].sqrt()
+    torch.testing.assert_close(sdi(q), q.latents - clean, atol=1e-3, rtol=1e-3)
+
+
+def test_the_noise_of_an_inversion_is_ddims_own() -> None:
+    """One step from 0 to 500: the latents found differ by 0.5 sqrt(variance) of one drawn noise."""
+    options = {"scale": 1.0, "inversion_steps": 1, "inversion_scale": 0.0}
+    latents = torch.randn(2, 3, 4, 4)
+    plain, noisy = (query(latents, inversion_noise=share, **options) for share in (0.0, 0.5))
+    a, b = MODEL.alphas_cumprod[0], MODEL.alphas_cumprod[T]
+    variance = (1 - a) / (1 - b) * (1 - b / a)
+    moved = 0.5 * variance.sqrt() * torch.randn(latents.shape, generator=torch.Generator().manual_seed(8))
+    slope = (1 - (1 - b) / (b * 0.2**2 + 1 - b)) / b.sqrt()  # of the clean image by the noisy one, under the text
+    torch.testing.assert_close(sdi(plain) - sdi(noisy), slope * moved, atol=1e-5, rtol=1e-3)
+
+
+def test_more_steps_to_the_clean_image_follow_the_flow() -> None:
+    """A Gaussian's flow is known: x - mean scales by spread / sqrt(alphabar spread^2 + 1 - alphabar)."""
+    latents = torch.randn(2, 3, 4, 4)
+    errors = []
+    for steps in (1, 4, 50):
+        q = query(latents, scale=1.0, inversion_steps=1, inversion_scale=1.0, inversion_noise=0.0, clean_steps=steps)
+        a, b = MODEL.alphas_cumprod[0], MODEL.alphas_cumprod[T]
+        noise = expected_noise(latents, 0, 0.5, 0.2)
+        z = b.sqrt() * (latents - (1 - a).sqrt() * noise) / a.sqrt() + (1 - b).sqrt() * noise
+        exact = 0.5 + (z - b.sqrt() * 0.5) * 0.2 / (b * 0.2**2 + 1 - b).sqrt()
+        errors.append(float((latents - sdi(q) - exact).abs().max()))
+    assert errors[0] > 2 * errors[1] > 16 * errors[2]
+
+
+def test_reconstruction_of_a_flow_is_rfds() -> None:
+    """With z_s = (1 - s) x + s eps and a velocity v of eps - x: x - x0_hat = s (v - (eps - x))."""
+    x, eps, v = torch.randn(3, 2, 3, 4, 4, dtype=torch.float64).unbind()
+    s = 0.37
+    k = (s**2 + (1 - s) ** 2) ** 0.5
+    flow, alphabar = (1 - s) * x + s * eps, torch.tensor([((1 - s) / k) ** 2], dtype=torch.float64)
+    noise = flow + (1 - s) * v
+    config = DistillationConfig(scale=1.0)
+    q = Query(x, eps, torch.zeros(2, dtype=torch.long), alphabar, None, config,
+              lambda z, t: Prediction(noise, noise, noise), lambda z, t: noise)  # fmt: skip
+    torch.testing.assert_close(q.noisy, flow / k)
+    torch.testing.assert_close(reconstruction(q), s * (v - (eps - x)))
 
 
 def test_interval_scores_work_below_the_interval() -> None:

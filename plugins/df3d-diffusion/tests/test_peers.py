@@ -58,7 +58,8 @@ def gradient(case: str, rows: list[int], **options: object) -> Tensor:
     texts = texts_for(guidance.config, views, ENCODED, told=False)
     latents, noise, timestep = (DATA[f"common/{name}"][rows] for name in ("latents", "noise", "t"))
     query = Query(latents, noise, timestep, Replay.alphas_cumprod, None, guidance.config,
-                  lambda z, t: guidance._predict(z, t, None, texts, ENCODED.negative))  # fmt: skip
+                  lambda z, t: guidance._predict(z, t, None, texts, ENCODED.negative),
+                  lambda z, t: guidance._predict(z, t, None, texts, ENCODED.negative).text)  # fmt: skip
     return sds(query) / len(rows)  # both peers take the mean over the views
 
 

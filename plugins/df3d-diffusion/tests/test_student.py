@@ -73,7 +73,7 @@ def test_the_student_is_saved_and_put_back(stable_diffusion: Path) -> None:
     assert losses[0] != losses[2]
 
 
-@pytest.mark.parametrize("objective", ["csd", "ism", "vsd", "reconstruction"])
+@pytest.mark.parametrize("objective", ["csd", "ism", "vsd", "esd", "asd", "sdi", "reconstruction"])
 def test_every_objective_guides_a_pipeline(stable_diffusion: Path, objective: str) -> None:
     options = {"t_min": Schedule(0.3), "t_max": Schedule(0.5), "view_texts": "perp-neg", "clip_norm": Schedule(0.1)}
     guidance = from_config(SdsConfig(model=str(stable_diffusion), objective=objective, **options))  # type: ignore[arg-type]

@@ -2,7 +2,9 @@ from df3d.testing import GuidanceContract, ScorerContract
 
 
 class TestToybox(GuidanceContract):
-    occasions = ({"camera": False},)
+    occasions = (
+        {"camera": False}, {"objective": "asd"}, {"objective": "sdi"}, {"objective": "esd"}, {"order": "falling"}, {"noise": "fixed"},
+    )  # fmt: skip
     name = "toybox"
 
 

@@ -1,0 +1,61 @@
+"""Noise that is carried from step to step: standard normal, the same for the same step, and moved with the camera."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from df3d_diffusion.config import NoiseKind
+from df3d_diffusion.noise import noise_for
+from torch import Tensor
+
+from df3d.scene.cameras import look_at
+from df3d.schedule import Step
+
+SHAPE = torch.Size((4, 4, 32, 32))
+
+
+def noise(kind: NoiseKind, index: int = 0, *, azimuth: tuple[float, ...] = (0.0, 0.0, 90.0, 45.0), every: int = 0, seed: int = 0,
+          elevation: float = 0.0) -> Tensor:  # fmt: skip
+    step, angles = Step(index, 100, "coarse", seed), torch.tensor(azimuth)
+    cameras = look_at(angles, elevation + 0 * angles, 3 + 0 * angles, 40 + 0 * angles, height=8, width=8)
+    return noise_for(kind, every, cameras, SHAPE, step, step.generator("guidance"))
+
+
+@pytest.mark.parametrize("kind", ["fresh", "fixed", "sphere"])
+@pytest.mark.parametrize(("index", "every"), [(0, 0), (7, 20), (15, 20)])
+def test_it_is_standard_normal_and_the_same_again(kind: NoiseKind, index: int, every: int) -> None:
+    found = noise(kind, index, every=every)
+    assert found.shape == SHAPE
+    assert abs(float(found.mean())) < 0.05
+    assert abs(float(found.std()) - 1) < 0.05
+    assert torch.equal(found, noise(kind, index, every=every))
+    assert not torch.equal(found, noise(kind, index, every=every, seed=1))
+
+
+def test_fresh_noise_differs_and_fixed_noise_does_not() -> None:
+    assert not torch.equal(noise("fresh", 0), noise("fresh", 1))
+    assert torch.equal(noise("fixed", 0), noise("fixed", 1))
+    assert torch.equal(noise("fixed")[0], noise("fixed")[3])
+
+
+def test_a_map_moves_with_the_camera() -> None:
+    """64 columns are 360 degrees: 90 degrees are 16 of them, and a camera all the way round sees the same again."""
+    same, again, side, _ = noise("sphere")
+    assert torch.equal(same, again)
+    assert torch.equal(same[:, :, 16:], side[:, :, :-16])
+    round_, *_ = noise("sphere", azimuth=(360.0, 1.0, 2.0, 3.0))
+    assert torch.equal(round_, same)
+    above, *_ = noise("sphere", elevation=45.0)
+    assert torch.equal(above[:, 8:], same[:, :-8])
+
+
+def test_carried_noise_turns_into_another_bit_by_bit() -> None:
+    first, soon, middle, last = (noise("fixed", index, every=20)[0].flatten() for index in (0, 2, 10, 20))
+
+    def alike(one: Tensor, other: Tensor) -> float:
+        return float(torch.corrcoef(torch.stack([one, other]))[0, 1])
+
+    assert alike(first, soon) > 0.95
+    assert abs(alike(first, middle) - 2**-0.5) < 0.05
+    assert abs(alike(first, last)) < 0.05
+    assert alike(noise("fixed", 19, every=20)[0].flatten(), last) > 0.95
