@@ -105,6 +105,11 @@ class SdsConfig(DistillationConfig):
             raise ValueError("`latent_until` is a share of the stage, between 0 and 1")
 
 
+@dataclass(frozen=True, kw_only=True)
+class MultiViewConfig(SdsConfig):
+    """Score distillation on a model that denoises four views of an object together: MVDream."""
+
+
 def outputs(config: DistillationConfig) -> frozenset[Output]:
     """What these options need of a render beside its colours."""
     needed: set[Output] = {"opacity", "background"} if any(config.matting.ends) else set()

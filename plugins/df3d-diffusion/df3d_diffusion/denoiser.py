@@ -17,6 +17,7 @@ class Denoiser(Protocol):
     unet: Any  # the network itself, a diffusers model
     alphas_cumprod: Tensor  # (T,) alphabar of the noise schedule, from clean to noise
     knows_cameras: bool  # whether `predict` can use a camera
+    group: int  # rows of a batch that are views of one object, denoised together; 1: each is alone
 
     @property
     def clip(self) -> float | None:

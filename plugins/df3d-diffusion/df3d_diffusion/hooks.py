@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from df3d import Finding, GuidancePlugin, hookimpl
-from df3d_diffusion.config import SdsConfig
+from df3d_diffusion.config import MultiViewConfig, SdsConfig
 
 if TYPE_CHECKING:
     import typer
@@ -25,6 +25,17 @@ def df3d_guidance() -> Iterable[GuidancePlugin]:
         ready="df3d_diffusion.models:ready",
         memory="df3d_diffusion.memory:memory",
         needs_with="df3d_diffusion.config:outputs",
+    )
+
+    yield GuidancePlugin(
+        name="mvdream",
+        summary="The same on a multi-view model, MVDream, which denoises four views of an object together: no second face",
+        config=MultiViewConfig,
+        target="df3d_diffusion.sds:from_config",
+        ready="df3d_diffusion.models:ready",
+        memory="df3d_diffusion.memory:memory",
+        needs_with="df3d_diffusion.config:outputs",
+        group=4,
     )
 
 

@@ -19,6 +19,7 @@ class LatentDenoiser:
     """Stable Diffusion 1 and 2 (arXiv 2112.10752) and, where the UNet asks for more than tokens, XL (arXiv 2307.01952)."""
 
     knows_cameras = False
+    group = 1
     clip = None
 
     def __init__(self, *, unet: Any, vae: Any, scheduler: Any, text: Encoder) -> None:
@@ -49,6 +50,10 @@ class LatentDenoiser:
         self.unet.forward = compiled(self.unet.forward, self.alphas_cumprod.device)
         self.vae.encode = compiled(self.vae.encode, self.alphas_cumprod.device)
 
+    def labels(self, cameras: Cameras | None) -> Tensor | None:
+        """What the UNet is told beside text and timestep, (V, D), where it takes that."""
+        return None
+
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
         tokens = text.to(self.unet.dtype)
         extra = None
@@ -57,7 +62,9 @@ class LatentDenoiser:
             width = self.unet.config.projection_class_embeddings_input_dim - 6 * self.unet.config.addition_time_embed_dim
             extra = {"text_embeds": pooled[:, :width], "time_ids": self._sizes.to(tokens).expand(len(noisy), -1)}
         latents = noisy.to(self.unet.dtype, memory_format=torch.channels_last)
-        raw = self.unet(latents, timestep, tokens, added_cond_kwargs=extra).sample.float()
+        labels = self.labels(cameras)
+        labels = None if labels is None else labels.to(latents)
+        raw = self.unet(latents, timestep, tokens, class_labels=labels, added_cond_kwargs=extra).sample.float()
         return to_noise(raw, noisy, at(self.alphas_cumprod, timestep, noisy), self._prediction)
 
 

@@ -56,13 +56,14 @@ def load(
                 return PixelDenoiser(**parts)
         other = other or _vae(folder / "vae", precision)
     from df3d_diffusion.latent import LatentDenoiser, without_decoder
+    from df3d_diffusion.multiview import MultiViewDenoiser, is_multi_view
 
     encoder = _frozen(without_decoder(other), device)
     if checkpoint_vae:
         save_activations(encoder)
     parts = {"unet": _frozen(unet, device), "vae": encoder, "scheduler": scheduler, "text": text}
     with _loading(Path(model)):
-        return LatentDenoiser(**parts)
+        return MultiViewDenoiser(**parts) if is_multi_view(unet.config) else LatentDenoiser(**parts)
 
 
 def save_activations(encoder: Any) -> bool:
@@ -80,6 +81,8 @@ def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> t
     """UNet, VAE, scheduler and texts of a Stable Diffusion in one file; what is no weight comes from the folder `family`."""
     _check_file(path)
     index = _index(family)
+    if multi_view := _multi_view(path, family, dtype):
+        return multi_view, _vae(family / "vae", dtype), _scheduler(family / "scheduler"), _text(family, index, dtype, device)
     pair = "text_encoder_2" in _optional(index)
     kind, extra = (
         (diffusers.StableDiffusionXLPipeline, {}) if pair else (diffusers.StableDiffusionPipeline, {"safety_checker": None})
@@ -99,6 +102,18 @@ def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> t
     vae = pipeline.vae.float() if _overflows(config(family / "vae"), dtype) else pipeline.vae
     text = CachedText(load, key=_text_key(fingerprint(path), dtype, index), device=device)
     return pipeline.unet, vae, _scheduler(family / "scheduler"), text
+
+
+def _multi_view(path: Path, family: Path, dtype: torch.dtype) -> Any | None:
+    """MVDream's UNet from the file that its authors published, which trained that alone: the rest is the family's."""
+    from df3d_diffusion.multiview import CAMERA, PREFIX, RENAMED, from_checkpoint
+
+    with _loading(path), safe_open(path, framework="pt") as file:
+        if not all(PREFIX + name in file.keys() for name in RENAMED):  # noqa: SIM118 - it is no mapping
+            return None
+        tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith(PREFIX)}  # noqa: SIM118
+        stock = {**config(family / "unet"), "sample_size": 32, "class_embed_type": "projection"}
+        return from_checkpoint(tensors, {**stock, "projection_class_embeddings_input_dim": CAMERA}).to(dtype)
 
 
 def _check_file(path: Path) -> None:
@@ -173,6 +188,11 @@ def _variant(path: Path) -> dict[str, Any]:
 
 
 def _unet(path: Path, dtype: torch.dtype) -> Any:
+    if "camera_dim" in config(path):  # MVDream in its authors' layout
+        from df3d_diffusion.multiview import load_unet
+
+        with _loading(path):
+            return load_unet(path, dtype)
     _check(path, diffusers.UNet2DConditionModel)
     return _whole(path, diffusers.UNet2DConditionModel, torch_dtype=dtype)
 

@@ -59,8 +59,8 @@ def estimate(config: SdsConfig, work: Workload) -> tuple[float, float]:
     folder = resolve(config.family if is_single_file(config.model) else config.model)
     vae = resolve(config.vae) if config.vae else folder / "vae"
     unet_config = config_of(folder / "unet")
-    width = unet_config.get("block_out_channels", [320])[0] / 320
-    area = (float(unet_config.get("sample_size", 64)) / 64) ** 2
+    width = unet_config.get("block_out_channels", [unet_config.get("model_channels", 320)])[0] / 320
+    area = (float(unet_config.get("sample_size", unet_config.get("image_size", 64))) / 64) ** 2
 
     whole = 2.0 if config.dtype == "float32" else 1.0
     rows = (4 if config.view_texts.startswith("perp-neg") else 2) * work.views

@@ -38,6 +38,8 @@ ALIASES = {
               "Stable Diffusion XL base, 1024 x 1024", 7.0, "CreativeML OpenRAIL++-M"),
         Alias("turbo", ("stabilityai/sd-turbo",),
               "SD-Turbo: 2.1 distilled to few steps, 512 x 512", 2.6, "Stability AI Community"),
+        Alias("mvdream", ("ashawkey/mvdream-sd2.1-diffusers",),
+              "MVDream on Stable Diffusion 2.1: four views together, 256 x 256", 2.6, "CreativeML OpenRAIL-M"),
         Alias("if", ("DeepFloyd/IF-I-XL-v1.0",),
               "DeepFloyd IF stage I, 64 x 64 pixels, with its T5 text encoder", 19.8, "DeepFloyd IF", gated=True),
         Alias("taesd", ("madebyollin/taesd",),

@@ -44,6 +44,7 @@ class Query:
     draw: Callable[[], Tensor] | None = None  # more noise, (V, C, h, w)
     student: Callable[[Tensor, Tensor], Tensor] | None = None  # noise under the text, by a model of the renders themselves
     anywhere: Callable[[Tensor, Tensor], Tensor] | None = None  # the same, not told from where they are seen
+    group: int = 1  # views of one object, which are denoised together
 
     def alphabar(self, timestep: Tensor) -> Tensor:
         """(V, 1, 1, 1)."""
@@ -180,10 +181,14 @@ def reconstruction(query: Query) -> Tensor:
     prediction = query.predict(query.noisy, query.timestep)
     clean, plain = (denoised(query.noisy, noise, alphabar) for noise in (prediction.guided, prediction.text))
     if query.config.rescale:
-        axes = (1, 2, 3)
-        factor = plain.std(axes, keepdim=True) / clean.std(axes, keepdim=True).clamp_min(1e-6)
+        factor = _contrast(plain, query.group) / _contrast(clean, query.group).clamp_min(1e-6)
         clean = clean * (query.config.rescale * factor + 1 - query.config.rescale)
     return query.latents - (clean if query.clip is None else clean.clamp(-query.clip, query.clip))
+
+
+def _contrast(images: Tensor, group: int) -> Tensor:
+    """(V, 1, 1, 1) standard deviation, of all views of an object together."""
+    return images.reshape(-1, group * images[0].numel()).std(1).repeat_interleave(group)[:, None, None, None]
 
 
 OBJECTIVES: dict[str, Callable[[Query], Tensor]] = {

@@ -25,6 +25,7 @@ class PixelDenoiser:
     """
 
     clip = 1.0
+    group = 1
 
     def __init__(self, *, unet: Any, scheduler: Any, text: Encoder, layout: dict[str, Any]) -> None:
         self.unet = unet.to(memory_format=torch.channels_last)

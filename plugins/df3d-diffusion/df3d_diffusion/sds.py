@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from df3d.errors import ConfigError
+from df3d.errors import ConfigError, ModelError
 from df3d.prompt import VIEWS, Prompt, View, for_view
 from df3d.schedule import Step
 from df3d.types import Cameras, GuidanceStep, RenderOutput
-from df3d_diffusion.config import DistillationConfig, SdsConfig
+from df3d_diffusion.config import DistillationConfig, MultiViewConfig, SdsConfig
 from df3d_diffusion.denoiser import Denoiser
 from df3d_diffusion.loading import load, save_activations
 from df3d_diffusion.matting import least_opacity
@@ -80,9 +80,10 @@ class Distillation:
         vae = getattr(self.denoiser, "vae", None)
         if vae is not None and save_activations(vae):
             return "the VAE's encoder keeps less and computes it again"
-        if self._most == 1:
+        least = self.denoiser.group
+        if self._most and self._most <= least:
             return ""
-        self._most = max(1, (self._most or self._rows) // 2)
+        self._most = max(least, (self._most or self._rows) // 2)
         return f"asking the model about {self._most} image{'s' * (self._most > 1)} at a time"
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
@@ -109,7 +110,9 @@ class Distillation:
         low = min(low, len(alphas_cumprod) - 1)
         first, end = (low, high) if config.order == "random" else (high - int(config.jitter * len(alphas_cumprod)), high + 1)
         first, end = min(max(first, 0), len(alphas_cumprod) - 1), min(end, len(alphas_cumprod))
-        timestep = torch.randint(first, max(end, first + 1), (count,), generator=generator).to(latents.device, non_blocking=True)
+        group = self.denoiser.group if told is not None else 1  # views of one object have one timestep
+        timestep = torch.randint(first, max(end, first + 1), (count // group,), generator=generator).repeat_interleave(group)
+        timestep = timestep.to(latents.device, non_blocking=True)
         noise = noise_for(config.noise, config.noise_every, cameras, latents.shape, step, generator)
         student = partial(self._opinion, self._student) if self._student else None
         with torch.no_grad():
@@ -122,6 +125,7 @@ class Distillation:
                 config=config,
                 predict=lambda noisy, t: self._predict(noisy, t, told, texts, encoded.negative),
                 text=lambda noisy, t: self.denoiser.predict(noisy, t, texts.text, told).to(noisy.dtype),
+                group=group,
                 low=low,
                 draw=lambda: torch.randn(latents.shape, generator=generator).to(latents),
                 student=student and partial(student, texts.text, told),
@@ -178,6 +182,7 @@ class Distillation:
         rows = noisy.repeat(copies, 1, 1, 1), timestep.repeat(copies), every
         self._rows = len(every)
         most = self._most or len(every)
+        most += -most % self.denoiser.group  # views of one object stay together
         parts = [slice(start, start + most) for start in range(0, len(every), most)]
         noise = [self.denoiser.predict(rows[0][part], rows[1][part], rows[2][part], cameras and cameras[part]) for part in parts]
         text, uncond, *avoid = torch.cat(noise).to(noisy.dtype).chunk(copies)
@@ -203,7 +208,10 @@ def aside(network: Any) -> Iterator[None]:
 
 
 def from_config(config: SdsConfig, *, device: str = "cpu") -> Distillation:
-    """SDS on the pipeline folder `config.model`."""
+    """SDS on the pipeline folder `config.model`.
+
+    Raises ModelError when it is a multi-view model and the guidance is not, or the other way round.
+    """
     denoiser = load(
         config.model,
         device=device,
@@ -212,4 +220,9 @@ def from_config(config: SdsConfig, *, device: str = "cpu") -> Distillation:
         checkpoint_vae=config.checkpoint_vae,
         family=config.family,
     )
+    together = isinstance(config, MultiViewConfig)
+    if together and denoiser.group == 1:
+        raise ModelError(f"`{config.model}` sees one picture at a time", "use it with guidance `sds`, or take a multi-view model")
+    if not together and denoiser.group > 1:
+        raise ModelError(f"`{config.model}` is a multi-view model", "use it with guidance `mvdream`: --recipe mvdream")
     return Distillation(config, denoiser)

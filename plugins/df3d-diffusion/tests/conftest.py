@@ -27,3 +27,8 @@ def stable_diffusion_xl(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def deepfloyd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_pipeline(tmp_path_factory.mktemp("if"), "if")
+
+
+@pytest.fixture(scope="session")
+def mvdream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pipeline(tmp_path_factory.mktemp("mvdream"), "mvdream")

@@ -16,6 +16,7 @@ class Gaussian:
 
     clip: float | None = None
     unet = None
+    group = 1
 
     def __init__(
         self, means: dict[str, float], spread: float = 0.1, knows_cameras: bool = False, spreads: dict[str, float] | None = None

@@ -21,8 +21,8 @@ from transformers import (
     T5EncoderModel,
 )
 
-Family = Literal["sd", "sdxl", "if"]
-CLASSES = {"sd": "StableDiffusionPipeline", "sdxl": "StableDiffusionXLPipeline", "if": "IFPipeline"}
+Family = Literal["sd", "sdxl", "if", "mvdream"]
+CLASSES = {"sd": "StableDiffusionPipeline", "sdxl": "StableDiffusionXLPipeline", "if": "IFPipeline", "mvdream": "MVDreamPipeline"}
 WIDTH = 16  # of a text encoder
 
 
@@ -40,6 +40,8 @@ def write_pipeline(folder: Path, family: Family, *, prediction: str = "epsilon",
     for name, part in parts.items():
         weights = {"variant": variant} if variant and isinstance(part, torch.nn.Module) else {}
         part.save_pretrained(folder / name, **weights)
+    if family == "mvdream":
+        _write_authors_unet(parts["unet"], folder / "unet")
     index = {name: [type(part).__module__.split(".")[0], type(part).__name__] for name, part in parts.items()}
     (folder / "model_index.json").write_text(json.dumps({"_class_name": CLASSES[family], **index}))
     return folder
@@ -56,6 +58,8 @@ def write_taesd(folder: Path) -> Path:
 def _unet(family: Family) -> UNet2DConditionModel:
     channels = 3 if family == "if" else 4
     options: dict[str, Any] = {"cross_attention_dim": WIDTH}
+    if family == "mvdream":
+        options |= {"class_embed_type": "projection", "projection_class_embeddings_input_dim": 16, "use_linear_projection": True}
     if family == "sdxl":
         options = {"cross_attention_dim": 2 * WIDTH, "addition_embed_type": "text_time", "addition_time_embed_dim": 8,
                    "projection_class_embeddings_input_dim": WIDTH + 6 * 8}  # fmt: skip
@@ -64,6 +68,22 @@ def _unet(family: Family) -> UNet2DConditionModel:
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
         block_out_channels=(32, 64), layers_per_block=1, attention_head_dim=4, **options,
     )  # fmt: skip
+
+
+AUTHORS = {
+    "image_size": 8, "in_channels": 4, "out_channels": 4, "model_channels": 32, "attention_resolutions": [1], "num_res_blocks": 1,
+    "channel_mult": [1, 2], "num_head_channels": 8, "transformer_depth": 1, "context_dim": WIDTH, "camera_dim": 16,
+    "_class_name": "MultiViewUNetModel",
+}  # fmt: skip
+
+
+def _write_authors_unet(unet: UNet2DConditionModel, folder: Path) -> None:
+    """A multi-view UNet as the port of MVDream's authors keeps it: their names, and a configuration of their own."""
+    from safetensors.torch import save_file
+
+    tensors = {_original(name, _UNET_NAMES): tensor.contiguous() for name, tensor in unet.state_dict().items()}
+    save_file(tensors, folder / "diffusion_pytorch_model.safetensors")
+    (folder / "config.json").write_text(json.dumps(AUTHORS))
 
 
 def _scheduler(prediction: str) -> DDPMScheduler:
@@ -144,6 +164,7 @@ _RESNET = [("norm1", "in_layers.0"), ("conv1", "in_layers.2"), ("norm2", "out_la
 _UNET_NAMES = [
     ("time_embedding.linear_1", "time_embed.0"), ("time_embedding.linear_2", "time_embed.2"), ("conv_in", "input_blocks.0.0"),
     ("conv_norm_out", "out.0"), ("conv_out", "out.2"),
+    ("class_embedding.linear_1", "camera_embed.0"), ("class_embedding.linear_2", "camera_embed.2"),
     ("down_blocks.0.resnets.0", "input_blocks.1.0"), ("down_blocks.0.attentions.0", "input_blocks.1.1"),
     ("down_blocks.0.downsamplers.0.conv", "input_blocks.2.0.op"), ("down_blocks.1.resnets.0", "input_blocks.3.0"),
     ("mid_block.resnets.0", "middle_block.0"), ("mid_block.attentions.0", "middle_block.1"),

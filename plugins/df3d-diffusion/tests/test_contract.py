@@ -16,3 +16,12 @@ class TestSds(GuidanceContract):
     @pytest.fixture(autouse=True)
     def a_model(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         type(self).options = {"model": str(write_pipeline(tmp_path_factory.mktemp("sd"), "sd"))}
+
+
+class TestMvdream(GuidanceContract):
+    name = "mvdream"
+    occasions = (*TestSds.occasions, {"camera": False})
+
+    @pytest.fixture(autouse=True)
+    def a_model(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        type(self).options = {"model": str(write_pipeline(tmp_path_factory.mktemp("mvdream"), "mvdream"))}

@@ -35,6 +35,16 @@ def test_a_recipe_makes_a_glb(recipe: str, family: str, tmp_path: Path, request:
     assert (tmp_path / done.stdout.strip()).read_bytes()[:4] == b"glTF"
 
 
+def test_a_multi_view_stage_and_a_single_view_one_make_a_glb(mvdream: Path, stable_diffusion: Path, tmp_path: Path) -> None:
+    done = df3d(
+        "generate", "a red car", "--recipe=mvdream", f"--set=coarse.guidance.model={mvdream}", "--steps=3",
+        f"--set=fine.guidance.model={stable_diffusion}", *[s for s in SMALL if "views" not in s], "--set=field.resolution=12",
+        "--set=field.fit_steps=3", where=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / done.stdout.strip()).read_bytes()[:4] == b"glTF"
+
+
 def test_variational_distillation_resumes_with_its_student(stable_diffusion: Path, tmp_path: Path) -> None:
     """Six steps in one go and in two sittings end in the same field and the same student."""
 

@@ -31,7 +31,7 @@ ENCODED = EncodedPrompt(
 class Replay:
     """Answers what the peer's denoiser answered, to the questions it was asked."""
 
-    clip, knows_cameras, unet, alphas_cumprod = None, False, None, DATA["common/alphas_cumprod"]
+    clip, knows_cameras, unet, alphas_cumprod, group = None, False, None, DATA["common/alphas_cumprod"], 1
 
     def __init__(self, case: str) -> None:
         self.given = [DATA[f"{case}/unet_{part}"] for part in ("in", "t", "emb")]

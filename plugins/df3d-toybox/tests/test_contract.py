@@ -3,7 +3,8 @@ from df3d.testing import GuidanceContract, ScorerContract
 
 class TestToybox(GuidanceContract):
     occasions = (
-        {"camera": False}, {"objective": "asd"}, {"objective": "sdi"}, {"objective": "esd"}, {"order": "falling"}, {"noise": "fixed"},
+        {"camera": False}, {"objective": "asd"}, {"objective": "sdi"}, {"objective": "esd"}, {"order": "falling"},
+        {"noise": "fixed"},
     )  # fmt: skip
     name = "toybox"
 
