@@ -93,6 +93,7 @@ class SdsConfig(DistillationConfig):
     )
     family: str = option("sd15", "of a model in one file: a model, named likewise, whose configurations and tokenizer are its own")
     vae: str = option("", "another VAE for the same latents, named likewise: `taesd` takes a ninth of the work")
+    size: int = option(0, "pixels along an axis of the pictures that the model sees; 0 for its own size", low=0, high=4096)
     words: ViewWords = option(ViewWords(), "the prompt of each view in your own words")
     latent_until: float = option(
         0.0, "share of the stage in which normals and opacity are taken for latents, without the VAE: shape first, at half the cost"

@@ -28,7 +28,8 @@ REFUSED = ("auto_map", "quantization_config")  # they bring in code, or other li
 MOST = 1_000_000  # what a number of a configuration may be
 DEEPEST = 128  # and one that counts layers
 AGAIN = "download the model again"
-KNOWN = "take Stable Diffusion 1.5, 2.1 or XL, or DeepFloyd IF: `df3d models` lists them"
+KNOWN = "take Stable Diffusion 1.5, 2.1, XL or 3.5, MVDream, PRX, SANA, PixArt-Sigma or DeepFloyd IF: `df3d models` lists them"
+TRANSFORMERS = ("SD3Transformer2DModel", "SanaTransformer2DModel", "PRXTransformer2DModel", "PixArtTransformer2DModel")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -50,12 +51,19 @@ def check_kind(name: str, index: dict[str, Any], unet: dict[str, Any]) -> None:
     """Raises ModelError when df3d does not know the kind of a pipeline: its model_index.json, and its UNet's config.json or {}."""
     kind = str(index.get("_class_name", "pipeline"))[:60]
     if has(index, "transformer") and not unet:
-        raise ModelError(f"`{name}` is a {kind}, whose network is a transformer; df3d knows those with a UNet", KNOWN)
+        if str(index["transformer"][-1]) in TRANSFORMERS:
+            return
+        raise ModelError(f"`{name}` is a {kind}, whose network is a transformer that df3d does not know", KNOWN)
     if "text_encoder" in index and not has(index, "text_encoder") and has(index, "text_encoder_2"):
         what = "without its first text encoder, as SDXL's refiner is: it only finishes pictures"
         raise ModelError(f"`{name}` is a {kind} {what}", KNOWN)
     if unet.get("in_channels") == 9:
         raise ModelError(f"`{name}` is an inpainting model: it wants a picture and a mask beside the text", KNOWN)
+
+
+def is_transformer(folder: Path) -> bool:
+    """Whether a pipeline folder has a transformer in place of a UNet."""
+    return (folder / "transformer" / "config.json").is_file() and not (folder / "unet").is_dir()
 
 
 def has(index: dict[str, Any], name: str) -> bool:

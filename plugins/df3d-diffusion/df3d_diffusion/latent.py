@@ -22,15 +22,17 @@ class LatentDenoiser:
     group = 1
     clip = None
 
-    def __init__(self, *, unet: Any, vae: Any, scheduler: Any, text: Encoder) -> None:
+    def __init__(self, *, unet: Any, vae: Any, scheduler: Any, text: Encoder, size: int = 0) -> None:
         self.unet = unet.to(memory_format=torch.channels_last)
         self.vae = vae.to(memory_format=torch.channels_last)
         self.alphas_cumprod = scheduler.alphas_cumprod.to(unet.device)
         self.encode_text = text
         self._prediction = scheduler.config.prediction_type
-        self._size = unet.config.sample_size * 2 ** (
-            len(vae.config.get("block_out_channels", vae.config.get("encoder_block_out_channels"))) - 1
-        )
+        factor = 2 ** (len(vae.config.get("block_out_channels", vae.config.get("encoder_block_out_channels"))) - 1)
+        self._size = size or unet.config.sample_size * factor
+        if self._size % (8 * factor):
+            usual = unet.config.sample_size * factor
+            raise ModelError(f"the model cannot see pictures of {size} pixels", f"give a multiple of {8 * factor}, as {usual}")
         self._sizes = torch.tensor([self._size, self._size, 0, 0, self._size, self._size], device=unet.device)  # uncropped
         self._extra = unet.config.addition_embed_type == "text_time"
         if unet.config.in_channels != vae.config.latent_channels:

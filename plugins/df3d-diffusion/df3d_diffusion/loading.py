@@ -16,7 +16,7 @@ from torch import Tensor
 
 from df3d.errors import ModelError
 from df3d_diffusion.denoiser import Denoiser
-from df3d_diffusion.folder import KNOWN, check_kind, check_size, config, has, plain_copy, read_json
+from df3d_diffusion.folder import KNOWN, check_kind, check_size, config, has, is_transformer, plain_copy, read_json
 from df3d_diffusion.models import is_single_file, resolve
 from df3d_diffusion.text import CachedText, Encoder, fingerprint
 
@@ -27,18 +27,32 @@ _TOKENS = 77  # texts are cut or padded to this many, or to what the tokenizer a
 
 
 def load(
-    model: str, *, device: str, dtype: str = "auto", vae: str = "", checkpoint_vae: bool = False, family: str = "sd15"
+    model: str,
+    *,
+    device: str,
+    dtype: str = "auto",
+    vae: str = "",
+    checkpoint_vae: bool = False,
+    family: str = "sd15",
+    size: int = 0,
 ) -> Denoiser:
     """Load a model by its name, hub ID, folder or single file: latent-space when it has a VAE, pixel-space when not.
 
-    `vae` names another VAE, in the same ways; with `checkpoint_vae` its encoder keeps block boundaries alone for its
-    gradient. Raises ModelError, naming what is missing, when it is not a pipeline folder.
+    `vae` names another VAE, in the same ways; with `checkpoint_vae` its encoder keeps block boundaries alone for its gradient.
+    `size` is how many pixels along an axis the model sees; 0: as many as it was trained on. Raises ModelError, naming what is
+    missing, when it is not a pipeline folder.
     """
     diffusers.utils.logging.disable_progress_bar()
     diffusers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     precision = DTYPES[dtype] if dtype != "auto" else fastest_dtype(device)
+    if not is_single_file(model) and is_transformer(resolve(model)):
+        from df3d_diffusion.loading_transformer import load_transformer
+
+        place = resolve(model)
+        own = read_json(place / "model_index.json")
+        return load_transformer(place, own, device=device, dtype=precision, vae=resolve(vae) if vae else None, size=size)
     other = _vae(resolve(vae), precision) if vae else None
     if is_single_file(model):
         unet, own, scheduler, text = _single_file(resolve(model), resolve(family), precision, device)
@@ -61,7 +75,7 @@ def load(
     encoder = _frozen(without_decoder(other), device)
     if checkpoint_vae:
         save_activations(encoder)
-    parts = {"unet": _frozen(unet, device), "vae": encoder, "scheduler": scheduler, "text": text}
+    parts = {"unet": _frozen(unet, device), "vae": encoder, "scheduler": scheduler, "text": text, "size": size}
     with _loading(Path(model)):
         return MultiViewDenoiser(**parts) if is_multi_view(unet.config) else LatentDenoiser(**parts)
 

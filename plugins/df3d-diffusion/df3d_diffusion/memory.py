@@ -13,12 +13,13 @@ the allocator keeps included, where 8.3 are.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from df3d import Memory, Saving, Workload
 from df3d.errors import ModelError
 from df3d_diffusion.config import SdsConfig
 from df3d_diffusion.folder import config as config_of
-from df3d_diffusion.folder import parameters
+from df3d_diffusion.folder import is_transformer, parameters
 from df3d_diffusion.models import ALIASES, is_single_file, on_disk, resolve
 
 GB = 1e9
@@ -58,6 +59,8 @@ def estimate(config: SdsConfig, work: Workload) -> tuple[float, float]:
     """Bytes of the weights, and of the activations of UNet and VAE."""
     folder = resolve(config.family if is_single_file(config.model) else config.model)
     vae = resolve(config.vae) if config.vae else folder / "vae"
+    if is_transformer(folder):
+        return _of_transformer(config, work, folder, vae)
     unet_config = config_of(folder / "unet")
     width = unet_config.get("block_out_channels", [unet_config.get("model_channels", 320)])[0] / 320
     area = (float(unet_config.get("sample_size", unet_config.get("image_size", 64))) / 64) ** 2
@@ -77,3 +80,19 @@ def estimate(config: SdsConfig, work: Workload) -> tuple[float, float]:
         an_image = TAESD if tiny else ENCODER_SAVING if config.checkpoint_vae else ENCODER
         model += an_image * full * area * base * (1 if config.at_once else work.views)
     return weights, model
+
+
+def _of_transformer(config: SdsConfig, work: Workload, folder: Path, vae: Path) -> tuple[float, float]:
+    """A transformer keeps some two dozen numbers for each token and channel of one layer; its VAE works as Stable Diffusion's."""
+    table, vae_config = config_of(folder / "transformer"), config_of(vae)
+    width = table.get("hidden_size") or table.get("num_attention_heads", 24) * table.get("attention_head_dim", 64)
+    factor = 2 ** (len(vae_config.get("block_out_channels", vae_config.get("encoder_block_out_channels", [0] * 4))) - 1)
+    size = config.size or table.get("sample_size", 512 // factor) * factor
+    tokens = (size / factor / table.get("patch_size", 1)) ** 2 + 333
+    whole = 2.0 if config.dtype == "float32" else 1.0
+    rows = (4 if config.view_texts.startswith("perp-neg") else 2) * work.views
+    weights = 2.0 * whole * (parameters(folder / "transformer") + 0.5 * parameters(vae))
+    model = 24 * 2.0 * whole * tokens * width * min(config.at_once or rows, rows)
+    tiny = vae_config.get("_class_name") == "AutoencoderTiny"
+    an_image = (TAESD if tiny else ENCODER) * whole * (size / 512) ** 2
+    return weights, model + an_image * (1 if config.at_once else work.views)

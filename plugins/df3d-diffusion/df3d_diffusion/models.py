@@ -40,6 +40,14 @@ ALIASES = {
               "SD-Turbo: 2.1 distilled to few steps, 512 x 512", 2.6, "Stability AI Community"),
         Alias("mvdream", ("ashawkey/mvdream-sd2.1-diffusers",),
               "MVDream on Stable Diffusion 2.1: four views together, 256 x 256", 2.6, "CreativeML OpenRAIL-M"),
+        Alias("prx", ("Photoroom/prx-512-t2i-sft",),
+              "PRX, a rectified flow, 512 x 512, with its T5Gemma text encoder", 8.0, "Apache-2.0"),
+        Alias("sd35m", ("stabilityai/stable-diffusion-3.5-medium",),
+              "Stable Diffusion 3.5 medium, a rectified flow; with guidance.size=512", 16.0, "Stability AI Community", gated=True),
+        Alias("sana", ("Efficient-Large-Model/Sana_600M_512px_diffusers",),
+              "SANA 0.6B, a rectified flow, 512 x 512, with its Gemma text encoder", 7.0, "NVIDIA, non-commercial"),
+        Alias("pixart", ("PixArt-alpha/PixArt-Sigma-XL-2-512-MS",),
+              "PixArt-Sigma, 512 x 512, with its T5 text encoder", 21.0, "CreativeML OpenRAIL++-M"),
         Alias("if", ("DeepFloyd/IF-I-XL-v1.0",),
               "DeepFloyd IF stage I, 64 x 64 pixels, with its T5 text encoder", 19.8, "DeepFloyd IF", gated=True),
         Alias("taesd", ("madebyollin/taesd",),
@@ -139,6 +147,7 @@ def on_disk(hub: str) -> Path | None:
     name, _, revision = hub.partition("@")
     for index, weights in (
         ("model_index.json", "unet/*.safetensors"),
+        ("model_index.json", "transformer/*.safetensors"),
         ("open_clip_config.json", "open_clip*.safetensors"),
         ("config.json", "*.safetensors"),
     ):

@@ -51,7 +51,7 @@ class Distillation:
 
     def with_config(self, config: DistillationConfig) -> Distillation | None:
         """The same model with other options; None where they load, compile or learn something else."""
-        loads = ("model", "dtype", "vae", "family", "checkpoint_vae", "compile")
+        loads = ("model", "dtype", "vae", "family", "checkpoint_vae", "compile", "size")
         same = all(getattr(config, name, None) == getattr(self.config, name, None) for name in loads)
         if not same or STUDENTS & {config.objective, self.config.objective}:
             return None
@@ -150,8 +150,8 @@ class Distillation:
         """Normals and opacity, in [-1, 1], for a VAE's four channels (Fantasia3D, arXiv 2303.13873, section 3.2)."""
         assert render.normal is not None
         four = torch.cat([render.normal, 2 * render.opacity - 1], dim=-1).permute(0, 3, 1, 2)
-        size = self.denoiser.unet.config.sample_size
-        if self.denoiser.unet.config.in_channels != 4:
+        size = self.denoiser.unet.config.get("sample_size")
+        if self.denoiser.unet.config.in_channels != 4 or not size:
             raise ConfigError("`guidance.latent_until` is for models with four latent channels", "set it to 0")
         return functional.interpolate(four, (size, size), mode="bilinear", align_corners=False, antialias=True)
 
@@ -219,6 +219,7 @@ def from_config(config: SdsConfig, *, device: str = "cpu") -> Distillation:
         vae=config.vae,
         checkpoint_vae=config.checkpoint_vae,
         family=config.family,
+        size=config.size,
     )
     together = isinstance(config, MultiViewConfig)
     if together and denoiser.group == 1:

@@ -90,10 +90,10 @@ def _scheduler(prediction: str) -> DDPMScheduler:
     return DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, prediction_type=prediction)
 
 
-def _vae() -> AutoencoderKL:
+def _vae(**options: Any) -> AutoencoderKL:
     return AutoencoderKL(
         block_out_channels=(16, 32), down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
-        latent_channels=4, norm_num_groups=8, scaling_factor=0.18215,
+        latent_channels=4, norm_num_groups=8, scaling_factor=0.18215, **options,
     )  # fmt: skip
 
 
@@ -122,8 +122,8 @@ def _clip_tokenizer(folder: Path) -> CLIPTokenizer:
     return CLIPTokenizer(str(source / "vocab.json"), str(source / "merges.txt"), model_max_length=77)
 
 
-def _t5() -> T5EncoderModel:
-    return T5EncoderModel(T5Config(vocab_size=64, d_model=WIDTH, d_kv=8, d_ff=32, num_layers=2, num_heads=2))
+def _t5(width: int = WIDTH) -> T5EncoderModel:
+    return T5EncoderModel(T5Config(vocab_size=64, d_model=width, d_kv=8, d_ff=32, num_layers=2, num_heads=2))
 
 
 def _write_t5_tokenizer(folder: Path) -> None:
@@ -192,3 +192,76 @@ def _original(name: str, names: list[tuple[str, str]]) -> str:
     for new, old in names:
         name = re.sub(rf"(^|\.){re.escape(new)}(?=\.)", rf"\g<1>{old}", name)
     return name
+
+
+Transformer = Literal["sd3", "sd3-without-t5", "sana", "prx", "pixart"]
+
+
+def write_transformer_pipeline(folder: Path, family: Transformer) -> Path:
+    """A pipeline folder whose network is a transformer; its parts are tiny and random."""
+    import diffusers
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    torch.manual_seed(0)
+    flow: Any = FlowMatchEulerDiscreteScheduler(shift=3.0)
+    index: dict[str, Any] = {"_class_name": family}
+    parts: dict[str, Any] = {"scheduler": flow}
+    if family.startswith("sd3"):
+        parts |= {
+            "transformer": diffusers.SD3Transformer2DModel(
+                sample_size=8, patch_size=2, in_channels=4, out_channels=4, num_layers=2, attention_head_dim=8,
+                num_attention_heads=4, joint_attention_dim=2 * WIDTH, caption_projection_dim=32,
+                pooled_projection_dim=2 * WIDTH, pos_embed_max_size=16),
+            "vae": _vae(shift_factor=0.06),
+        }  # fmt: skip
+        for end in ("", "_2"):
+            parts |= {f"text_encoder{end}": _clip(CLIPTextModelWithProjection), f"tokenizer{end}": _clip_tokenizer(folder)}
+        if family == "sd3":
+            parts["text_encoder_3"] = _t5(2 * WIDTH)
+            _write_t5_tokenizer(folder / "tokenizer_3")
+    elif family == "sana":
+        from transformers import Gemma2Config, Gemma2Model
+
+        parts |= {
+            "transformer": diffusers.SanaTransformer2DModel(
+                patch_size=1, in_channels=4, out_channels=4, num_layers=1, num_attention_heads=2, attention_head_dim=4,
+                num_cross_attention_heads=2, cross_attention_head_dim=4, cross_attention_dim=8, caption_channels=8, sample_size=8),
+            "vae": diffusers.AutoencoderDC(
+                latent_channels=4, attention_head_dim=2, encoder_block_types=("ResBlock", "EfficientViTBlock"),
+                decoder_block_types=("ResBlock", "EfficientViTBlock"), encoder_block_out_channels=(8, 8),
+                decoder_block_out_channels=(8, 8), encoder_qkv_multiscales=((), (5,)), decoder_qkv_multiscales=((), (5,)),
+                encoder_layers_per_block=(1, 1), decoder_layers_per_block=(1, 1), downsample_block_type="conv",
+                upsample_block_type="interpolate", decoder_norm_types="rms_norm", decoder_act_fns="silu", scaling_factor=0.41407),
+            "text_encoder": Gemma2Model(Gemma2Config(
+                vocab_size=64, hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+                num_key_value_heads=1, head_dim=4)),
+        }  # fmt: skip
+        _write_t5_tokenizer(folder / "tokenizer")
+    elif family == "prx":
+        index["default_sample_size"] = 16
+        parts |= {
+            "transformer": diffusers.PRXTransformer2DModel(
+                patch_size=1, in_channels=4, depth=2, num_heads=2, hidden_size=8, context_in_dim=8, axes_dim=[2, 2]),
+            "vae": _vae(),
+            "text_encoder": _t5(8),
+        }  # fmt: skip
+        _write_t5_tokenizer(folder / "tokenizer")
+    else:
+        parts |= {
+            "scheduler": DDPMScheduler(),
+            "transformer": diffusers.PixArtTransformer2DModel(
+                sample_size=8, num_layers=2, patch_size=2, attention_head_dim=8, num_attention_heads=3, caption_channels=32,
+                in_channels=4, cross_attention_dim=24, out_channels=8, attention_bias=True, activation_fn="gelu-approximate",
+                num_embeds_ada_norm=1000, norm_type="ada_norm_single", norm_elementwise_affine=False, norm_eps=1e-6),
+            "vae": _vae(),
+            "text_encoder": _t5(32),
+        }  # fmt: skip
+        _write_t5_tokenizer(folder / "tokenizer")
+    with torch.no_grad():
+        for parameter in parts["transformer"].parameters():  # some begin as zeros, and would hide the text
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    for name, part in parts.items():
+        part.save_pretrained(folder / name)
+    index |= {name: [type(part).__module__.split(".")[0], type(part).__name__] for name, part in parts.items()}
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return folder
