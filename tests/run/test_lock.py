@@ -71,3 +71,49 @@ def test_a_lock_that_is_a_link_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="not a regular file"):
         RunLock(tmp_path / "run").acquire()
     assert (tmp_path / "private").read_text() == "secret"
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system of a network, whose locks work, on this machine alone."""
+    monkeypatch.setattr(lock, "on_network", lambda path: True)
+    monkeypatch.setattr(lock, "PATIENCE", 0.5)
+    monkeypatch.setattr(lock, "BEAT", 0.1)
+
+
+def test_a_lock_of_this_machine_alone_does_not_let_another_machine_in(tmp_path: Path, network: None) -> None:
+    other = lock._Lease(tmp_path / ".lease")
+    other._own["host"] = "node01"
+    other.acquire()
+    mine = RunLock(tmp_path)
+    with pytest.raises(RunError, match="in use by another df3d, on node01"):
+        mine.acquire()
+    other._end.set()  # its process is killed: the lease stays, and its number stands still
+    mine.acquire()
+    assert json.loads((tmp_path / ".lease").read_text())["host"] == socket.gethostname()
+    mine.release()
+    assert not (tmp_path / ".lease").exists()
+    assert mine.note == ""
+
+
+def test_on_this_machine_the_lock_is_believed(tmp_path: Path, network: None) -> None:
+    """A process that has the number of one that was killed keeps nobody out."""
+    own = {"host": socket.gethostname(), "process": os.getpid(), "token": "x", "number": 7}
+    (tmp_path / ".lease").write_text(json.dumps(own))
+    mine = RunLock(tmp_path)
+    mine.acquire()
+    mine.release()
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("nfs4", True), ("lustre", True), ("fuse.sshfs", True), ("cifs", True), ("ext4", False), ("tmpfs", False)],
+)
+def test_file_systems_of_a_network_are_told_by_their_kind(kind: str, expected: bool, tmp_path: Path) -> None:
+    mounts, place = tmp_path / "mounts", tmp_path / "a b" / "runs"
+    place.mkdir(parents=True)
+    name = str(tmp_path / "a b").replace(" ", "\\040")
+    mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\nserver:/x {name} {kind} rw 0 0\nserver:/y /elsewhere nfs rw 0 0\n")
+    assert lock.on_network(place, mounts) is expected
+    assert lock.on_network(tmp_path, mounts) is False
+    assert lock.on_network(place, tmp_path / "gone") is False
