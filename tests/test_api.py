@@ -74,7 +74,7 @@ def test_mistakes_are_errors_with_hints(finished: Path, tmp_path: Path) -> None:
 
 def test_a_batch_whose_runs_fail_says_so(tmp_path: Path) -> None:
     empty = {"coarse.field.blob_density": 0.0, "coarse.field.density_bias": -30.0}
-    with pytest.raises(RunError, match="1 of 1 runs did not finish, `a red car` first"):
+    with pytest.raises(RunError, match="1 of 1 runs failed, `a red car` first"):
         df3d.batch(["a red car"], out=tmp_path / "many", set={**SMALL, "steps": 3, **empty}, device="cpu")
     made = df3d.batch(["a red car"], out=tmp_path / "printed", set=SMALL, device="cpu", launcher="print")
     assert made == []  # nothing was started, so nothing failed

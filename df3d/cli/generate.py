@@ -70,7 +70,6 @@ def generate(
     """
     from df3d.api import choose_scorers
     from df3d.run.job import prepare
-    from df3d.run.kept import KeptGuidance
 
     go_offline(offline)
     catalog = catalog_of(context)
@@ -80,6 +79,8 @@ def generate(
         pictures=[_picture(text) for text in image], mesh=mesh,
         device=device, vram=vram, resume=resume, until=until, catalog=catalog,
     )  # fmt: skip
+    from df3d.run.kept import KeptGuidance  # not before the prompt and the recipe are known to be right: it brings torch
+
     scorers = choose_scorers([best_by.partition(".")[0]], [], catalog)[0] if best_by else {}
     if scorers and (seeds == 1 or until is not None):
         raise ConfigError("--best-by chooses among several finished runs", "add --seeds 4, and leave out --until")

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import platform
+import socket
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -137,11 +138,11 @@ class RayWorker:
 
 
 class Team:
-    """What the workers of a batch have in common."""
+    """What the workers of a batch have in common; `folder` is None where their command is of no batch."""
 
-    def __init__(self, folder: Path, shared: str) -> None:
+    def __init__(self, folder: Path | None, shared: str) -> None:
         self.folder, self._shared = folder, {"yes": True, "no": False}.get(shared)
-        self.rows = Rows(folder) if self._shared is False else None
+        self.rows = Rows(folder) if folder and self._shared is False else None
 
     def check(self, about: Mapping[str, Any]) -> None:
         """Raises PluginError when a node has other versions than this machine, or sees the folder where another does not."""
@@ -150,6 +151,8 @@ class Team:
         for what, there in about["versions"].items():
             if there != own[what]:
                 raise PluginError(f"node {node} has {what} {there}, and this machine {own[what]}", "install the same on all nodes")
+        if self.folder is None:
+            return
         if self._shared is None:
             self._shared = bool(about["sees"])
             self.rows = None if self._shared else Rows(self.folder)
@@ -177,8 +180,8 @@ class RayLauncher:
         import ray
 
         self._cluster()
-        folder = Path(command[command.index("--worker") + 1]) if "--worker" in command else Path.cwd()
-        self._team = self._team or Team(folder, self._config.shared if "--worker" in command else "yes")
+        folder = Path(command[command.index("--worker") + 1]) if "--worker" in command else None
+        self._team = self._team or Team(folder, self._config.shared)
         config, gpus = self._config, self._gpus()
         passed = {name: value for name, value in os.environ.items() if name.startswith(PASSED) and name not in KEPT_HERE}
         own = {**passed, "OMP_NUM_THREADS": str(config.threads), **({} if gpus else {"CUDA_VISIBLE_DEVICES": ""}), **environment}
@@ -197,6 +200,7 @@ class RayLauncher:
         import ray
 
         if not ray.is_initialized():
+            _check_answers(self._config.address)
             try:
                 ray.init(address=self._config.address or "local", include_dashboard=False if not self._config.address else None,
                          logging_level=logging.WARNING)  # fmt: skip
@@ -206,3 +210,17 @@ class RayLauncher:
                 hint = "start one with `ray start --head`, or leave out the address" if self._config.address else "see `ray status`"
                 raise PluginError(f"no Ray cluster can be used at {where}: {reason}", hint) from None
         return dict(ray.cluster_resources())
+
+
+def _check_answers(address: str) -> None:
+    """Raises PluginError where nothing listens at an address: Ray itself would try for many minutes."""
+    place, _, port = address.removeprefix("ray://").rpartition(":")
+    if not place or not port.isdecimal():  # none, or `auto`, which Ray looks up
+        return
+    try:
+        socket.create_connection((place.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PluginError(
+            f"no Ray cluster can be used at {address}: {reason}", "start one with `ray start --head`, or leave out the address"
+        ) from None
