@@ -86,7 +86,7 @@ def make(
     Raises Stopped when `stop` was set, once the workers have saved and ended, and RunError when none can be started.
     """
     plan.save(batch, folder)
-    command = [sys.executable, "-m", "df3d", "batch", "--worker", str(folder.absolute()), "--retries", str(crew.retries)]
+    command = [sys.executable, "-m", "df3d", "batch", "--worker", str(folder), "--retries", str(crew.retries)]
     if crew.timeout is not None:
         command += ["--timeout", f"{crew.timeout:g}s"]
     stop = stop or threading.Event()

@@ -79,13 +79,13 @@ def generate(
         pictures=[_picture(text) for text in image], mesh=mesh,
         device=device, vram=vram, resume=resume, until=until, catalog=catalog,
     )  # fmt: skip
-    from df3d.run.kept import KeptGuidance  # not before the prompt and the recipe are known to be right: it brings torch
-
     scorers = choose_scorers([best_by.partition(".")[0]], [], catalog)[0] if best_by else {}
     if scorers and (seeds == 1 or until is not None):
         raise ConfigError("--best-by chooses among several finished runs", "add --seeds 4, and leave out --until")
     live = _live_view(quiet) if view else None
     with closing(live) if live else nullcontext():
+        from df3d.run.kept import KeptGuidance  # brings torch: not before the prompt and the recipe are known to be right
+
         kept = KeptGuidance() if seeds > 1 else None
         made, failed = _make_all(replace(job, watch=live, kept=kept), range(seed, seed + seeds), out, json=json, quiet=quiet)
     if scorers:

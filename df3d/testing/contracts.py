@@ -728,6 +728,10 @@ class LauncherContract(Contract):
         return self.catalog.launchers.get(self.name)
 
     def test_it_starts_as_many_workers_as_it_is_told_and_they_end(self) -> None:
+        try:
+            self.plugin.ask("ready", self.config)
+        except Df3dError as error:
+            raise SkipTest(f"it cannot work here: {error.message}") from None
         workers = self.plugin.build(self.config).start([sys.executable, "-c", "pass"], 2, {"DF3D_X": "1"})
         assert len(workers) == 2
         until = time.monotonic() + 120

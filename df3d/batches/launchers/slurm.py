@@ -94,7 +94,7 @@ class SlurmLauncher:
 
     def start(self, command: Sequence[str], count: int, environment: Mapping[str, str]) -> list[SlurmWorker]:
         """Raises RunError with Slurm's own words when it does not take the jobs."""
-        folder = Path(command[command.index("--worker") + 1] if "--worker" in command else ".") / ".batch" / "slurm"
+        folder = Path(command[command.index("--worker") + 1] if "--worker" in command else ".").absolute() / ".batch" / "slurm"
         folder.mkdir(parents=True, exist_ok=True)
         script = folder / "worker.sh"
         script.write_text(self._script(command, count, environment, folder), encoding="utf-8")

@@ -180,7 +180,11 @@ class RayLauncher:
         import ray
 
         self._cluster()
-        folder = Path(command[command.index("--worker") + 1]) if "--worker" in command else None
+        folder = None
+        if "--worker" in command:  # actors work elsewhere than this process
+            at = command.index("--worker") + 1
+            folder = Path(command[at]).absolute()
+            command = [*command[:at], str(folder), *command[at + 1 :]]
         self._team = self._team or Team(folder, self._config.shared)
         config, gpus = self._config, self._gpus()
         passed = {name: value for name, value in os.environ.items() if name.startswith(PASSED) and name not in KEPT_HERE}
