@@ -20,6 +20,7 @@ from df3d.batches.summary import State
 from df3d.batches.worker import doing
 from df3d.cli.context import PlainTable, nobody_listens, put, put_json, say, table
 from df3d.run.rundir import RunDir
+from df3d.system.text import printable
 
 EVERY = 2.0  # seconds between two looks at how far the runs are
 
@@ -78,10 +79,13 @@ class BatchView:
                 continue
             self._told.add(state.row.folder)
             try:
+                asset = RunDir(self._folder / state.row.folder).asset()
                 if self._json:
                     put_json(state.table())
+                elif self._live and sys.stdout.isatty():  # above the table, not into it
+                    self._live.console.print(Text(printable(asset)))
                 else:
-                    put(RunDir(self._folder / state.row.folder).asset())
+                    put(asset)
             except BrokenPipeError:
                 nobody_listens()
 
