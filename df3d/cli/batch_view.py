@@ -92,8 +92,8 @@ class BatchView:
     def _show(self, found: Sequence[State], *, last: bool = False) -> None:
         text = summary.counted(found)
         if self._live:
-            left = "" if last else self._left(found)
-            self._live.update(Group(doing_table(self._folder), Text(f"{text}{left}")), refresh=True)
+            shown = Text(text) if last else Group(doing_table(self._folder), Text(f"{text}{self._left(found)}"))
+            self._live.update(shown, refresh=True)
         elif text != self._line:
             say(text + ("" if last else self._left(found)))
             self._line = text
