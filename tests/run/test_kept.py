@@ -1,0 +1,114 @@
+"""Guidances that stay from run to run: kept where they serve, shared where they can, and let go of where they cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from command import TINY
+from guides import Grey
+
+from df3d.plugin.catalog import Catalog
+from df3d.run.job import prepare
+from df3d.run.kept import KeptGuidance
+
+
+class Loaded:
+    """A guidance with a model and options; `learns` ones have parameters, `shares` says what another config may share."""
+
+    def __init__(self, config: Any, *, device: str) -> None:
+        self.config, self.device, self.model = config, device, object()
+
+    def with_config(self, config: str) -> Loaded | None:
+        if config.split("/")[0] != self.config.split("/")[0]:
+            return None
+        other = Loaded(config, device=self.device)
+        other.model = self.model
+        return other
+
+
+class Learning(Loaded):
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": []}]
+
+    def before_step(self, step: object) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: object) -> None: ...
+
+
+def stage(*parts: tuple[str, str], kind: type = Loaded) -> Any:
+    """A stage with guidances by name and config, `MODEL/OPTIONS`."""
+
+    def build(config: str, *, device: str) -> Any:
+        return kind(config, device=device)
+
+    guidance = [SimpleNamespace(name=name, config=config, plugin=SimpleNamespace(build=build)) for name, config in parts]
+    return SimpleNamespace(guidance=guidance)
+
+
+def test_the_same_is_kept_and_other_options_share_its_model() -> None:
+    kept = KeptGuidance()
+    first = kept.of(stage(("a", "sd/1")), "cpu")["a"]
+    assert kept.of(stage(("a", "sd/1")), "cpu")["a"] is first
+    other = kept.of(stage(("a", "sd/2")), "cpu")["a"]
+    assert other is not first
+    assert other.config == "sd/2"  # type: ignore[attr-defined]
+    assert other.model is first.model  # type: ignore[attr-defined]
+    assert kept.of(stage(("a", "sd/1")), "cpu")["a"] is first
+    assert kept.of(stage(("a", "sd/1")), "cuda")["a"].model is not first.model  # type: ignore[attr-defined]
+
+
+def test_a_model_that_a_stage_does_not_use_makes_room_for_a_new_one() -> None:
+    kept = KeptGuidance()
+    kept.of(stage(("a", "sd/1")), "cpu")
+    kept.of(stage(("a", "xl/1")), "cpu")
+    assert [key[1] for key in kept.built] == ["xl/1"]
+    both = kept.of(stage(("a", "xl/1"), ("b", "clip/1")), "cpu")
+    assert set(both) == {"a", "b"}
+    assert {key[1] for key in kept.built} == {"xl/1", "clip/1"}
+    kept.forget()
+    assert kept.built == {}
+
+
+def test_one_that_learns_is_built_anew() -> None:
+    kept = KeptGuidance()
+    first = kept.of(stage(("a", "sd/1"), kind=Learning), "cpu")["a"]
+    assert kept.built == {}
+    assert kept.of(stage(("a", "sd/1"), kind=Learning), "cpu")["a"] is not first
+
+
+def test_one_that_ran_out_of_memory_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, catalog: Catalog) -> None:
+    """What it gave up would be given up by the next run too, which would then differ from a run of its own."""
+    from df3d import GuidancePlugin, hookimpl
+
+    class Guides:
+        @hookimpl
+        def df3d_guidance(self) -> list[GuidancePlugin]:
+            return [GuidancePlugin(name="grey", summary="Wants every render grey", target="guides:Grey")]
+
+    own = Catalog.discover()
+    own.add(Guides())
+    settings = [*(text.removeprefix("--set=") for text in TINY if text.startswith("--set=")), "guidance.use=grey", "steps=4"]
+    job = prepare("a red car", recipe="toybox", settings=settings, device="cpu", catalog=own)
+    kept = KeptGuidance()
+    object.__setattr__(job, "kept", kept)
+    job.run(tmp_path / "well", 0, lambda event: None)
+    (before,) = kept.built.values()
+    whole, calls = Grey.step, [0]
+
+    def step(self: Grey, *given: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 2:
+            raise MemoryError("out of memory")
+        return whole(self, *given)
+
+    monkeypatch.setattr(Grey, "step", step)
+    job.run(tmp_path / "short", 0, lambda event: None)
+    assert "recovery" in (tmp_path / "short" / "run.json").read_text()
+    (after,) = kept.built.values()
+    assert after is not before
