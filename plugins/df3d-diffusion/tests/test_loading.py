@@ -316,3 +316,14 @@ def test_a_folder_of_another_family_says_what_it_is(
         change(folder / "unet" / "config.json", **unet)
     with pytest.raises(ModelError, match=message):
         load(str(folder), device="cpu")
+
+
+def test_of_deepfloyds_prediction_the_noise_is_taken_and_the_variance_left(deepfloyd: Path) -> None:
+    denoiser = load(str(deepfloyd), device="cpu", dtype="float32")
+    noisy, text = torch.randn(2, 3, 8, 8), torch.randn(2, 77, 16)
+    timestep = torch.tensor([100, 900])
+    with torch.no_grad():
+        whole = denoiser.unet(noisy, timestep, text).sample
+        found = denoiser.predict(noisy, timestep, text, None)
+    assert whole.shape[1] == 6
+    torch.testing.assert_close(found, whole[:, :3], atol=1e-5, rtol=1e-4)

@@ -173,3 +173,51 @@ def test_shape_comes_first_where_it_is_taken_for_latents(stable_diffusion: Path)
     assert outputs(guidance.config) == {"opacity", "normal"}
     assert outputs(SdsConfig()) == set()
     assert outputs(SdsConfig(objective="reconstruction", matting=Schedule(1.0, 0.0))) == {"opacity", "background"}
+
+
+def test_shape_as_latents_spans_them(stable_diffusion: Path) -> None:
+    """Normals as they are, opacity from -1 to 1: a surface that nothing covers is -1."""
+    guidance = from_config(SdsConfig(model=str(stable_diffusion), latent_until=1.0, dtype="float32"))
+    normal, opacity = torch.full((1, 16, 16, 3), 0.4), torch.full((1, 16, 16, 1), 0.25)
+    latents = guidance._shape_as_latents(RenderOutput(torch.rand(1, 16, 16, 3), opacity, normal=normal))
+    torch.testing.assert_close(latents[0, :, 3, 3], torch.tensor([0.4, 0.4, 0.4, -0.5]))
+
+
+def test_timesteps_fall_with_their_schedule_within_a_jitter() -> None:
+    guidance = distillation(Gaussian({}), order="falling", jitter=0.05, t_max=Schedule(0.9, 0.3), t_min=Schedule(0.0))
+    encoded = guidance.encode(Prompt("x"))
+    for index, top in ((0, 900), (9, 300)):
+        seen = [
+            guidance.step(render(torch.rand(4, 4, 4, 3)), orbit(4, size=4), encoded, Step(index, 10, seed=s)).timestep
+            for s in range(30)
+        ]
+        drawn = torch.cat([t for t in seen if t is not None])
+        assert int(drawn.max()) <= top
+        assert int(drawn.max()) > top - 10
+        assert top - 52 < int(drawn.min()) < top - 35
+    exact = distillation(Gaussian({}), order="falling", t_max=Schedule(0.5))
+    timestep = exact.step(render(torch.rand(4, 4, 4, 3)), orbit(4, size=4), encoded, Step(3, 10)).timestep
+    assert timestep is not None
+    assert timestep.tolist() == [500] * 4
+
+
+def test_a_student_that_is_not_told_the_view_reads_the_plain_prompt() -> None:
+    """ESD's second student; the first reads that of the view."""
+    guidance = distillation(Gaussian({"yes": 0.5, "yes, front view": 0.7}), objective="sds")
+    asked: list[Tensor] = []
+
+    class Student:
+        def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
+            asked.append(text)
+            return torch.zeros_like(noisy)
+
+        def loss(self, *given: object) -> Tensor:
+            return torch.zeros(())
+
+    guidance._student = Student()  # type: ignore[assignment]
+    guidance.config = SdsConfig(objective="esd")
+    encoded = guidance.encode(Prompt("yes"))
+    guidance.step(render(torch.rand(2, 8, 8, 3)), orbit(2, size=8)[:1].times(2), encoded, Step(0, 10))
+    told, untold = asked
+    assert torch.equal(told, encoded.views["front"].expand(2, -1, -1))
+    assert torch.equal(untold, encoded.views[None].expand(2, -1, -1))

@@ -233,3 +233,17 @@ def test_what_does_not_fit_is_one_sentence(folders: dict[str, Path], tmp_path: P
     with pytest.raises(ModelError, match="a transformer that df3d does not know"):
         check_kind("it", {"_class_name": "FluxPipeline", "transformer": ["diffusers", "FluxTransformer2DModel"]}, {})
     check_kind("it", {"transformer": ["diffusers", "SD3Transformer2DModel"]}, {})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_latents_are_shifted_and_scaled_as_their_vae_says(kind: str, folders: dict[str, Path]) -> None:
+    """By hand: (the VAE's mode of 2 x - 1, less its shift) times its scale."""
+    denoiser = load(str(folders[kind]), device="cpu", dtype="float32")
+    images = torch.rand(2, 16, 16, 3)
+    index = json.loads((folders[kind] / "model_index.json").read_text())
+    vae = getattr(diffusers, index["vae"][1]).from_pretrained(folders[kind] / "vae")
+    with torch.no_grad():
+        encoded = vae.encode(images.permute(0, 3, 1, 2) * 2 - 1)
+    plain = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latent
+    expected = (plain - (vae.config.get("shift_factor") or 0.0)) * vae.config.scaling_factor
+    torch.testing.assert_close(denoiser.encode_images(images), expected, atol=1e-5, rtol=1e-4)
