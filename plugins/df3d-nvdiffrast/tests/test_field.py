@@ -76,3 +76,13 @@ def test_each_kind_of_parameter_has_its_own_rate() -> None:
     assert groups[0]["params"] == [made.change]
     assert groups[1]["params"] == [made.offsets]
     assert groups[2]["params"] == [made.encoding.table]
+
+
+def test_points_of_the_grid_stay_within_half_a_cell() -> None:
+    """Else tetrahedra turn inside out: at the most, offsets move the surface by less than half a cell along an axis."""
+    field = TetsField(TetsConfig(**SMALL))
+    before = field.surface().vertices.detach()
+    field.offsets.data += 50.0
+    moved = field.surface().vertices.detach() - before
+    torch.testing.assert_close(moved, torch.full_like(moved, 0.45 * field.cell), atol=1e-4, rtol=0)
+    assert 0.45 * field.cell < 0.5 * 2 / SMALL["resolution"]

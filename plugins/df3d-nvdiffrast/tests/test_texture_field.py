@@ -81,3 +81,17 @@ def test_its_state_brings_its_mesh() -> None:
 def test_it_has_no_finer_normals_to_export(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="no finer mesh"):
         written(TextureField(SMALL, start_from=Ball(0.5)), tmp_path / "ball.glb", normal_map=True)
+
+
+def test_black_and_white_can_still_be_learnt() -> None:
+    """A logit of 0 or 1 is infinite, and its gradient is none."""
+
+    class Chess(Ball):
+        def albedo(self, points: torch.Tensor) -> torch.Tensor:
+            return (points[:, :1] > 0).float().expand(-1, 3)
+
+    field = TextureField(SMALL, start_from=Chess(0.5))
+    assert torch.isfinite(field.texels).all()
+    field.surface().texture.sum().backward()  # type: ignore[union-attr]
+    assert field.texels.grad is not None
+    assert float(field.texels.grad.min()) > 0

@@ -17,6 +17,7 @@ from df3d_toybox.references import (
     POINTS,
     RING,
     VIEWS,
+    Reference,
     build,
     drawn,
     pictures,
@@ -25,7 +26,7 @@ from df3d_toybox.references import (
     rings,
     views,
 )  # fmt: skip
-from df3d_toybox.scorer import FACING, ToyboxScorer, color_error, count_faces, janus, nearest_errors, silhouette_iou
+from df3d_toybox.scorer import FACING, ToyboxScorer, _likeness, color_error, count_faces, janus, nearest_errors, silhouette_iou
 from df3d_toybox.world.mesh import asset_of
 
 from df3d.evaluation.subject import TargetSubject
@@ -204,3 +205,15 @@ def test_rings_show_four_objects_and_each_with_two_and_three_faces() -> None:
     assert one.shape == (4, RING, 32, 32, 4)
     assert several.shape == (16, RING, 32, 32, 4)
     assert len({ring.tobytes() for ring in (*one, *several)}) == 20
+
+
+def test_the_colour_is_compared_with_the_proportions_that_are_nearest() -> None:
+    """Of a thin and a thick object of one colour, the picture of the thin one has no error beside the thin one."""
+    thin, thick = (np.zeros((VIEWS, 32, 32, 4), np.float32) for _ in range(2))
+    thin[:, 8:24, 14:18], thick[:, 8:24, 4:28] = (1, 0, 0, 1), (0, 0, 1, 1)
+    fine = np.zeros((VIEWS, FINE, FINE), np.float32)
+    surface = reference(caption_of("a red car"), None).surface
+    others = [Reference(images, fine, surface) for images in (thick, thin)]
+    assert _likeness(thin, fine, others)["color_error"] == 0.0
+    assert _likeness(thick, fine, others)["color_error"] == 0.0
+    assert color_error(thin, thick) > 0.1
