@@ -100,3 +100,11 @@ def test_an_object_of_any_size_and_place_fills_the_ball(catalog: Catalog) -> Non
         assert isinstance(fitted, MeshAsset)
         assert np.linalg.norm(fitted.mesh.vertices, axis=1).max() == pytest.approx(0.85, abs=1e-3)
         np.testing.assert_allclose(fitted.mesh.vertices.min(0) + fitted.mesh.vertices.max(0), 0, atol=1e-3)
+
+
+def test_shape_and_colour_are_drawn_at_one_size_whatever_the_files(catalog: Catalog) -> None:
+    """An asset of ten units is fitted before it is drawn, without colour too."""
+    small, large = (subject(trimesh.creation.box(extents=[size] * 3), catalog) for size in (1.0, 10.0))
+    torch.testing.assert_close(small.geometry, large.geometry, atol=1e-3, rtol=0)
+    torch.testing.assert_close(small.color, large.color, atol=1e-3, rtol=0)
+    assert 0.05 < float((large.geometry.amin(-1) < 0.99).float().mean()) < 0.6

@@ -27,6 +27,15 @@ def test_prompts_are_taken_from_the_option_first(catalog: Catalog, tmp_path: Pat
     assert prompt(prompt="x\x1b[2J", prompts=listed) == "x [2J"  # nothing that a terminal would obey
 
 
+def test_a_list_says_of_a_run_what_it_should_show(catalog: Catalog, tmp_path: Path) -> None:
+    write(tmp_path / "run" / "asset.glb", catalog)
+    (tmp_path / "run" / "run.json").write_text('{"status": "finished", "asset": "asset.glb", "prompt": "a car"}')
+    (tmp_path / "list.csv").write_text("path,prompt\nrun,a red car\n")
+    (own,) = find_targets([tmp_path / "run"], catalog)
+    (told,) = find_targets([tmp_path / "run"], catalog, prompts=tmp_path / "list.csv")
+    assert (own.prompt, told.prompt) == ("a car", "a red car")
+
+
 @pytest.mark.parametrize("row", ["./meshes/a.glb", "meshes//a.glb", "a.glb"])
 def test_a_row_of_a_list_names_a_file_as_one_would(
     catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str

@@ -36,7 +36,7 @@ class Colours:
 
     def texts(self, texts: list[str]) -> Tensor:
         self.read += texts
-        return torch.eye(3)[[next(axis for word, axis in AXES.items() if text.endswith(word)) for text in texts]]
+        return torch.eye(3)[[next(axis for word, axis in AXES.items() if text.lower().endswith(word)) for text in texts]]
 
 
 @pytest.fixture
@@ -86,6 +86,14 @@ def test_the_mean_of_the_views_is_looked_up_and_each_alone(clip: Colours, tmp_pa
     assert red["score"] > mostly_blue["score"] > 10
     assert red["score"] > 85  # of a hundred
     assert red["score_geo"] == pytest.approx(100 / 3**0.5, abs=0.5)  # white is as like any colour
+
+
+def test_the_prompt_itself_is_no_rival_however_it_is_written(clip: Colours, tmp_path: Path) -> None:
+    (tmp_path / "pool.txt").write_text("RED\ngreen\n")
+    found = retrieval.ClipScorer(ClipScorerConfig(model="x", pool=str(tmp_path / "pool.txt"))).score(
+        painted("red", "red", "red", "red")
+    )
+    assert (found["r1"], found["rank"]) == (1, 1)
 
 
 def test_guidance_goes_towards_the_text(clip: Colours) -> None:
