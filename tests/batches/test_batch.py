@@ -23,7 +23,7 @@ import pytest
 import slurm
 from command import TINY, Cli, Command
 
-from df3d.batches import attempts, make, plan, summary
+from df3d.batches import attempts, forecast, make, plan, summary, worker
 from df3d.batches.lists import Entry, Mistakes, entries
 from df3d.batches.plan import Row
 from df3d.batches.worker import Worker
@@ -319,6 +319,25 @@ def test_failures_and_states_of_damaged_folders(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / ".batch")
     with pytest.raises(RunError, match="holds no batch"):
         summary.states(tmp_path / ".batch")
+
+
+@pytest.mark.parametrize(("left", "workers", "minutes"), [(4, 2, 4), (5, 2, 6), (1, 4, 2), (6, 1, 12)])
+def test_the_forecast_counts_rounds_of_workers(left: int, workers: int, minutes: int, tmp_path: Path, catalog: Catalog) -> None:
+    batch_of(tmp_path, ["a red car"])
+    (tmp_path / "a-red-car").mkdir()
+    (tmp_path / "a-red-car" / "run.json").write_text('{"seconds": 120.0, "peak_memory_mib": 2000}')
+    done = [summary.State(Row("a red car", 0, "a-red-car"), "done", seconds=120.0)]
+    text = forecast.forecast(plan.load(tmp_path), tmp_path, done, left, workers, catalog)
+    assert text == f"about {minutes} minutes, at the pace of the 1 that are done; each takes about 2.1 GB of memory"
+
+
+def test_what_a_worker_did_long_ago_is_of_one_that_is_gone(tmp_path: Path) -> None:
+    row = Row("a red car", 0, "a-red-car")
+    worker.Now(tmp_path).tell(row, RunStarted(tmp_path, "a red car", "toybox", "cpu", 0, {}))
+    (file,) = (tmp_path / ".batch" / "workers").iterdir()
+    assert [now.run for now in worker.doing(tmp_path)] == ["a-red-car"]
+    os.utime(file, (time.time() - 1000,) * 2)
+    assert worker.doing(tmp_path) == []
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "many-prompts.md"

@@ -136,3 +136,16 @@ def test_rows_that_share_a_recipe_share_its_plan(catalog: Catalog, monkeypatch: 
     plan.check(batch, found, catalog, mistakes)
     assert len(batch.rows) == 2000
     assert len(composed) == 1
+
+
+def test_a_rows_settings_come_after_the_batchs() -> None:
+    """So that they win."""
+    mistakes = Mistakes("l")
+    batch = plan.expand(entries([{"prompt": "a dog", "set": {"steps": 9}}], mistakes), [0], "toybox", ["steps=3"], "cpu", mistakes)
+    assert batch.settings_of(batch.rows[0]) == ["steps=3", "steps=9"]
+
+
+def test_a_row_with_a_seed_and_a_folder_has_that_folder() -> None:
+    mistakes = Mistakes("l")
+    told = entries([{"prompt": "a dog", "seed": 7, "out": "mine"}], mistakes)
+    assert [row.folder for row in plan.expand(told, [0, 1], "toybox", [], "cpu", mistakes).rows] == ["mine"]

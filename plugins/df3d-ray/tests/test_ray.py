@@ -126,3 +126,11 @@ def test_what_is_passed_to_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ray passes nothing on."""
     assert all(name.startswith(launcher.PASSED) for name in ("DF3D_X", "HF_HOME", "HF_HUB_OFFLINE", "PYTORCH_CUDA_ALLOC_CONF"))
     assert not "HOME".startswith(launcher.PASSED)
+
+
+@pytest.mark.parametrize(("told", "there", "expected"), [(-1, 4, 1), (-1, 0, 0), (0, 4, 0), (0.5, 4, 0.5), (2, 4, 2)])
+def test_gpus_are_those_that_are_asked_for(told: float, there: float, expected: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RayLauncher, "_cluster", lambda self: {"GPU": there, "CPU": 16.0})
+    launcher = RayLauncher(RayConfig(gpus=told, threads=4))
+    assert launcher._gpus() == expected
+    assert launcher.workers() == (int(there / expected) if expected else 4)
