@@ -57,3 +57,21 @@ def test_a_mistake_names_its_path(table: dict[str, object], message: str, hint: 
         parse(Outer, table, "p")
     assert error.value.message == message
     assert error.value.hint == hint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounded:
+    count: int = option(3, "how many", low=1, high=8)
+    share: float = option(0.5, "how much", low=0.0, high=1.0)
+
+
+@pytest.mark.parametrize("table", [{"count": 1}, {"count": 8}, {"share": 0.0}, {"share": 1.0}])
+def test_bounds_belong_to_the_range(table: dict[str, object]) -> None:
+    (name, value), *_ = table.items()
+    assert getattr(parse(Bounded, table), name) == value
+
+
+@pytest.mark.parametrize("table", [{"count": 0}, {"count": 9}, {"share": -0.001}, {"share": 1.001}, {"share": float("inf")}])
+def test_beyond_the_bounds_is_a_mistake(table: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        parse(Bounded, table)

@@ -198,3 +198,11 @@ def test_a_stage_that_went_back_twice_goes_on_with_a_quarter_of_its_rates() -> N
     before = [group["base_lr"] for group in parts.optimizer.param_groups]
     Recovery(rollbacks=2).apply(parts)
     assert [group["base_lr"] for group in parts.optimizer.param_groups] == [0.25 * rate for rate in before]
+
+
+def test_smaller_steps_stay_smaller() -> None:
+    """A rate is its base times its decay at every step: the base is what has to shrink."""
+    parts = build(plan(), device="cpu", start_from=None, seed=0)
+    before = [group["base_lr"] for group in parts.optimizer.param_groups]
+    Recovery().go_back(parts, "coarse", 3)
+    assert [group["base_lr"] for group in parts.optimizer.param_groups] == [0.5 * rate for rate in before]

@@ -363,3 +363,17 @@ def test_whole_numbers_may_be_written_with_a_point(tmp_path: Path) -> None:
     path = file.write(tmp_path)
     path.write_text(path.read_text().replace('"count": 4', '"count": 4.0'))
     assert len(read(path).mesh.faces) == 2
+
+
+def test_normals_turn_with_their_node_and_lean_against_its_scale(tmp_path: Path) -> None:
+    """They stay at a right angle to what they were at a right angle to, wherever a node turns and stretches it."""
+    file = File()
+    tilted = np.tile(np.float32([0.6, 0.0, 0.8]), (4, 1))
+    plane = np.stack([SQUARE[:, 0] * 0.8, SQUARE[:, 1], -SQUARE[:, 0] * 0.6], 1).astype(np.float32)  # at a right angle to it
+    file.primitive["attributes"] |= {"POSITION": file.data(plane), "NORMAL": file.data(tilted)}
+    file.tree["nodes"][0] |= {"rotation": [0.1830127, 0.5, 0.1830127, 0.8365163], "scale": [1.0, 2.0, 5.0]}
+    mesh = file.read(tmp_path).mesh
+    assert mesh.normals is not None
+    edges = mesh.vertices[1:] - mesh.vertices[:1]
+    np.testing.assert_allclose(edges @ mesh.normals[0], 0, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(mesh.normals, axis=1), 1, atol=1e-5)

@@ -43,6 +43,9 @@ def test_without_ray_and_with_an_old_one(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(config, "version", lambda name: "2.9.3")
     with pytest.raises(ModelError, match="needs Ray 2.40 or newer, and 2.9.3 is installed"):
         ready(RayConfig())
+    for found in ("2.40.0", "2.60.1", "3.0.0rc1"):
+        monkeypatch.setattr(config, "version", lambda name, found=found: found)
+        ready(RayConfig())
 
 
 def test_a_cluster_that_is_not_there(ray: Any) -> None:
