@@ -85,7 +85,14 @@ def _daemon(folder: Path, job: str, task: str, script: str, warning: str) -> Non
 
 def _squeue(folder: Path, arguments: list[str]) -> None:
     job = arguments[arguments.index("-j") + 1]
-    for path in sorted((folder / f"job-{job}").glob("*.waits")):
+    if (folder / "busy").exists():
+        print("slurm_load_jobs error: Unable to contact slurm controller", file=sys.stderr)
+        raise SystemExit(1)
+    found = sorted((folder / f"job-{job}").glob("*.waits"))
+    if not found:  # as Slurm does once it has forgotten a job
+        print("slurm_load_jobs error: Invalid job id specified", file=sys.stderr)
+        raise SystemExit(1)
+    for path in found:
         print(path.stem)
 
 

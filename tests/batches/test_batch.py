@@ -17,13 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import slurm
 from command import TINY, Cli, Command
 
-from df3d.batches import attempts, forecast, make, plan, summary, worker
+from df3d.batches import attempts, best, forecast, make, plan, summary, worker
 from df3d.batches.lists import Entry, Mistakes, entries
 from df3d.batches.plan import Row
 from df3d.batches.worker import Worker
@@ -319,6 +320,29 @@ def test_failures_and_states_of_damaged_folders(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / ".batch")
     with pytest.raises(RunError, match="holds no batch"):
         summary.states(tmp_path / ".batch")
+
+
+@pytest.mark.parametrize(("lower", "expected"), [(frozenset({"error"}), "two"), (frozenset(), "one")])
+def test_the_best_is_the_lowest_of_an_error(lower: frozenset[str], expected: str, catalog: Catalog, tmp_path: Path) -> None:
+    part: Any = SimpleNamespace(plugin=SimpleNamespace(lower=lower, headline=("error",)))
+    judge = best.judge("judge", {"judge": part})
+    rows = [(Row("a car", seed, name), value) for seed, (name, value) in enumerate((("one", 3.0), ("two", 1.0), ("three", 2.0)))]
+    states = [summary.State(row, "done", scores=(("judge.error", value),)) for row, value in rows]
+    chosen = best.choose(tmp_path, [*states, summary.State(Row("a dog", 0, "dog"), "failed")], judge, catalog, device="cpu")
+    assert [state.row.folder for state in chosen if state.best] == [expected]
+
+
+@pytest.mark.parametrize("state", ["waiting", "begun", "failed", "done"])
+def test_workers_start_where_anything_is_left(
+    state: str, tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_of(tmp_path, ["a red car"])
+    listed = plan.load(tmp_path)
+    monkeypatch.setattr(summary, "states", lambda folder: [summary.State(listed.rows[0], state)])  # type: ignore[arg-type]
+    started: list[int] = []
+    monkeypatch.setattr(make, "_oversee", lambda launcher, command, count, *rest: started.append(count))
+    make.make(listed, tmp_path, make.crew(catalog, "local", workers=3))
+    assert started == ([] if state == "done" else [1])
 
 
 @pytest.mark.parametrize(("left", "workers", "minutes"), [(4, 2, 4), (5, 2, 6), (1, 4, 2), (6, 1, 12)])

@@ -168,3 +168,19 @@ def test_a_job_that_is_cancelled_ends_and_stays_away(tmp_path: Path, monkeypatch
         time.sleep(0.05)
     assert worker.poll() == 0
     assert (tmp_path / "log").read_text() == "x"
+
+
+def test_a_controller_that_is_busy_ends_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", fake.install(tmp_path / "bin"))
+    monkeypatch.setattr(slurm, "EVERY", 0.0)
+    (tmp_path / "bin" / "job-7").mkdir()
+    array = slurm.SlurmArray("7", 2, detached=False)
+    (tmp_path / "bin" / "busy").touch()
+    assert array.has(0)
+    (tmp_path / "bin" / "busy").unlink()
+    (tmp_path / "bin" / "job-7" / "1.waits").touch()
+    assert not array.has(0)
+    assert array.has(1)
+    (tmp_path / "bin" / "job-7" / "1.waits").unlink()
+    assert not array.has(1)
+    assert not slurm.SlurmArray("7", 2, detached=True).has(0)
