@@ -2,8 +2,8 @@
 
 The script asks for a signal some time before its limit (`sbatch --signal`). On it the worker saves a checkpoint and ends, and the
 job goes back into the queue; the next time it goes on from there. Slurm sends the same signal to a job that has to give way where
-it is set up with `preempt_send_user_signal`; without that the job is ended, queued again by `--requeue`, and loses the steps since
-its last checkpoint. (Slurm's manual of sbatch, --signal and --requeue.)
+it is set up with `PreemptParameters=send_user_signal`. Without that the job is killed, queued again by `--requeue`, and loses the
+steps since its last checkpoint. (Slurm's manual of sbatch, --signal and --requeue, and of slurm.conf.)
 """
 
 from __future__ import annotations
