@@ -8,7 +8,7 @@ from df3d.plugin.records import GuidancePlugin
 from df3d.protocols import Guidance, Reconfigurable, Trainable
 from df3d.recipe.plan import ConfiguredPart, StagePlan
 
-Key = tuple[str, object, str]  # a guidance's name, its options, the device
+Key = tuple[str, str, str]  # a guidance's name, its options as text, the device
 
 
 class KeptGuidance:
@@ -22,7 +22,7 @@ class KeptGuidance:
 
         Before a new one is built, those that this stage does not use are let go of: two models need not fit side by side.
         """
-        used = {(part.name, part.config, device): part for part in stage.guidance}
+        used = {(part.name, repr(part.config), device): part for part in stage.guidance}
         return {part.name: self._of(key, part, set(used)) for key, part in used.items()}
 
     def forget(self) -> None:
@@ -30,7 +30,7 @@ class KeptGuidance:
         self.built.clear()
 
     def _of(self, key: Key, part: ConfiguredPart[GuidancePlugin], used: set[Key]) -> Guidance[Any]:
-        guidance = self.built.get(key) or self._reconfigured(key)
+        guidance = self.built[key] if key in self.built else self._reconfigured(key, part.config)
         if guidance is None:
             for other in set(self.built) - used:
                 del self.built[other]
@@ -39,8 +39,8 @@ class KeptGuidance:
             self.built[key] = guidance
         return guidance
 
-    def _reconfigured(self, key: Key) -> Guidance[Any] | None:
-        name, config, device = key
+    def _reconfigured(self, key: Key, config: object) -> Guidance[Any] | None:
+        name, _, device = key
         for (other, _, place), guidance in self.built.items():
             if (other, place) == (name, device) and isinstance(guidance, Reconfigurable):
                 found: Guidance[Any] | None = guidance.with_config(config)

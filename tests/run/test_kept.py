@@ -67,12 +67,19 @@ def test_a_model_that_a_stage_does_not_use_makes_room_for_a_new_one() -> None:
     kept = KeptGuidance()
     kept.of(stage(("a", "sd/1")), "cpu")
     kept.of(stage(("a", "xl/1")), "cpu")
-    assert [key[1] for key in kept.built] == ["xl/1"]
+    assert [guidance.config for guidance in kept.built.values()] == ["xl/1"]  # type: ignore[attr-defined]
     both = kept.of(stage(("a", "xl/1"), ("b", "clip/1")), "cpu")
     assert set(both) == {"a", "b"}
-    assert {key[1] for key in kept.built} == {"xl/1", "clip/1"}
+    assert {guidance.config for guidance in kept.built.values()} == {"xl/1", "clip/1"}  # type: ignore[attr-defined]
     kept.forget()
     assert kept.built == {}
+
+
+def test_options_that_cannot_be_hashed_are_options_too() -> None:
+    kept = KeptGuidance()
+    part: Any = stage(("a", "sd/1"))
+    part.guidance[0].config = {"model": ["sd"]}
+    assert kept.of(part, "cpu")["a"] is kept.of(part, "cpu")["a"]
 
 
 def test_one_that_learns_is_built_anew() -> None:
