@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from os import environ
 from pathlib import Path
+from statistics import median
 
 import toybox
 from toybox import COLUMNS, FACES, JANUS, MEASURES, PROMPTS, markdown, several_faces, written
@@ -77,9 +78,9 @@ def work(run: Run) -> dict[str, str]:
     settings = [f"steps={method.steps}", "guidance.camera=false", *(f"coarse.guidance.{text}" for text in method.settings)]
     prepared = prepare(run.prompt, recipe="toybox", settings=settings, device="cpu", catalog=catalog, until="coarse")
     folder = run.out / run.method.replace(", ", "-").replace(" ", "-") / default_path(run.prompt, run.seed).name
-    began = time.perf_counter()
+    whole, began = not folder.exists(), time.perf_counter()
     prepared.run(folder, run.seed, lambda event: None)
-    seconds = time.perf_counter() - began
+    seconds = f"{time.perf_counter() - began:.1f}" if whole else ""  # of one that was broken off it is not known
     job = toybox.Job("", "words", run.prompt, run.seed, run.out, (), "cpu")
     target: Target = toybox.of_first_stage(RunDir(folder), job, catalog)
     (result,) = evaluate([target], scorers, catalog)
@@ -87,7 +88,7 @@ def work(run: Run) -> dict[str, str]:
         raise RunError("; ".join(result.problems.values()))
     measures = {name: f"{result.scores[name]:.4f}" if name in result.scores else "" for name in MEASURES}
     return {"method": run.method, "prompt": run.prompt, "seed": str(run.seed), "steps": str(method.steps),
-            "seconds": f"{seconds:.1f}", **measures}  # fmt: skip
+            "seconds": seconds, **measures}  # fmt: skip
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -116,7 +117,7 @@ def table(rows: Sequence[dict[str, str]]) -> str:
             for row in mine
         ]  # fmt: skip
         found = summary(results)
-        seconds = sorted(float(row["seconds"]) for row in mine)[len(mine) // 2]
+        seconds = median(float(row["seconds"]) for row in mine if row["seconds"])
         cells = [written(found[name]) if name in found else "" for name in shown]
         lines.append([method, str(len(mine)), mine[0]["steps"], f"{seconds:.0f}", *cells, several_faces(results)])
     return markdown(lines)

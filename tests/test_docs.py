@@ -29,6 +29,20 @@ def test_the_tables_of_figures_are_those_of_their_scores() -> None:
     assert done.stdout == page.read_text(), done.stderr
 
 
+def test_the_table_of_objectives_is_that_of_its_scores() -> None:
+    page = ROOT / "docs" / "explanation" / "objectives.md"
+    code = "import pathlib, sys, objectives as o; print(o.table(o.read(pathlib.Path(sys.argv[1]))), end='')"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(page.with_suffix(".csv"))],
+        cwd=ROOT / "benchmarks",
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout
+    assert done.stdout in page.read_text(), done.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
