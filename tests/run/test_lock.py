@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,16 @@ def test_file_systems_of_a_network_are_told_by_their_kind(kind: str, expected: b
     assert lock.on_network(place, mounts) is expected
     assert lock.on_network(tmp_path, mounts) is False
     assert lock.on_network(place, tmp_path / "gone") is False
+
+
+def test_a_lease_beats_as_long_as_it_is_held(tmp_path: Path, network: None) -> None:
+    """Each number is another one: a number that stays is how others know that its holder is gone."""
+    mine = RunLock(tmp_path)
+    mine.acquire()
+    seen: set[int] = set()
+    until = time.monotonic() + 20
+    while len(seen) < 4 and time.monotonic() < until:
+        seen.add(json.loads((tmp_path / ".lease").read_text())["number"])
+        time.sleep(0.02)
+    mine.release()
+    assert len(seen) == 4
