@@ -6,7 +6,7 @@ import json
 import math
 import shutil
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -64,6 +64,12 @@ def check_kind(name: str, index: dict[str, Any], unet: dict[str, Any]) -> None:
 def is_transformer(folder: Path) -> bool:
     """Whether a pipeline folder has a transformer in place of a UNet."""
     return (folder / "transformer" / "config.json").is_file() and not (folder / "unet").is_dir()
+
+
+def pixels_per_latent(vae: Mapping[str, Any]) -> int:
+    """Along an axis, by a VAE's configuration: each of its blocks but one halves the picture."""
+    blocks = vae.get("block_out_channels") or vae.get("encoder_block_out_channels") or (0,) * 4
+    return int(2 ** (len(blocks) - 1))
 
 
 def has(index: dict[str, Any], name: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,9 @@ from torch import Tensor
 
 from df3d.errors import ModelError
 from df3d_diffusion.denoiser import Denoiser
-from df3d_diffusion.folder import KNOWN, check_kind, check_size, config, has, is_transformer, plain_copy, read_json
+from df3d_diffusion.folder import KNOWN, check_kind, config, has, is_transformer, plain_copy, read_json
 from df3d_diffusion.models import is_single_file, resolve
+from df3d_diffusion.networks import check, encoders, frozen, overflows, reported, save_activations, scheduler_of, vae_of, whole
 from df3d_diffusion.text import CachedText, Encoder, fingerprint
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -52,43 +51,34 @@ def load(
 
         place = resolve(model)
         own = read_json(place / "model_index.json")
-        return load_transformer(place, own, device=device, dtype=precision, vae=resolve(vae) if vae else None, size=size)
-    other = _vae(resolve(vae), precision) if vae else None
+        return load_transformer(
+            place, own, device=device, dtype=precision, vae=resolve(vae) if vae else None, checkpoint_vae=checkpoint_vae, size=size
+        )
+    other = vae_of(resolve(vae), precision) if vae else None
     if is_single_file(model):
         unet, own, scheduler, text = _single_file(resolve(model), resolve(family), precision, device)
         other = other or own
     else:
         folder = resolve(model)
         index = _index(folder)
-        unet, scheduler = _unet(folder / "unet", precision), _scheduler(folder / "scheduler")
+        unet, scheduler = _unet(folder / "unet", precision), scheduler_of(folder / "scheduler")
         text = _text(folder, index, precision, device)
         if "vae" not in index and other is None:
             from df3d_diffusion.pixel import PixelDenoiser
 
-            parts = {"unet": _frozen(unet, device), "scheduler": scheduler, "text": text, "layout": index.get("df3d", {})}
-            with _loading(folder):
+            parts = {"unet": frozen(unet, device), "scheduler": scheduler, "text": text, "layout": index.get("df3d", {})}
+            with reported(folder):
                 return PixelDenoiser(**parts)
-        other = other or _vae(folder / "vae", precision)
+        other = other or vae_of(folder / "vae", precision)
     from df3d_diffusion.latent import LatentDenoiser, without_decoder
     from df3d_diffusion.multiview import MultiViewDenoiser, is_multi_view
 
-    encoder = _frozen(without_decoder(other), device)
+    encoder = frozen(without_decoder(other), device)
     if checkpoint_vae:
         save_activations(encoder)
-    parts = {"unet": _frozen(unet, device), "vae": encoder, "scheduler": scheduler, "text": text, "size": size}
-    with _loading(Path(model)):
+    parts = {"unet": frozen(unet, device), "vae": encoder, "scheduler": scheduler, "text": text, "size": size}
+    with reported(Path(model)):
         return MultiViewDenoiser(**parts) if is_multi_view(unet.config) else LatentDenoiser(**parts)
-
-
-def save_activations(encoder: Any) -> bool:
-    """Let a VAE's encoder keep block boundaries alone for its gradient; False where that cannot be, or is so already.
-
-    diffusers' tiny encoder forgets, when it does so, to bring pixels from [-1, 1] to [0, 1].
-    """
-    if isinstance(encoder, diffusers.AutoencoderTiny) or encoder.is_gradient_checkpointing:
-        return False
-    encoder.enable_gradient_checkpointing()
-    return True
 
 
 def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> tuple[Any, Any, Any, CachedText]:
@@ -96,7 +86,7 @@ def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> t
     _check_file(path)
     index = _index(family)
     if multi_view := _multi_view(path, family, dtype):
-        return multi_view, _vae(family / "vae", dtype), _scheduler(family / "scheduler"), _text(family, index, dtype, device)
+        return multi_view, vae_of(family / "vae", dtype), scheduler_of(family / "scheduler"), _text(family, index, dtype, device)
     pair = "text_encoder_2" in _optional(index)
     kind, extra = (
         (diffusers.StableDiffusionXLPipeline, {}) if pair else (diffusers.StableDiffusionPipeline, {"safety_checker": None})
@@ -104,35 +94,34 @@ def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> t
     extra = {**extra, "feature_extractor": None, "image_encoder": None}  # nobody asks for them
     for name in ("unet", "vae", "text_encoder", *(["text_encoder_2"] if pair else [])):
         config(family / name)
-    with plain_copy(family, index) as plain, _loading(path):
+    with plain_copy(family, index) as plain, reported(path):
         pipeline = kind.from_single_file(path, config=str(plain), torch_dtype=dtype, local_files_only=True, **extra)
     names = ["", *(["_2"] if pair else [])]
     words = [getattr(pipeline, f"tokenizer{end}") for end in names]
     encoders = [getattr(pipeline, f"text_encoder{end}") for end in names]
 
     def load() -> Encoder:
-        return _reader(list(zip(words, (_frozen(deepcopy(encoder), device) for encoder in encoders), strict=True)), index)
+        return _reader(list(zip(words, (frozen(deepcopy(encoder), device) for encoder in encoders), strict=True)), index)
 
-    vae = pipeline.vae.float() if _overflows(config(family / "vae"), dtype) else pipeline.vae
+    vae = pipeline.vae.float() if overflows(config(family / "vae"), dtype) else pipeline.vae
     text = CachedText(load, key=_text_key(fingerprint(path), dtype, index), device=device)
-    return pipeline.unet, vae, _scheduler(family / "scheduler"), text
+    return pipeline.unet, vae, scheduler_of(family / "scheduler"), text
 
 
 def _multi_view(path: Path, family: Path, dtype: torch.dtype) -> Any | None:
     """MVDream's UNet from the file that its authors published, which trained that alone: the rest is the family's."""
-    from df3d_diffusion.multiview import CAMERA, PREFIX, RENAMED, from_checkpoint
+    from df3d_diffusion.multiview import PREFIX, RENAMED, TOLD, from_checkpoint
 
-    with _loading(path), safe_open(path, framework="pt") as file:
+    with reported(path), safe_open(path, framework="pt") as file:
         if not all(PREFIX + name in file.keys() for name in RENAMED):  # noqa: SIM118 - it is no mapping
             return None
         tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith(PREFIX)}  # noqa: SIM118
-        stock = {**config(family / "unet"), "sample_size": 32, "class_embed_type": "projection"}
-        return from_checkpoint(tensors, {**stock, "projection_class_embeddings_input_dim": CAMERA}).to(dtype)
+        return from_checkpoint(tensors, {**config(family / "unet"), "sample_size": 32, **TOLD}).to(dtype)
 
 
 def _check_file(path: Path) -> None:
     """Raises ModelError when a single file is not a whole Stable Diffusion, and says what it is."""
-    with _loading(path), safe_open(path, framework="pt") as file:
+    with reported(path), safe_open(path, framework="pt") as file:
         names = list(file.keys())
         for part, word in (("model.diffusion_model.", "UNet"), ("first_stage_model.", "VAE"), ("cond", "text encoder")):
             if any("lora" in name.lower() for name in names):
@@ -177,99 +166,28 @@ def _optional(index: dict[str, Any]) -> list[str]:
     return [name for name in ("vae", "text_encoder_2", "tokenizer_2") if has(index, name)]
 
 
-def _frozen(network: Any, device: str) -> Any:
-    return network.to(device).requires_grad_(False).eval()
-
-
-@contextmanager
-def _loading(path: Path) -> Iterator[None]:
-    """Whatever goes wrong inside is a ModelError: what a damaged folder raises depends on where it is damaged."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(
-            f"`{path}` cannot be loaded: {reason}", "download the model again; weights must be .safetensors"
-        ) from error
-
-
-def _variant(path: Path) -> dict[str, Any]:
-    """diffusers' and transformers' names for half-precision files, where there are no others."""
-    weights = [file.name for file in path.glob("*.safetensors")]
-    return {"use_safetensors": True, "variant": "fp16" if weights and all(".fp16" in name for name in weights) else None}
-
-
 def _unet(path: Path, dtype: torch.dtype) -> Any:
     if "camera_dim" in config(path):  # MVDream in its authors' layout
         from df3d_diffusion.multiview import load_unet
 
-        with _loading(path):
+        with reported(path):
             return load_unet(path, dtype)
-    _check(path, diffusers.UNet2DConditionModel)
-    return _whole(path, diffusers.UNet2DConditionModel, torch_dtype=dtype)
-
-
-def _vae(path: Path, dtype: torch.dtype) -> Any:
-    """Full (AutoencoderKL) or tiny (TAESD). SDXL's overflows in half precision and says so."""
-    table = config(path)
-    kind = diffusers.AutoencoderTiny if table.get("_class_name") == "AutoencoderTiny" else diffusers.AutoencoderKL
-    _check(path, kind)
-    if _overflows(table, dtype):
-        dtype = torch.float32
-    return _whole(path, kind, torch_dtype=dtype)
-
-
-def _whole(path: Path, kind: Any, **options: Any) -> Any:
-    """A network with every one of its weights: the libraries would make up those that are missing.
-
-    Raises ModelError.
-    """
-    with _loading(path):
-        network, found = kind.from_pretrained(path, output_loading_info=True, local_files_only=True, **options, **_variant(path))
-    lacking = sorted([*found.get("missing_keys", ()), *(entry[0] for entry in found.get("mismatched_keys", ()))])
-    if lacking:
-        raise ModelError(f"`{path}` lacks weights: `{lacking[0]}`, and {len(lacking) - 1} others", "download the model again")
-    return network
-
-
-def _check(path: Path, kind: Any) -> None:
-    """Raises ModelError when the network that a configuration asks for is none, or larger than its weights."""
-    table = config(path)
-    of_transformers = issubclass(kind, transformers.PreTrainedModel)
-    with _loading(path):
-        check_size(path, lambda: kind(kind.config_class(**table)) if of_transformers else kind.from_config(table))
-
-
-def _overflows(table: Any, dtype: torch.dtype) -> bool:
-    return dtype == torch.float16 and bool(table.get("force_upcast"))
-
-
-def _scheduler(path: Path) -> Any:
-    with _loading(path):
-        return diffusers.DDPMScheduler.from_pretrained(path, local_files_only=True)
+    check(path, diffusers.UNet2DConditionModel)
+    return whole(path, diffusers.UNet2DConditionModel, torch_dtype=dtype)
 
 
 def _text(folder: Path, index: dict[str, Any], dtype: torch.dtype, device: str) -> CachedText:
     """The text encoder, or for SDXL the two; it is loaded when it is first needed."""
     second = ["_2"] if "text_encoder_2" in _optional(index) else []
     names = [f"text_encoder{end}" for end in ("", *second)]
-    kinds = [_kind(folder / name) for name in names]
+    kinds = {name: getattr(transformers, _kind(folder / name)) for name in names}
 
     def load() -> Encoder:
-        parts = []
-        for name, kind in zip(names, kinds, strict=True):
-            _check(folder / name, getattr(transformers, kind))
-            network = _whole(folder / name, getattr(transformers, kind), dtype=dtype)
-            place = folder / name.replace("text_encoder", "tokenizer")
-            with _loading(place):
-                words = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False, local_files_only=True)
-            parts.append((words, _frozen(network, device)))
+        parts = encoders(folder, kinds, dtype, device)
         reader = _reader(parts, index)
 
         def encode(texts: list[str]) -> Tensor:
-            with _loading(folder / names[0]):
+            with reported(folder / names[0]):
                 return reader(texts)
 
         return encode

@@ -11,19 +11,18 @@ import transformers
 from torch import Tensor
 
 from df3d.errors import ModelError
-from df3d_diffusion import loading
-from df3d_diffusion.folder import config, has, read_json
+from df3d_diffusion.folder import config, has, pixels_per_latent, read_json
 from df3d_diffusion.latent import without_decoder
+from df3d_diffusion.networks import check, encoders, frozen, reported, save_activations, scheduler_of, vae_of, whole
 from df3d_diffusion.text import CachedText, Encoder, fingerprint
 from df3d_diffusion.transformer import FAMILIES, Family, TransformerDenoiser
 
-VAES = ("AutoencoderKL", "AutoencoderDC", "AutoencoderTiny")
 CLIP_TOKENS = 77
 USUAL_SIZE = 512  # pixels, where a model does not say
 
 
 def load_transformer(
-    folder: Path, index: dict[str, Any], *, device: str, dtype: torch.dtype, vae: Path | None, size: int
+    folder: Path, index: dict[str, Any], *, device: str, dtype: torch.dtype, vae: Path | None, checkpoint_vae: bool, size: int
 ) -> TransformerDenoiser:
     """Raises ModelError, naming what is missing, when it is no whole pipeline of a family that df3d knows."""
     place = folder / "transformer"
@@ -36,14 +35,15 @@ def load_transformer(
     if kind is None:
         raise ModelError(f"the installed diffusers has no {name}", "python -m pip install -U diffusers")
     names = _encoders(folder, index, family)
-    loading._check(place, kind)
-    network = loading._frozen(loading._whole(place, kind, torch_dtype=dtype), device)
-    encoder = loading._frozen(without_decoder(_vae(vae or folder / "vae", dtype)), device)
-    stages = encoder.config.get("block_out_channels", encoder.config.get("encoder_block_out_channels"))
-    usual = int(table["sample_size"]) * 2 ** (len(stages) - 1) if "sample_size" in table else index.get("default_sample_size")
+    check(place, kind)
+    network = frozen(whole(place, kind, torch_dtype=dtype), device)
+    encoder = frozen(without_decoder(vae_of(vae or folder / "vae", dtype)), device)
+    if checkpoint_vae:
+        save_activations(encoder)
+    usual = table["sample_size"] * pixels_per_latent(encoder.config) if "sample_size" in table else index.get("default_sample_size")
     text = _text(folder, names, family, table, dtype, device)
     scheduler = _scheduler(folder / "scheduler", family)
-    with loading._loading(folder):
+    with reported(folder):
         return TransformerDenoiser(
             unet=network, vae=encoder, scheduler=scheduler, text=text, size=size or int(usual or USUAL_SIZE)
         )  # fmt: skip
@@ -61,38 +61,23 @@ def _encoders(folder: Path, index: dict[str, Any], family: Family) -> list[str]:
     return names
 
 
-def _vae(path: Path, dtype: torch.dtype) -> Any:
-    name = str(config(path).get("_class_name"))
-    if name not in VAES:
-        raise ModelError(f"`{path}` is a {name[:60]}, which df3d does not know", f"it knows {', '.join(VAES)}")
-    kind = getattr(diffusers, name)
-    loading._check(path, kind)
-    return loading._whole(path, kind, torch_dtype=torch.float32 if loading._overflows(config(path), dtype) else dtype)
-
-
 def _scheduler(path: Path, family: Family) -> dict[str, Any]:
     """A flow's shift, from its configuration; a diffusion model's alphabar."""
     if family.flow:
         return read_json(path / "scheduler_config.json")
-    return {"alphas_cumprod": loading._scheduler(path).alphas_cumprod}
+    return {"alphas_cumprod": scheduler_of(path).alphas_cumprod}
 
 
 def _text(
     folder: Path, names: list[str], family: Family, table: dict[str, Any], dtype: torch.dtype, device: str
 ) -> CachedText:  # fmt: skip
-    kinds = [_kind(folder / name, known) for name, known in zip(names, family.encoders, strict=False)]
+    kinds = {name: _kind(folder / name, known) for name, known in zip(names, family.encoders, strict=False)}
 
     def load() -> Encoder:
-        parts = []
-        for name, kind in zip(names, kinds, strict=True):
-            network = loading._frozen(loading._whole(folder / name, kind, dtype=dtype), device)
-            place = folder / name.replace("text_encoder", "tokenizer")
-            with loading._loading(place):
-                words = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False, local_files_only=True)
-            parts.append((words, network))
+        parts = encoders(folder, kinds, dtype, device)
 
         def encode(texts: list[str]) -> Tensor:
-            with loading._loading(folder / names[0]):
+            with reported(folder / names[0]):
                 if len(family.encoders) == 3:
                     return _three(parts, texts, family.tokens, int(table.get("joint_attention_dim", 4096)))
                 return _masked(*parts[0], texts, family.tokens)
@@ -132,7 +117,7 @@ def _masked(words: Any, network: Any, texts: list[str], length: int) -> Tensor:
 def _three(parts: list[tuple[Any, Any]], texts: list[str], length: int, width: int) -> Tensor:
     """(n, L + 1, D): SD3's two CLIPs side by side, then T5 or, without it, zeros; and both CLIPs pooled as the last row.
 
-    arXiv 2403.03206, appendix B.3.
+    arXiv 2403.03206.
     """
     clips = []
     for words, network in parts[:2]:

@@ -19,11 +19,12 @@ from df3d import Memory, Saving, Workload
 from df3d.errors import ModelError
 from df3d_diffusion.config import SdsConfig
 from df3d_diffusion.folder import config as config_of
-from df3d_diffusion.folder import is_transformer, parameters
+from df3d_diffusion.folder import is_transformer, parameters, pixels_per_latent
 from df3d_diffusion.models import ALIASES, is_single_file, on_disk, resolve
 
 GB = 1e9
 UNET, ENCODER, ENCODER_SAVING, TAESD = 0.25 * GB, 1.25 * GB, 0.45 * GB, 0.4 * GB
+TOKEN = 48.0  # a token and channel of a transformer: some two dozen numbers of one layer
 STUDENT = 2.0 * GB  # an image in the UNet with gradients, for VSD
 
 
@@ -56,43 +57,36 @@ def _savings(config: SdsConfig, work: Workload) -> Iterator[Saving]:
 
 
 def estimate(config: SdsConfig, work: Workload) -> tuple[float, float]:
-    """Bytes of the weights, and of the activations of UNet and VAE."""
+    """Bytes of the weights, and of the activations of network and VAE."""
     folder = resolve(config.family if is_single_file(config.model) else config.model)
     vae = resolve(config.vae) if config.vae else folder / "vae"
+    factor = pixels_per_latent(config_of(vae)) if vae.is_dir() else 1
+    whole = 2.0 if config.dtype == "float32" else 1.0
+    rows = (4 if config.view_texts.startswith("perp-neg") else 2) * work.views
+    rows = min(config.at_once or rows, rows)
     if is_transformer(folder):
-        return _of_transformer(config, work, folder, vae)
-    unet_config = config_of(folder / "unet")
-    width = unet_config.get("block_out_channels", [unet_config.get("model_channels", 320)])[0] / 320
-    area = (float(unet_config.get("sample_size", unet_config.get("image_size", 64))) / 64) ** 2
-
-    whole = 2.0 if config.dtype == "float32" else 1.0
-    rows = (4 if config.view_texts.startswith("perp-neg") else 2) * work.views
-    weights = 2.0 * whole * parameters(folder / "unet")
-    model = UNET * whole * area * width * min(config.at_once or rows, rows)
-    if config.objective in ("vsd", "esd"):
-        model += STUDENT * whole * area * width * work.views
-    if vae.is_dir():
-        vae_config = config_of(vae)
-        tiny = vae_config.get("_class_name") == "AutoencoderTiny"
-        base = vae_config.get("block_out_channels", vae_config.get("encoder_block_out_channels", [128]))[0] / (64 if tiny else 128)
-        full = 2.0 if vae_config.get("force_upcast") else whole  # SDXL's is kept in float32
-        weights += 2.0 * full * 0.5 * parameters(vae)  # the encoder is about half of it
-        an_image = TAESD if tiny else ENCODER_SAVING if config.checkpoint_vae else ENCODER
-        model += an_image * full * area * base * (1 if config.at_once else work.views)
-    return weights, model
+        table = config_of(folder / "transformer")
+        width = table.get("hidden_size") or table.get("num_attention_heads", 24) * table.get("attention_head_dim", 64)
+        size = config.size or table.get("sample_size", 512 // factor) * factor
+        tokens = (size / factor / table.get("patch_size", 1)) ** 2 + 333  # of the picture, and of the longest text
+        area, weights, model = (size / 512) ** 2, parameters(folder / "transformer"), TOKEN * whole * tokens * width * rows
+    else:
+        table = config_of(folder / "unet")
+        width = table.get("block_out_channels", [table.get("model_channels", 320)])[0] / 320
+        side = config.size / factor if config.size else float(table.get("sample_size", table.get("image_size", 64)))
+        area, weights = (side / 64) ** 2, parameters(folder / "unet")
+        model = UNET * whole * area * width * rows
+        if config.objective in ("vsd", "esd"):
+            model += STUDENT * whole * area * width * work.views
+    own, an_image = _vae(config, vae, area, whole) if vae.is_dir() else (0.0, 0.0)
+    return 2.0 * whole * weights + own, model + an_image * (1 if config.at_once else work.views)
 
 
-def _of_transformer(config: SdsConfig, work: Workload, folder: Path, vae: Path) -> tuple[float, float]:
-    """A transformer keeps some two dozen numbers for each token and channel of one layer; its VAE works as Stable Diffusion's."""
-    table, vae_config = config_of(folder / "transformer"), config_of(vae)
-    width = table.get("hidden_size") or table.get("num_attention_heads", 24) * table.get("attention_head_dim", 64)
-    factor = 2 ** (len(vae_config.get("block_out_channels", vae_config.get("encoder_block_out_channels", [0] * 4))) - 1)
-    size = config.size or table.get("sample_size", 512 // factor) * factor
-    tokens = (size / factor / table.get("patch_size", 1)) ** 2 + 333
-    whole = 2.0 if config.dtype == "float32" else 1.0
-    rows = (4 if config.view_texts.startswith("perp-neg") else 2) * work.views
-    weights = 2.0 * whole * (parameters(folder / "transformer") + 0.5 * parameters(vae))
-    model = 24 * 2.0 * whole * tokens * width * min(config.at_once or rows, rows)
-    tiny = vae_config.get("_class_name") == "AutoencoderTiny"
-    an_image = (TAESD if tiny else ENCODER) * whole * (size / 512) ** 2
-    return weights, model + an_image * (1 if config.at_once else work.views)
+def _vae(config: SdsConfig, vae: Path, area: float, whole: float) -> tuple[float, float]:
+    """Bytes of a VAE's encoder, about half of the VAE, and of its activations for an image."""
+    table = config_of(vae)
+    tiny = table.get("_class_name") == "AutoencoderTiny"
+    base = table.get("block_out_channels", table.get("encoder_block_out_channels", [128]))[0] / (64 if tiny else 128)
+    full = 2.0 if table.get("force_upcast") else whole  # SDXL's is kept in float32
+    an_image = TAESD if tiny else ENCODER_SAVING if config.checkpoint_vae else ENCODER
+    return 2.0 * full * 0.5 * parameters(vae), an_image * full * area * base

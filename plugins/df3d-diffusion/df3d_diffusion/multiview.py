@@ -26,6 +26,7 @@ from df3d_diffusion.latent import LatentDenoiser
 
 VIEWS = 4  # of one object, side by side in a batch, 90 degrees apart
 CAMERA = 16  # numbers of a camera
+TOLD = {"class_embed_type": "projection", "projection_class_embeddings_input_dim": CAMERA}  # of a stock UNet that knows cameras
 PREFIX = "model.diffusion_model."  # of the network's weights, in files as their authors published them
 TO_BLENDER = torch.tensor([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])  # from y up to z up
 RENAMED = {
@@ -87,8 +88,7 @@ def camera_code(cameras: Cameras) -> Tensor:
 
 def is_multi_view(unet: Mapping[str, Any]) -> bool:
     """Whether a UNet's config.json is of such a network, in the layout of its authors or as a stock UNet."""
-    stock = unet.get("class_embed_type") == "projection" and unet.get("projection_class_embeddings_input_dim") == CAMERA
-    return unet.get("camera_dim") == CAMERA or stock
+    return unet.get("camera_dim") == CAMERA or all(unet.get(key) == value for key, value in TOLD.items())
 
 
 def load_unet(folder: Path, dtype: torch.dtype) -> Any:
@@ -125,8 +125,7 @@ def stock_config(table: Mapping[str, Any]) -> dict[str, Any]:
         "cross_attention_dim": int(table["context_dim"]),
         "transformer_layers_per_block": int(table.get("transformer_depth", 1)),
         "use_linear_projection": True,
-        "class_embed_type": "projection",
-        "projection_class_embeddings_input_dim": CAMERA,
+        **TOLD,
     }
 
 

@@ -19,8 +19,9 @@ from df3d.schedule import Step
 from df3d.types import Cameras, GuidanceStep, RenderOutput
 from df3d_diffusion.config import DistillationConfig, MultiViewConfig, SdsConfig
 from df3d_diffusion.denoiser import Denoiser
-from df3d_diffusion.loading import load, save_activations
+from df3d_diffusion.loading import load
 from df3d_diffusion.matting import least_opacity
+from df3d_diffusion.networks import save_activations
 from df3d_diffusion.noise import noise_for
 from df3d_diffusion.objectives import OBJECTIVES, Prediction, Query, clip_gradient
 from df3d_diffusion.views import EncodedPrompt, Texts, perpendicular, texts_for

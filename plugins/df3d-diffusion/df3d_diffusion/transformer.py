@@ -13,11 +13,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from df3d.errors import ModelError
 from df3d.types import Cameras
-from df3d_diffusion.denoiser import compiled
+from df3d_diffusion.latent import VaeDenoiser
 from df3d_diffusion.noising import at
 from df3d_diffusion.text import Encoder
 
@@ -34,50 +32,20 @@ class Family:
     flow: bool = True
 
 
-class TransformerDenoiser:
-    """One of FAMILIES, with its VAE. `size`: pixels along an axis of the pictures that it sees."""
-
-    knows_cameras = False
-    group = 1
-    clip = None
+class TransformerDenoiser(VaeDenoiser):
+    """One of FAMILIES, with its VAE."""
 
     def __init__(self, *, unet: Any, vae: Any, scheduler: Mapping[str, Any], text: Encoder, size: int) -> None:
-        self.unet, self.vae, self.encode_text = unet, vae, text
+        step = int(unet.config.get("patch_size", 1))
+        super().__init__(unet=unet, vae=vae, text=text, size=size, step=step, name="transformer", hint="take a VAE of its family")
         self.family = FAMILIES[type(unet).__name__]
-        self._size, self._dtype = size, next(unet.parameters()).dtype
-        device = next(unet.parameters()).device
+        weight = next(unet.parameters())
+        self._dtype = weight.dtype
         if self.family.flow:
-            self._sigmas = shifted(float(scheduler.get("shift", scheduler.get("flow_shift", 1.0)))).to(device)
+            self._sigmas = shifted(float(scheduler.get("shift", scheduler.get("flow_shift", 1.0)))).to(weight.device)
             self.alphas_cumprod = alphabar_of(self._sigmas)
         else:
-            self.alphas_cumprod = scheduler["alphas_cumprod"].to(device)
-        stages = vae.config.get("block_out_channels", vae.config.get("encoder_block_out_channels"))
-        patch = 2 ** (len(stages) - 1) * int(unet.config.get("patch_size", 1))
-        if size % patch:
-            raise ModelError(
-                f"the model cannot see pictures of {size} pixels", f"give a multiple of {patch}: --set guidance.size=512"
-            )
-        if unet.config.in_channels != vae.config.latent_channels:
-            raise ModelError(
-                f"the transformer takes {unet.config.in_channels} channels and the VAE makes {vae.config.latent_channels}",
-                "take a VAE of its family",
-            )
-
-    def encode_images(self, images: Tensor) -> Tensor:
-        """Resized to the model's size; the posterior's mode."""
-        pixels = functional.interpolate(images.permute(0, 3, 1, 2), (self._size, self._size), mode="bilinear", align_corners=False)
-        encoded = self.vae.encode((pixels * 2 - 1).to(self.vae.dtype))
-        if hasattr(encoded, "latent_dist"):
-            latents = encoded.latent_dist.mode()
-        else:
-            latents = encoded.latent if hasattr(encoded, "latent") else encoded.latents  # of AutoencoderDC, and of tiny ones
-        shift = self.vae.config.get("shift_factor") or 0.0
-        found: Tensor = (latents.float() - shift) * self.vae.config.scaling_factor
-        return found
-
-    def compile(self) -> None:
-        self.unet.forward = compiled(self.unet.forward, self.alphas_cumprod.device)
-        self.vae.encode = compiled(self.vae.encode, self.alphas_cumprod.device)
+            self.alphas_cumprod = scheduler["alphas_cumprod"].to(weight.device)
 
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
         if not self.family.flow:

@@ -212,7 +212,7 @@ def write_transformer_pipeline(folder: Path, family: Transformer) -> Path:
                 sample_size=8, patch_size=2, in_channels=4, out_channels=4, num_layers=2, attention_head_dim=8,
                 num_attention_heads=4, joint_attention_dim=2 * WIDTH, caption_projection_dim=32,
                 pooled_projection_dim=2 * WIDTH, pos_embed_max_size=16),
-            "vae": _vae(shift_factor=0.06),
+            "vae": _vae(shift_factor=0.06, force_upcast=False),
         }  # fmt: skip
         for end in ("", "_2"):
             parts |= {f"text_encoder{end}": _clip(CLIPTextModelWithProjection), f"tokenizer{end}": _clip_tokenizer(folder)}
@@ -242,7 +242,7 @@ def write_transformer_pipeline(folder: Path, family: Transformer) -> Path:
         parts |= {
             "transformer": diffusers.PRXTransformer2DModel(
                 patch_size=1, in_channels=4, depth=2, num_heads=2, hidden_size=8, context_in_dim=8, axes_dim=[2, 2]),
-            "vae": _vae(),
+            "vae": _vae(force_upcast=False),
             "text_encoder": _t5(8),
         }  # fmt: skip
         _write_t5_tokenizer(folder / "tokenizer")
@@ -253,7 +253,7 @@ def write_transformer_pipeline(folder: Path, family: Transformer) -> Path:
                 sample_size=8, num_layers=2, patch_size=2, attention_head_dim=8, num_attention_heads=3, caption_channels=32,
                 in_channels=4, cross_attention_dim=24, out_channels=8, attention_bias=True, activation_fn="gelu-approximate",
                 num_embeds_ada_norm=1000, norm_type="ada_norm_single", norm_elementwise_affine=False, norm_eps=1e-6),
-            "vae": _vae(),
+            "vae": _vae(force_upcast=False),
             "text_encoder": _t5(32),
         }  # fmt: skip
         _write_t5_tokenizer(folder / "tokenizer")

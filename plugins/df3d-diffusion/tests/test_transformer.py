@@ -13,7 +13,7 @@ import pytest
 import torch
 from command import TINY, df3d
 from df3d_diffusion.config import SdsConfig
-from df3d_diffusion.folder import check_kind
+from df3d_diffusion.folder import TRANSFORMERS, check_kind
 from df3d_diffusion.loading import load
 from df3d_diffusion.memory import estimate
 from df3d_diffusion.noising import noised
@@ -247,3 +247,24 @@ def test_latents_are_shifted_and_scaled_as_their_vae_says(kind: str, folders: di
     plain = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latent
     expected = (plain - (vae.config.get("shift_factor") or 0.0)) * vae.config.scaling_factor
     torch.testing.assert_close(denoiser.encode_images(images), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_an_encoder_that_can_keeps_less_for_its_gradient(folders: dict[str, Path]) -> None:
+    """SANA's cannot, and is asked for nothing else when memory runs out."""
+    for kind, can in (("sd3", True), ("sana", False)):
+        guidance = from_config(SdsConfig(model=str(folders[kind]), dtype="float32", checkpoint_vae=True))
+        assert guidance.denoiser.vae.is_gradient_checkpointing == can  # type: ignore[attr-defined]
+        plain = from_config(SdsConfig(model=str(folders[kind]), dtype="float32"))
+        assert ("the VAE's encoder keeps less" in plain.save_memory()) == can
+
+
+def test_a_text_encoder_that_asks_for_more_than_its_weights_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    for kind in ("sd3", "sana", "prx"):
+        copy = changed(folders[kind], tmp_path, "text_encoder", vocab_size=900_000)
+        with pytest.raises(ModelError, match="its configuration asks for"):
+            load(str(copy), device="cpu").encode_text(["a dragon that nobody has asked for before"])
+        shutil.rmtree(tmp_path / "copy")
+
+
+def test_the_kinds_that_are_let_in_are_those_that_are_known() -> None:
+    assert set(TRANSFORMERS) == set(FAMILIES)
