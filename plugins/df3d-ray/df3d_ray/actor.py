@@ -16,9 +16,14 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from df3d_ray.packing import pack, unpack
+from df3d_ray.packing import notes_of, pack, put_notes, unpack
 
 STARTS = 5  # of a worker that ends before it has made a run
+
+
+def versions() -> dict[str, str]:
+    """What has to be the same on all nodes, Ray aside, which looks for itself."""
+    return {"python": platform.python_version(), "df3d": version("df3d")}
 
 
 class Hands:
@@ -33,8 +38,7 @@ class Hands:
 
     def about(self, folder: str) -> dict[str, object]:
         """Where it runs, with what, and whether it sees the batch's folder."""
-        own = {"python": platform.python_version(), "df3d": version("df3d")}
-        return {"node": platform.node(), "sees": Path(folder, "batch.json").is_file(), "versions": own}
+        return {"node": platform.node(), "sees": Path(folder, "batch.json").is_file(), "versions": versions()}
 
     def work(self, command: Sequence[str]) -> int:
         """Be a worker of a folder that every node sees; returns its exit code."""
@@ -48,13 +52,11 @@ class Hands:
         `begun` is what there is of the run, `tries` what was noted before. The worker stays for the next run.
         """
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        place, notes = self._folder / name, self._folder / ".batch" / "attempts" / f"{name}.json"
+        place = self._folder / name
         (self._folder / "batch.json").write_text(batch, encoding="utf-8")
         if begun is not None:
             unpack(begun, place, self._folder / ".batch")
-        if tries:
-            notes.parent.mkdir(parents=True, exist_ok=True)
-            notes.write_text(tries, encoding="utf-8")
+        put_notes(self._folder, name, tries)
         for _ in range(STARTS):
             if self._worker is None or self._worker.poll() is not None:
                 self._start([*command, "--worker", str(self._folder), "--names"])
@@ -62,7 +64,7 @@ class Hands:
                 break
         made = pack(place)
         shutil.rmtree(place, ignore_errors=True)
-        return made, notes.read_text(encoding="utf-8") if notes.is_file() else ""
+        return made, notes_of(self._folder, name)
 
     def stop(self) -> None:
         """Let the worker save and end."""

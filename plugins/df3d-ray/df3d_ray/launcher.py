@@ -10,19 +10,17 @@ from __future__ import annotations
 import json
 import logging
 import os
-import platform
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from df3d import Run
 from df3d.errors import PluginError, RunError
-from df3d_ray.actor import Hands
+from df3d_ray.actor import Hands, versions
 from df3d_ray.config import RayConfig
-from df3d_ray.packing import pack, unpack
+from df3d_ray.packing import notes_of, pack, put_notes, unpack
 
 PASSED = ("DF3D_", "HF_", "TRANSFORMERS_", "PYTORCH_", "HUGGINGFACE_")
 KEPT_HERE = ("DF3D_PARENT", "DF3D_CACHE")
@@ -45,22 +43,13 @@ class Rows:
 
     def begun(self, name: str) -> tuple[bytes | None, str]:
         """What there is of a run, and of notes on its failed tries."""
-        notes = self._notes(name)
-        return pack(self.folder / name), notes.read_text(encoding="utf-8") if notes.is_file() else ""
+        return pack(self.folder / name), notes_of(self.folder, name)
 
     def put(self, name: str, made: bytes | None, tries: str) -> None:
         """Put what came of a run in its place, whole or not at all."""
-        notes = self._notes(name)
         if made is not None:
             unpack(made, self.folder / name, self.folder / ".batch")
-        if tries:
-            notes.parent.mkdir(parents=True, exist_ok=True)
-            notes.write_text(tries, encoding="utf-8")
-        else:
-            notes.unlink(missing_ok=True)
-
-    def _notes(self, name: str) -> Path:
-        return self.folder / ".batch" / "attempts" / f"{name}.json"
+        put_notes(self.folder, name, tries)
 
 
 class RayWorker:
@@ -147,7 +136,7 @@ class Team:
     def check(self, about: Mapping[str, Any]) -> None:
         """Raises PluginError when a node has other versions than this machine, or sees the folder where another does not."""
         node = about["node"]
-        own = {"python": platform.python_version(), "df3d": version("df3d")}
+        own = versions()
         for what, there in about["versions"].items():
             if there != own[what]:
                 raise PluginError(f"node {node} has {what} {there}, and this machine {own[what]}", "install the same on all nodes")

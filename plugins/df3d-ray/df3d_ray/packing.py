@@ -1,4 +1,4 @@
-"""A run folder as bytes, and back: whole or not at all."""
+"""What goes from machine to machine: a run folder as bytes, whole or not at all, and the notes on its failed tries."""
 
 from __future__ import annotations
 
@@ -35,3 +35,23 @@ def unpack(data: bytes, folder: Path, beside: Path) -> None:
     finally:
         for path in (new, old):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def notes_of(folder: Path, name: str) -> str:
+    """What the batch in `folder` has noted of failed tries at a run; "" where there were none."""
+    path = _notes(folder, name)
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def put_notes(folder: Path, name: str, notes: str) -> None:
+    """Note the same in another folder of the batch."""
+    path = _notes(folder, name)
+    if notes:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(notes, encoding="utf-8")
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _notes(folder: Path, name: str) -> Path:
+    return folder / ".batch" / "attempts" / f"{name}.json"
