@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from df3d.batches import attempts
 from df3d.batches.plan import GALLERY, TABLE, Row, load
@@ -95,9 +95,7 @@ def progress(folder: Path) -> str:
 def counted(found: Sequence[State]) -> str:
     """`7 done, 1 failed, 4 waiting`."""
     count = Counter(state.state for state in found)
-    return (
-        ", ".join(f"{count[name]} {name}" for name in ("done", "failed", "running", "begun", "waiting") if count[name]) or "empty"
-    )
+    return ", ".join(f"{count[name]} {name}" for name in get_args(Name) if count[name]) or "empty"
 
 
 def write(folder: Path, found: Sequence[State]) -> None:

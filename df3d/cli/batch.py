@@ -173,6 +173,7 @@ def retry(folder: Path = Folder, debug: Debug = False) -> None:
 def _forecast(batch: Batch, out: Path, told: Crew, catalog: Catalog, *, json: bool) -> None:
     from df3d.batches import summary
     from df3d.batches.forecast import forecast
+    from df3d.batches.plan import NAME
 
     rows = [{"prompt": r.prompt, "seed": r.seed, "recipe": r.recipe or batch.recipe, "folder": r.folder} for r in batch.rows]
     if json:
@@ -183,7 +184,7 @@ def _forecast(batch: Batch, out: Path, told: Crew, catalog: Catalog, *, json: bo
     for row in rows[:20]:
         shown.add_row(*map(str, row.values()))
     show(shown)
-    done = [state for state in summary.states(out) if state.state == "done"] if (out / "batch.json").exists() else []
+    done = [state for state in summary.states(out) if state.state == "done"] if (out / NAME).exists() else []
     left, workers = len(rows) - len(done), told.count(len(rows))
     say(f"{len(rows)} runs, {left} to make, {workers} at once: {forecast(batch, out, done, left, workers, catalog)}")
 

@@ -79,10 +79,11 @@ class BatchView:
                 continue
             self._told.add(state.row.folder)
             try:
-                asset = RunDir(self._folder / state.row.folder).asset()
                 if self._json:
                     put_json(state.table())
-                elif self._live and sys.stdout.isatty():  # above the table, not into it
+                    continue
+                asset = RunDir(self._folder / state.row.folder).asset()
+                if self._live and sys.stdout.isatty():  # above the table, not into it
                     self._live.console.print(Text(printable(asset)))
                 else:
                     put(asset)
@@ -99,7 +100,7 @@ class BatchView:
             self._line = text
 
     def _left(self, found: Sequence[State]) -> str:
-        """The time left: at the pace so far, or where nothing was done yet, of the steps of the run in work."""
+        """The time left, at the pace so far; "" before the first run is done."""
         made = len(self._done) - max(self._first, 0)
         left = sum(state.state in ("waiting", "begun", "running") for state in found)
         if not made or not left:

@@ -28,6 +28,7 @@ from df3d.batches import attempts, best, forecast, make, plan, summary, worker
 from df3d.batches.lists import Entry, Mistakes, entries
 from df3d.batches.plan import Row
 from df3d.batches.worker import Worker
+from df3d.cli.batch_view import BatchView
 from df3d.errors import RunError
 from df3d.events import Event, RunStarted
 from df3d.plugin.catalog import Catalog
@@ -343,6 +344,14 @@ def test_workers_start_where_anything_is_left(
     monkeypatch.setattr(make, "_oversee", lambda launcher, command, count, *rest: started.append(count))
     make.make(listed, tmp_path, make.crew(catalog, "local", workers=3))
     assert started == ([] if state == "done" else [1])
+
+
+def test_a_damaged_run_is_told_as_any_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    batch_of(tmp_path, ["a red car"])
+    (tmp_path / "a-red-car").mkdir()
+    (tmp_path / "a-red-car" / "run.json").write_text("{")
+    BatchView(tmp_path, tell=True, json=True).finish()
+    assert json.loads(capsys.readouterr().out)["state"] == "begun"
 
 
 @pytest.mark.parametrize(("left", "workers", "minutes"), [(4, 2, 4), (5, 2, 6), (1, 4, 2), (6, 1, 12)])
