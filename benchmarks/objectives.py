@@ -32,6 +32,7 @@ from df3d.run.job import prepare
 from df3d.run.rundir import RunDir, default_path
 
 EVALUATIONS = 440  # looks of the model at each view, in the coarse stage: 220 steps of two
+MARKS = ("<!-- table of objectives.csv, by benchmarks/objectives.py -->", "<!-- end of the table -->")
 FALLING = ("order=falling", "jitter=0.1")
 
 
@@ -133,9 +134,8 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="write the table of the CSV beside it, objectives.csv, into this page")
     options = parser.parse_args()
     if options.page:
-        before, mark, rest = options.page.read_text().partition("<!-- table of objectives.csv, by benchmarks/objectives.py -->\n")
-        _, end, after = rest.partition("<!-- end of the table -->")
-        options.page.write_text(f"{before}{mark}\n{table(read(options.page.with_name('objectives.csv')))}\n{end}{after}")
+        scores = read(options.page.with_name("objectives.csv"))
+        options.page.write_text(toybox.put_between(options.page, MARKS, table(scores)))
         return
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "objectives.csv"

@@ -236,9 +236,14 @@ class Scores:
 
 def with_tables(page: Path) -> str:
     """The page with the tables of its scores between its marks."""
-    before, _, rest = page.read_text().partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    return f"{before}{MARKS[0]}\n\n{Scores(page.with_suffix('.csv')).tables()}\n{MARKS[1]}{after}"
+    return put_between(page, MARKS, Scores(page.with_suffix(".csv")).tables())
+
+
+def put_between(page: Path, marks: tuple[str, str], tables: str) -> str:
+    """The page with these tables between two marks of it."""
+    before, _, rest = page.read_text().partition(marks[0])
+    _, _, after = rest.partition(marks[1])
+    return f"{before}{marks[0]}\n\n{tables}\n{marks[1]}{after}"
 
 
 def named(name: str, way: str, stage: str) -> str:

@@ -126,15 +126,18 @@ def test_a_model_that_knows_cameras_is_told_them_and_not_the_view() -> None:
     assert torch.allclose(unmoved[1], moved[1])
 
 
+def timesteps(guidance: Distillation, index: int, *, seeds: int) -> Tensor:
+    """Those that four views have in a step, over some seeds."""
+    encoded = guidance.encode(Prompt("x"))
+    views = render(torch.rand(4, 4, 4, 3)), orbit(4, size=4)
+    drawn = [guidance.step(*views, encoded, Step(index, 10, seed=seed)).timestep for seed in range(seeds)]
+    return torch.cat([timestep for timestep in drawn if timestep is not None])
+
+
 def test_timesteps_stay_in_their_range_as_it_moves() -> None:
     guidance = distillation(Gaussian({}), t_min=Schedule(0.1), t_max=Schedule(0.9, 0.3))
-    encoded = guidance.encode(Prompt("x"))
     for index, high in ((0, 900), (9, 300)):
-        seen = [
-            guidance.step(render(torch.rand(4, 4, 4, 3)), orbit(4, size=4), encoded, Step(index, 10, seed=s)).timestep
-            for s in range(50)
-        ]
-        drawn = torch.cat([t for t in seen if t is not None])
+        drawn = timesteps(guidance, index, seeds=50)
         assert drawn.min() >= 100
         assert drawn.max() < high
         assert drawn.max() > high - 0.2 * (high - 100)
@@ -185,20 +188,13 @@ def test_shape_as_latents_spans_them(stable_diffusion: Path) -> None:
 
 def test_timesteps_fall_with_their_schedule_within_a_jitter() -> None:
     guidance = distillation(Gaussian({}), order="falling", jitter=0.05, t_max=Schedule(0.9, 0.3), t_min=Schedule(0.0))
-    encoded = guidance.encode(Prompt("x"))
     for index, top in ((0, 900), (9, 300)):
-        seen = [
-            guidance.step(render(torch.rand(4, 4, 4, 3)), orbit(4, size=4), encoded, Step(index, 10, seed=s)).timestep
-            for s in range(30)
-        ]
-        drawn = torch.cat([t for t in seen if t is not None])
+        drawn = timesteps(guidance, index, seeds=30)
         assert int(drawn.max()) <= top
         assert int(drawn.max()) > top - 10
         assert top - 52 < int(drawn.min()) < top - 35
     exact = distillation(Gaussian({}), order="falling", t_max=Schedule(0.5))
-    timestep = exact.step(render(torch.rand(4, 4, 4, 3)), orbit(4, size=4), encoded, Step(3, 10)).timestep
-    assert timestep is not None
-    assert timestep.tolist() == [500] * 4
+    assert timesteps(exact, 3, seeds=1).tolist() == [500] * 4
 
 
 def test_a_student_that_is_not_told_the_view_reads_the_plain_prompt() -> None:
