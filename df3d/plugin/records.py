@@ -151,8 +151,8 @@ class GuidancePlugin(Component):
 
     `needs` are outputs of the renderer; `needs_with` names a function `(config) -> frozenset` of those that it needs beside
     them with these options. `accepts` are what of a prompt it can use: "text", "negative", "image", "mesh". `group` is how many
-    views of one moment it judges together. `check` names a function `(text) -> list of notes` that reads a prompt before anything
-    is loaded, and raises PromptError when the guidance cannot work with it. None of these may import torch.
+    views of one moment it judges together. `check` names a function `(text, config) -> list of notes` that reads a prompt before
+    anything is loaded, and raises PromptError when the guidance cannot work with it. None of these may import torch.
     """
 
     kind = "guidance"

@@ -116,7 +116,7 @@ def check_prompt(plan: Plan, prompt: Prompt) -> list[str]:
                 option = "--image FILE" if "image" in accepts else "--mesh FILE"
                 raise PromptError(f"{kind} `{name}` needs {lacking}, and the prompt has none", f"give one with {option}")
             if "text" in accepts:
-                notes += part.plugin.ask("check", prompt.text) or []
+                notes += part.plugin.ask("check", prompt.text, part.config) or []
     useless = prompt.offers - frozenset().union(*(stage.accepts for stage in plan.stages))
     if starts_from_mesh(plan.stages[0]):
         useless -= {"mesh"}
