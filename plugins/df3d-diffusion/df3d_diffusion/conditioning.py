@@ -16,6 +16,7 @@ from df3d.types import Cameras
 
 RAY_CHANNELS = 9
 VIEW_CODES = 16
+SKETCH, SKETCH_CHANNELS = 16, 4  # pixels along an axis of a small picture, and its channels: colour and coverage
 
 
 def ray_map(cameras: Cameras | None, count: int, size: int) -> Tensor:
@@ -66,3 +67,20 @@ def view_code(cameras: Cameras | None, count: int) -> Tensor:
 def class_labels(text: Tensor, views: Tensor) -> Tensor:
     """(B, L * D + VIEW_CODES): what goes to the class embedding, of text (B, L, D) and view codes (B, VIEW_CODES)."""
     return torch.cat([text.flatten(1), views.to(text)], dim=1)
+
+
+def with_sketches(text: Tensor, sketches: Tensor) -> Tensor:
+    """(B, L + M, D): encodings (B, L, D), and behind them small pictures (B, N, SKETCH_CHANNELS, SKETCH, SKETCH) as tokens."""
+    return torch.cat([text, sketches.to(text).reshape(len(text), -1, text.shape[-1])], dim=1)
+
+
+def split_sketches(text: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The inverse of `with_sketches`: encodings, and `count` small pictures for each."""
+    tokens = count * SKETCH_CHANNELS * SKETCH**2 // text.shape[-1]
+    pictures = text[:, text.shape[1] - tokens :].reshape(len(text), count, SKETCH_CHANNELS, SKETCH, SKETCH)
+    return text[:, : text.shape[1] - tokens], pictures
+
+
+def sketch_map(sketches: Tensor, size: int) -> Tensor:
+    """(B, N * SKETCH_CHANNELS, size, size): small pictures (B, N, SKETCH_CHANNELS, SKETCH, SKETCH) as the UNet sees them."""
+    return torch.nn.functional.interpolate(sketches.flatten(1, 2), (size, size), mode="bilinear", align_corners=False)

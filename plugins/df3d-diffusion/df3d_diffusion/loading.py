@@ -16,7 +16,18 @@ from df3d.errors import ModelError
 from df3d_diffusion.denoiser import Denoiser
 from df3d_diffusion.folder import KNOWN, check_kind, config, has, is_transformer, plain_copy, read_json
 from df3d_diffusion.models import is_single_file, resolve
-from df3d_diffusion.networks import check, encoders, frozen, overflows, reported, save_activations, scheduler_of, vae_of, whole
+from df3d_diffusion.networks import (
+    check,
+    encoders,
+    frozen,
+    overflows,
+    quiet,
+    reported,
+    save_activations,
+    scheduler_of,
+    vae_of,
+    whole,
+)
 from df3d_diffusion.text import CachedText, Encoder, fingerprint
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -41,10 +52,7 @@ def load(
     `size` is how many pixels along an axis the model sees; 0: as many as it was trained on. Raises ModelError, naming what is
     missing, when it is not a pipeline folder.
     """
-    diffusers.utils.logging.disable_progress_bar()
-    diffusers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
+    quiet()
     precision = DTYPES[dtype] if dtype != "auto" else fastest_dtype(device)
     if not is_single_file(model) and is_transformer(resolve(model)):
         from df3d_diffusion.loading_transformer import load_transformer

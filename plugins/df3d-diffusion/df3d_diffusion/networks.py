@@ -20,6 +20,13 @@ from df3d_diffusion.folder import check_size, config
 VAES = ("AutoencoderKL", "AutoencoderDC", "AutoencoderTiny")
 
 
+def quiet() -> None:
+    """Let the libraries of models say nothing of their own on the terminal."""
+    for library in (diffusers, transformers):
+        library.utils.logging.disable_progress_bar()
+        library.utils.logging.set_verbosity_error()
+
+
 def frozen(network: Any, device: str) -> Any:
     return network.to(device).requires_grad_(False).eval()
 

@@ -10,7 +10,15 @@ from torch.nn import functional
 
 from df3d.errors import ModelError
 from df3d.types import Cameras
-from df3d_diffusion.conditioning import RAY_CHANNELS, class_labels, ray_map, view_code
+from df3d_diffusion.conditioning import (
+    RAY_CHANNELS,
+    SKETCH_CHANNELS,
+    class_labels,
+    ray_map,
+    sketch_map,
+    split_sketches,
+    view_code,
+)
 from df3d_diffusion.denoiser import compiled
 from df3d_diffusion.noising import at, to_noise
 from df3d_diffusion.text import Encoder
@@ -20,8 +28,9 @@ class PixelDenoiser:
     """A pixel-space pipeline folder.
 
     `layout`, the table `df3d` of its model_index.json, may say `unshuffle` (pixels along an axis that are one position
-    of the UNet) and `rays` (the UNet takes `conditioning.ray_map` beside the image, and the text with
-    `conditioning.view_code` in its class embedding).
+    of the UNet), `rays` (the UNet takes `conditioning.ray_map` beside the image, and the text with `conditioning.view_code` in
+    its class embedding) and `sketches` (how many small pictures it takes besides, which stand behind the encodings of the text:
+    `conditioning.with_sketches`).
     """
 
     clip = 1.0
@@ -31,14 +40,15 @@ class PixelDenoiser:
         self.unet = unet.to(memory_format=torch.channels_last)
         self.alphas_cumprod = scheduler.alphas_cumprod.to(unet.device)
         self.knows_cameras = bool(layout.get("rays", False))
+        self.sketches = int(layout.get("sketches", 0))
         self._unshuffle = int(layout.get("unshuffle", 1))
         self._size = unet.config.sample_size * self._unshuffle
         self._prediction = scheduler.config.prediction_type
         self.encode_text = text
-        if unet.config.in_channels != 3 * self._unshuffle**2 + RAY_CHANNELS * self.knows_cameras:
+        channels = 3 * self._unshuffle**2 + RAY_CHANNELS * self.knows_cameras + SKETCH_CHANNELS * self.sketches
+        if unet.config.in_channels != channels:
             raise ModelError(
-                f"the UNet takes {unet.config.in_channels} channels, not the "
-                f"{3 * self._unshuffle**2 + RAY_CHANNELS * self.knows_cameras} of such a pixel-space model",
+                f"the UNet takes {unet.config.in_channels} channels, not the {channels} of such a pixel-space model",
                 "for Stable Diffusion the folder must hold its `vae/` too",
             )
 
@@ -52,11 +62,14 @@ class PixelDenoiser:
         self.unet.forward = compiled(self.unet.forward, self.alphas_cumprod.device)
 
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
+        text, sketches = split_sketches(text, self.sketches)
         blocks, text = unshuffle(noisy, self._unshuffle), text.to(self.unet.dtype)
         labels, channels = None, blocks.shape[1]
         if self.knows_cameras:
             labels = class_labels(text, view_code(cameras, len(noisy)))
             blocks = torch.cat([blocks, ray_map(cameras, len(noisy), blocks.shape[-1]).to(blocks)], dim=1)
+        if self.sketches:
+            blocks = torch.cat([blocks, sketch_map(sketches.to(blocks), blocks.shape[-1])], dim=1)
         blocks = blocks.to(self.unet.dtype).contiguous(memory_format=torch.channels_last)
         raw = self.unet(blocks, timestep, text, class_labels=labels).sample
         raw = shuffle(raw.float()[:, :channels], self._unshuffle)  # IF predicts a variance too; it is left out

@@ -96,6 +96,10 @@ class Distillation:
             encoded = self.denoiser.encode_text([*texts, negative])
         return EncodedPrompt({view: encoded[i : i + 1] for i, view in enumerate(views)}, encoded[-1:])
 
+    def texts(self, cameras: Cameras, encoded: EncodedPrompt, *, told: bool) -> Texts:
+        """The texts of each camera; `told`: the model is told the camera itself."""
+        return texts_for(self.config, cameras, encoded, told=told)
+
     def step(self, render: RenderOutput, cameras: Cameras, encoded: EncodedPrompt, step: Step) -> GuidanceStep:
         """Ask the model about one batch of renders.
 
@@ -105,7 +109,7 @@ class Distillation:
         config, count = self.config, len(cameras)
         latents = self._shape_as_latents(render) if step.progress < self._latent_until else self._encode(render.rgb)
         told = cameras if config.camera and self.denoiser.knows_cameras else None
-        texts = texts_for(config, cameras, encoded, told=told is not None)
+        texts = self.texts(cameras, encoded, told=told is not None)
         generator, alphas_cumprod = step.generator("guidance"), self.denoiser.alphas_cumprod
         low, high = (int(share.at(step) * len(alphas_cumprod)) for share in (config.t_min, config.t_max))
         low = min(low, len(alphas_cumprod) - 1)
