@@ -7,6 +7,7 @@ with their middle proportions and with some drawn at random, and the nearest of 
 from __future__ import annotations
 
 import numpy as np
+from df3d_prior.likeness import color_error, faces_met, nearest_errors, silhouette_iou
 
 from df3d.errors import ExportError, PromptError
 from df3d.protocols import Subject
@@ -18,8 +19,6 @@ from df3d_toybox.distances import distances, sample_surface
 from df3d_toybox.references import FINE, POINTS, RING, VIEWS, Reference, reference, rings, small, views
 from df3d_toybox.world import render
 from df3d_toybox.world.nouns import NOUNS
-
-FACING = 45.0  # degrees on either side of the front within which an object shows its face
 
 
 class ToyboxScorer:
@@ -75,11 +74,6 @@ class ToyboxScorer:
         return found
 
 
-def nearest_errors(images: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(C,) mean squared errors of pictures (V, H, W, 4) to the nearest of each of (C, seeds, V, H, W, 4)."""
-    return np.asarray(((others[..., :3] - images[..., :3]) ** 2).mean((2, 3, 4, 5)).min(1))
-
-
 def _drawn(subject: Subject, count: int, size: int = 64) -> np.ndarray:
     """(count, size, size, 4) as the world draws its own."""
     return subject.draw(views(count, size), background=render.BACKGROUND, ambient=render.AMBIENT).numpy()
@@ -101,19 +95,6 @@ def _mesh(subject: Subject) -> Mesh:
     return fitted.mesh
 
 
-def silhouette_iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Of coverages (V, H, W), a mean over the views."""
-    return float((np.minimum(a, b).sum((1, 2)) / np.maximum(np.maximum(a, b).sum((1, 2)), 1e-9)).mean())
-
-
-def color_error(images: np.ndarray, others: np.ndarray) -> float:
-    """1 where the two are seen nowhere together."""
-    both = np.minimum(images[..., 3], others[..., 3])[..., None]
-    if both.sum() < 1:
-        return 1.0
-    return float((np.abs(images[..., :3] - others[..., :3]) * both).sum() / (3 * both.sum()))
-
-
 def janus(ring: np.ndarray, caption: Caption) -> float:
     """e_1 / (e_1 + e_m): the root mean squared errors of pictures from all around (RING, 32, 32, 4), the first from the
     front, to the nearest of the world's objects with one face and to the nearest with several."""
@@ -122,20 +103,9 @@ def janus(ring: np.ndarray, caption: Caption) -> float:
 
 
 def count_faces(ring: np.ndarray, caption: Caption) -> float:
-    """Faces met on one way around; a second one that is added to a whole object can be missed, which `janus` tells.
-
-    `ring` (RING, 32, 32, 4) are pictures from evenly spaced azimuths, the first one 0. Each is looked up among the world's
-    pictures of the caption, from all sides and in several proportions.
-    """
-    azimuths = np.arange(RING) * 360.0 / RING
-    away = np.minimum(azimuths, 360.0 - azimuths)
-    errors = np.full((RING, RING), np.inf)
-    for sides in rings(caption)[0]:
-        errors = np.minimum(errors, ((ring[:, None, ..., :3] - sides[None, ..., :3]) ** 2).mean((2, 3, 4)))
-    shows = away[errors.argmin(1)] <= FACING
-    shows = np.roll(shows, 1).astype(int) + shows + np.roll(shows, -1) >= 2  # one view alone is no face, and parts none
-    runs = int((shows & ~np.roll(shows, 1)).sum())
-    return float(max(runs, round(float(shows.mean()) * 180.0 / FACING)))  # faces side by side are one long run
+    """Faces met on one way around (RING, 32, 32, 4); a second one that is added to a whole object can be missed, which `janus`
+    tells. Each picture is looked up among the world's pictures of the caption, in several proportions."""
+    return faces_met(ring, rings(caption)[0])
 
 
 def _error(images: np.ndarray, others: np.ndarray) -> float:

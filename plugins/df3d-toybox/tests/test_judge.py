@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from df3d_prior.likeness import FACING, color_error, nearest_errors, silhouette_iou
 from df3d_toybox.candidates import altered, candidates, look
 from df3d_toybox.captions import Caption, read
 from df3d_toybox.config import ToyboxScorerConfig
@@ -26,7 +27,7 @@ from df3d_toybox.references import (
     rings,
     views,
 )  # fmt: skip
-from df3d_toybox.scorer import FACING, ToyboxScorer, _likeness, color_error, count_faces, janus, nearest_errors, silhouette_iou
+from df3d_toybox.scorer import ToyboxScorer, _likeness, count_faces, janus
 from df3d_toybox.world.mesh import asset_of
 
 from df3d.evaluation.subject import TargetSubject

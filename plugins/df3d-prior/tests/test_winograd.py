@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from df3d_toybox.winograd import WinogradConv2d, use_winograd
+from df3d_prior.winograd import WinogradConv2d, use_winograd
 from torch import Tensor, nn
 
 
@@ -40,7 +40,7 @@ def test_result_and_gradients_are_those_of_a_convolution(inputs: int, outputs: i
 
 
 def test_parts_of_a_batch_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("df3d_toybox.winograd.CHUNK", 1)
+    monkeypatch.setattr("df3d_prior.winograd.CHUNK", 1)
     monkeypatch.setattr("df3d.system.cpu.threads", lambda: 3)
     plain, fast = pair(32, 32, bias=False)
     image = torch.randn(5, 32, 8, 8).contiguous(memory_format=torch.channels_last)

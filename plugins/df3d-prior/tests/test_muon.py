@@ -6,7 +6,7 @@ from copy import deepcopy
 
 import pytest
 import torch
-from df3d_toybox.muon import BLOCK, Muon, orthogonalize
+from df3d_prior.muon import BLOCK, Muon, orthogonalize
 
 
 @pytest.mark.parametrize("shape", [(16, 64), (64, 16)])

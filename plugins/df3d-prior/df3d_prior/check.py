@@ -1,0 +1,231 @@
+"""Looks at a library before anything is trained on it: what cannot be used, what is doubtful, and captions for what has none."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from df3d.errors import ConfigError, Df3dError
+from df3d.types import MeshAsset
+from df3d_prior import meaning, raster
+from df3d_prior.library import CAPTIONS, MOST_FACES, Entry, Reader, read_entries
+from df3d_prior.objects import Object, of_asset
+from df3d_prior.sources import views_of
+
+SIDES = (0.0, 90.0, 180.0, -90.0)
+PICTURE = 96  # pixels
+DOUBLE = 1e-5  # mean squared difference of sketches up to which two objects look the same
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One object of a library, and what was found."""
+
+    entry: Entry
+    problem: str = ""  # why it cannot be used; nothing where it can
+    doubts: tuple[str, ...] = ()  # what somebody should look at
+    faces: int = 0
+    colors: tuple[str, ...] = ()
+    written: bool = True  # whether its caption is in captions.csv, and not from its file name
+    drawn: np.ndarray | None = field(default=None, repr=False)  # (4, PICTURE, PICTURE, 3) from the four sides
+
+
+def check(folder: Path, endings: Collection[str], read: Reader) -> list[Checked]:
+    """Every mesh file of a folder, those with these endings, and every row of its captions.csv; `read` reads a file.
+
+    Raises ConfigError when there is no mesh in the folder, or captions.csv cannot be read.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"there is no folder `{folder}`", "give the folder of your meshes")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in endings and path.is_file())
+    rows = read_entries(folder) if (folder / CAPTIONS).is_file() else []
+    if not files and not rows:
+        raise ConfigError(f"there is no mesh in `{folder}`", f"known are {', '.join(sorted(endings))}")
+    told = {(folder / entry.path).resolve() for entry in rows}
+    found = [_look(folder, entry, read) for entry in rows]
+    for path in files:
+        if path.resolve() not in told:
+            one = _look(folder, Entry(str(path.relative_to(folder)), "", "", str(path.relative_to(folder))), read)
+            found.append(replace(one, entry=captioned(one), written=False))
+    return list(_doubles(_same_paths(found)))
+
+
+def captioned(one: Checked) -> Entry:
+    """An entry whose caption comes of its file name and colours."""
+    noun, details = from_name(Path(one.entry.path).stem)
+    told = " and ".join(one.colors[:2])
+    words = " ".join(word for word in (told, *(detail for detail in details if detail not in one.colors), noun) if word)
+    article = "an" if words[:1] in tuple("aeiou") else "a"
+    return replace(one.entry, noun=noun, caption=f"{article} {words}")
+
+
+def from_name(stem: str) -> tuple[str, tuple[str, ...]]:
+    """The noun in a file's name, and the other words of it: `Treasure_Chest-02` is a chest.
+
+    Numbers, single letters and words that are doubled are left out. The noun is the last word that names a thing.
+    """
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", stem)
+    words = [word for word in re.findall(r"[a-z]+", spaced.lower()) if len(word) > 1]
+    words = list(dict.fromkeys(words))
+    nouns = [i for i, word in enumerate(words) if meaning.senses(meaning.singular(word))]
+    if not words:
+        return "object", ()
+    at = nouns[-1] if nouns else len(words) - 1
+    return meaning.singular(words[at]), tuple(word for i, word in enumerate(words) if i != at)
+
+
+def _look(folder: Path, entry: Entry, read: Reader) -> Checked:
+    path = folder / entry.path
+    if not path.is_file():
+        return Checked(entry, f"there is no file `{entry.path}`")
+    if not entry.path or not path.resolve().is_relative_to(folder.resolve()):
+        return Checked(entry, f"`{entry.path}` leads out of the library")
+    try:
+        asset = read(path)
+    except Df3dError as error:
+        return Checked(entry, error.message)
+    if not isinstance(asset, MeshAsset) or not len(asset.mesh.faces):
+        return Checked(entry, "there is no surface in it")
+    count = len(asset.mesh.faces)
+    if count > MOST_FACES:
+        return Checked(entry, f"it has {count:,} faces, more than {MOST_FACES:,}: make it simpler", faces=count)
+    one = of_asset(asset)
+    if not len(one.corners):
+        return Checked(entry, "all its faces are without area")
+    return Checked(entry, "", tuple(_doubts(entry, asset, one)), count, tuple(one.main_colors), drawn=_drawn(one))
+
+
+def _doubts(entry: Entry, asset: MeshAsset, one: Object) -> Iterator[str]:
+    yield from asset.notes
+    if (parts := apart(one)) > 1:
+        yield f"it looks like {parts} objects in one file"
+    if turned(one):
+        yield "its front may be at its side: it is more alike left and right when seen from there"
+    if entry.caption and not meaning.senses(meaning.singular(entry.noun.split()[-1])) and not meaning.senses(entry.noun):
+        yield f"`{entry.noun}` is no thing that a dictionary knows"
+
+
+def apart(one: Object) -> int:
+    """How many objects lie side by side in one: groups of triangles with wide gaps between them, seen from above."""
+    low, high = one.bounds()
+    cells = 24
+    size = float((high - low)[[0, 2]].max()) or 1.0
+    taken = np.zeros((cells, cells), bool)
+    for points in (one.corners.reshape(-1, 3), one.corners.mean(1)):
+        at = ((points[:, [0, 2]] - low[[0, 2]]) / size * (cells - 1)).astype(int).clip(0, cells - 1)
+        taken[at[:, 0], at[:, 1]] = True
+    for face in one.corners:  # large triangles cover cells that have none of their corners
+        start, stop = (
+            ((edge(face[:, [0, 2]], axis=0) - low[[0, 2]]) / size * (cells - 1)).astype(int).clip(0, cells - 1)
+            for edge in (np.min, np.max)
+        )
+        taken[start[0] : stop[0] + 1, start[1] : stop[1] + 1] = True
+    from scipy.ndimage import binary_dilation, label
+
+    _, count = label(binary_dilation(taken, iterations=2), structure=np.ones((3, 3)))
+    return int(count)
+
+
+def turned(one: Object) -> bool:
+    """Whether an object is far more symmetric seen from its side than from its front: most things are so from the front."""
+    views = views_of(np.array((0.0, 90.0)), np.zeros(2), 32)
+    front, side = raster.render([one, one], views.pose.numpy(), size=32)
+    unlike = [float(np.abs(picture - picture[:, ::-1]).mean()) for picture in (front, side)]
+    return unlike[0] > 0.03 and unlike[1] < 0.3 * unlike[0]
+
+
+def _drawn(one: Object) -> np.ndarray:
+    views = views_of(np.array(SIDES), np.full(len(SIDES), 15.0), PICTURE)
+    return raster.render([one] * len(SIDES), views.pose.numpy(), size=PICTURE)[..., :3]
+
+
+def _same_paths(found: list[Checked]) -> list[Checked]:
+    seen: set[str] = set()
+    checked = []
+    for one in found:
+        twice = one.entry.path in seen
+        seen.add(one.entry.path)
+        checked.append(replace(one, problem=one.problem or f"`{one.entry.path}` has more than one row") if twice else one)
+    return checked
+
+
+def _doubles(found: list[Checked]) -> Iterator[Checked]:
+    usable = [one for one in found if one.drawn is not None]
+    small = np.array([one.drawn[:, ::6, ::6].ravel() for one in usable if one.drawn is not None]) if usable else np.zeros((0, 1))
+    place = {id(one): i for i, one in enumerate(usable)}
+    for one in found:
+        i = place.get(id(one))
+        if i:
+            near = ((small[:i] - small[i]) ** 2).mean(1)
+            first = int(near.argmin())
+            other = usable[first].entry
+            if near[first] < DOUBLE and other.group != one.entry.group:
+                yield replace(one, doubts=(*one.doubts, f"it looks the same as `{other.path}`"))
+                continue
+        yield one
+
+
+def record(one: Checked) -> dict[str, object]:
+    """What was found of an object, as JSON holds it."""
+    return {
+        "path": one.entry.path, "noun": one.entry.noun, "caption": one.entry.caption, "written": one.written,
+        "problem": one.problem, "doubts": list(one.doubts), "faces": one.faces, "colors": list(one.colors),
+    }  # fmt: skip
+
+
+def write_captions(folder: Path, found: list[Checked]) -> Path:
+    """Write captions.csv anew: the rows that were there, and one for each usable file that had none."""
+    path = folder / CAPTIONS
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("path", "noun", "caption", "category", "group"))
+        for one in found:
+            if not one.problem:
+                rows.writerow((one.entry.path, one.entry.noun, one.entry.caption, one.entry.hint, one.entry.group))
+    return path
+
+
+def page(found: list[Checked]) -> str:
+    """An HTML page of all objects from four sides, those with problems and doubts first."""
+    cards = []
+    for one in sorted(found, key=lambda c: (not c.problem, not c.doubts)):
+        picture = f'<img loading="lazy" alt="front, right, back, left" src="{_strip(one.drawn)}">' if one.drawn is not None else ""
+        notes = "".join(f"<p class=problem>{html.escape(one.problem)}</p>" * bool(one.problem))
+        notes += "".join(f"<p class=doubt>{html.escape(doubt)}</p>" for doubt in one.doubts)
+        told = html.escape(one.entry.caption) + ("" if one.written else " <i>(from the file name)</i>")
+        name, path = html.escape(one.entry.noun), html.escape(one.entry.path)
+        cards.append(f"<figure>{picture}<figcaption><b>{name}</b> {told}<br><code>{path}</code>{notes}</figcaption></figure>")
+    return _PAGE.format(count=len(found), usable=sum(not one.problem for one in found), cards="\n".join(cards))
+
+
+def _strip(drawn: np.ndarray) -> str:
+    image = Image.fromarray((np.concatenate(list(drawn), axis=1) * 255).clip(0, 255).astype(np.uint8))
+    data = io.BytesIO()
+    image.save(data, "WEBP", quality=80)
+    return "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode()
+
+
+_PAGE = """<!doctype html>
+<meta charset="utf-8"><title>Library check</title>
+<style>
+body {{ font: 15px system-ui, sans-serif; margin: 2em; background: Canvas; color: CanvasText; color-scheme: light dark }}
+main {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(390px, 1fr)); gap: 1em }}
+figure {{ margin: 0; border: 1px solid #8886; border-radius: 6px; padding: 6px }}
+img {{ width: 100%; display: block }} code {{ font-size: 12px; opacity: .7; overflow-wrap: anywhere }}
+p {{ margin: .2em 0 }} .problem {{ color: #d33 }} .doubt {{ color: #b70 }}
+</style>
+<h1>{usable} of {count} objects can be used</h1>
+<p>Each from its front, right, back and left. Problems come first, then doubts.</p>
+<main>
+{cards}
+</main>
+"""

@@ -1,0 +1,216 @@
+"""What English nouns mean: WordNet's kinds of physical things, and which of some known nouns is nearest to a word.
+
+The table `nouns.bin` is made from WordNet 3.0 (G. A. Miller, "WordNet: a lexical database for English", CACM 38(11), 1995)
+by `build_nouns.py`; its licence is in LICENSE-WordNet.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import zlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+UNLIKE = 0.15  # of nearness, between an animal and a dish, a plant and a person, and so on
+LIKE = {  # what WordNet says nothing of, or what is an example of a wide kind
+    **dict.fromkeys(("unicorn", "pegasus", "centaur"), "horse"),
+    **dict.fromkeys(("mermaid", "fairy", "elf", "witch", "princess", "queen", "girl", "nurse", "ballerina"), "woman"),
+    **dict.fromkeys(("wizard", "dwarf", "troll", "ogre", "orc", "goblin", "giant", "soldier", "doctor", "boy", "superhero"), "man"),
+    **dict.fromkeys(("vehicle", "automobile"), "car"),
+    **dict.fromkeys(("animal", "pet", "mammal"), "dog"),
+    **dict.fromkeys(("person", "human", "people"), "man"),
+    **dict.fromkeys(("bicycle", "bike", "scooter"), "motorbike"),
+    **dict.fromkeys(("train", "tram", "locomotive"), "truck"),
+    **dict.fromkeys(("pyramid", "volcano", "iceberg"), "mountain"),
+    **dict.fromkeys(("dinosaur",), "tyrannosaurus"),
+    **dict.fromkeys(("furniture",), "chair"),
+    **dict.fromkeys(("hippo", "rhinoceros", "mammoth"), "elephant"),
+    **dict.fromkeys(("mouse", "hamster", "hedgehog"), "rat"),
+    **dict.fromkeys(("bus", "minibus"), "van"),
+    **dict.fromkeys(("policeman", "firefighter", "chef", "farmer", "clown", "sailor", "pilot"), "man"),
+    **dict.fromkeys(("coat", "jacket", "skirt", "sweater", "trousers"), "clothing"),
+    **dict.fromkeys(("desert", "beach"), "island"),
+    **dict.fromkeys(("spaceship", "rocket ship", "spacecraft"), "rocket"),
+    **dict.fromkeys(("katana", "saber", "scimitar"), "sword"),
+    **dict.fromkeys(("beaver", "otter", "mole"), "rat"),
+    **dict.fromkeys(("walrus", "manatee"), "dolphin"),
+    **dict.fromkeys(("turtle", "tortoise"), "frog"),
+    **dict.fromkeys(("skateboard", "snowboard"), "surfboard"),
+    **dict.fromkeys(("wallet",), "bag"),
+    **dict.fromkeys(("nail",), "screw"),
+    **dict.fromkeys(("raft",), "boat"),
+    **dict.fromkeys(("rose", "orchid", "daffodil"), "flower"),
+    **dict.fromkeys(("lamb", "ram", "ewe"), "sheep"),
+    **dict.fromkeys(("curtain", "blanket"), "banner"),
+    **dict.fromkeys(("violin", "cello", "banjo", "mandolin"), "guitar"),
+    **dict.fromkeys(("boot", "sandal", "slipper", "sneaker"), "shoe"),
+}
+# WordNet's lexicographer files whose senses are things that one can hold up and look at, before others.
+ARTIFACT, ANIMAL, FOOD, NATURE, PERSON, PLANT = 6, 5, 13, 17, 18, 20
+SOLID = (ARTIFACT, ANIMAL, PLANT, FOOD, NATURE, PERSON)  # persons last: many things have given people names
+MEANT = {
+    "peacock": "peafowl",
+    "chest": "coffer",
+    "horn": "cornet",
+    "craft": "spacecraft",
+    "wood": "log",
+    "sign": "signboard",
+    "bow": "longbow",
+}  # nouns whose most used meaning is another thing
+
+
+@dataclass(frozen=True)
+class Sense:
+    """One meaning of a noun."""
+
+    synset: int
+    rank: int  # among the meanings of the noun, the most used first
+
+
+class _Table(NamedTuple):
+    """`nouns.bin`, as `build_nouns.py` writes it."""
+
+    lines: list[bytes]  # one for each noun, sorted: the noun, a tab, and its meanings, or = and the singular of an irregular plural
+    parents: array[int]  # of all meanings, the kinds that each belongs to
+    starts: array[int]  # where those of each meaning begin
+    kinds: bytes  # WordNet's lexicographer file of each meaning
+
+
+@cache
+def _table() -> _Table:
+    data = zlib.decompress((Path(__file__).parent / "nouns.bin").read_bytes())
+    sizes = struct.unpack_from("<4I", data)
+    ends = list(accumulate(sizes, initial=16))
+    text, parents, starts, kinds = (data[start:end] for start, end in pairwise(ends))
+    return _Table(text.split(b"\n"), _numbers("H", parents), _numbers("I", starts), kinds)
+
+
+def _numbers(kind: str, data: bytes) -> array[int]:
+    numbers = array(kind, data)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
+@cache
+def senses(noun: str) -> tuple[Sense, ...]:
+    """The meanings of a noun (lower case, singular) that are physical things; none for other words."""
+    found = _line(noun)
+    if not found or found.startswith("="):
+        return ()
+    return tuple(Sense(*map(int, cell.split(":"))) for cell in found.split(","))
+
+
+def singular(word: str) -> str:
+    """A noun without the ending of its plural, where that is a noun too; else the word."""
+    irregular = _line(word)
+    if irregular.startswith("="):
+        return irregular[1:]
+    if senses(word):
+        return word
+    for ending, instead in (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", "")):
+        if word.endswith(ending) and senses(word[: -len(ending)] + instead):
+            return word[: -len(ending)] + instead
+    return word[:-1] if word.endswith("s") and _longer(word[:-1]) else word
+
+
+def _line(noun: str) -> str:
+    """What stands behind a noun; nothing where it is not in the table."""
+    mark = f"{noun}\t".encode()
+    found = _table().lines[bisect_left(_table().lines, mark)]
+    return found[len(mark) :].decode() if found.startswith(mark) else ""
+
+
+@cache
+def ancestors(synset: int) -> Mapping[int, int]:
+    """A meaning and the kinds that it belongs to, with the steps up to each."""
+    table, found, level, steps = _table(), {synset: 0}, [synset], 0
+    while level:
+        steps += 1
+        level = [p for s in level for p in table.parents[table.starts[s] : table.starts[s + 1]] if p not in found]
+        found.update(dict.fromkeys(level, steps))
+    return found
+
+
+@cache
+def depth(synset: int) -> int:
+    """Steps from a meaning to the most general one."""
+    return max(ancestors(synset).values())
+
+
+class Known:
+    """Some nouns, to look up others by their meaning."""
+
+    def __init__(self, nouns: Mapping[str, tuple[str, int]]) -> None:
+        """`nouns`: for each a hint at what it is ("animal", "plant", "food", or nothing), and how many objects it has."""
+        self.nouns = nouns
+        self.meanings = {noun: sense.synset for noun, (hint, _) in nouns.items() if (sense := chosen(noun, hint)) is not None}
+        self._below: dict[int, list[tuple[int, str]]] = {}
+        for noun, synset in self.meanings.items():
+            for above, steps in ancestors(synset).items():
+                self._below.setdefault(above, []).append((steps, noun))
+
+    def nearest(self, word: str) -> tuple[str, float] | None:
+        """The known noun whose meaning is nearest to that of a noun, and how near, 1 for the same; None where it has no meaning.
+
+        Nearness is Wu and Palmer's ("Verb semantics and lexical selection", ACL 1994): twice the depth of the kind that both
+        belong to, over the sum of their depths. Less used meanings count less, and nouns with many objects a little more.
+        """
+        if word in self.nouns:
+            return word, 1.0
+        if LIKE.get(word) in self.nouns:
+            return LIKE[word], 0.985
+        best: tuple[float, int, str] | None = None
+        kinds = _table().kinds
+        for rank, synset in enumerate(ordered(word)):
+            own = depth(synset)
+            for kind, up in ancestors(synset).items():
+                shared = depth(kind)
+                for down, noun in self._below.get(kind, ()):
+                    near = 2 * shared / (own + depth(self.meanings[noun])) - 0.15 * rank - 0.01 * up
+                    near += 0.015 * min(self.nouns[noun][1], 8) ** 0.5 - UNLIKE * (kinds[synset] != kinds[self.meanings[noun]])
+                    if best is None or (near, -down) > best[:2]:
+                        best = near, -down, noun
+        return (best[2], float(min(best[0], 0.99))) if best else None
+
+
+def ordered(word: str) -> list[int]:
+    """The meanings of a noun as somebody who asks for an object has them in mind: an animal before a person or a dish named after
+    it, a fruit before its tree, and else the most used one first."""
+    kinds = _table().kinds
+    found = [(kinds[sense.synset], sense) for sense in senses(word) or _longer(word)]
+    there = {kind for kind, _ in found}
+
+    def place(item: tuple[int, Sense]) -> float:
+        kind, sense = item
+        before = kind == ANIMAL or (kind == FOOD and PLANT in there and not {ANIMAL, ARTIFACT} & there)
+        return sense.rank - 3 * before + 0.5 * (kind not in SOLID)
+
+    return [sense.synset for _, sense in sorted(found, key=place)]
+
+
+def _longer(word: str) -> tuple[Sense, ...]:
+    """The meanings of the first noun that begins with a word: labrador retriever for labrador."""
+    mark = f"{word} ".encode()
+    found = _table().lines[bisect_left(_table().lines, mark)] if word else b""
+    return senses(found.split(b"\t")[0].decode()) if found.startswith(mark) else ()
+
+
+def chosen(noun: str, hint: str = "") -> Sense | None:
+    """Which meaning a noun has as the name of an object: its most used one, if that is solid, or the first solid one."""
+    kinds = _table().kinds
+    wanted = {"animal": ANIMAL, "plant": PLANT, "food": FOOD}.get(hint)
+    noun = MEANT.get(noun, noun)
+    found = senses(singular(noun)) or senses(singular(noun.split()[-1]))
+    for accepted in ((wanted,) if wanted else (), SOLID[:-1], SOLID):
+        for sense in found:
+            if kinds[sense.synset] in accepted:
+                return sense
+    return found[0] if found else None

@@ -1,0 +1,89 @@
+"""What a prior says of a prompt before a run: refused, understood in part, or understood. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from df3d.errors import ModelError, PromptError
+from df3d_prior.config import PriorConfig
+from df3d_prior.reading import COLORS, FILE, Index
+
+FEW = 40  # nouns that a message names
+OPEN = "for anything else use a Stable Diffusion model: --recipe dreamfusion"
+
+
+def check(text: str, config: PriorConfig) -> list[str]:
+    """Notes on a prompt.
+
+    Raises PromptError when it names nothing that could be made, ModelError when there is no prior.
+    """
+    return notes(text, index_of(folder_of(config)))
+
+
+def folder_of(config: PriorConfig) -> Path:
+    """The folder of the prior that a configuration names.
+
+    Raises ModelError when it names none.
+    """
+    if not config.model:
+        raise ModelError("no prior is named", "train one: df3d prior train FOLDER, then --prior PRIOR")
+    return folder_of_path(Path(config.model).expanduser())
+
+
+def folder_of_path(path: Path) -> Path:
+    """The folder of a finished prior: a training's own, or the one that it left in it."""
+    return path / "model" if (path / "model" / FILE).is_file() else path
+
+
+def index_of(folder: Path) -> Index:
+    """What a prior has words for.
+
+    Raises ModelError when there is no prior in the folder.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"there is no prior `{folder}`", "check the path, or train one: df3d prior train FOLDER")
+    try:
+        return Index.load(folder)
+    except (OSError, KeyError, ValueError, UnicodeDecodeError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        what = f"`{folder}` is no prior: it has no {FILE}" if missing else f"`{folder / FILE}` cannot be read: {error}"
+        raise ModelError(what, "train it again: df3d prior train FOLDER") from None
+
+
+def notes(text: str, index: Index) -> list[str]:
+    """Notes on a prompt for a prior with this index.
+
+    Raises PromptError when it names nothing.
+    """
+    reading = index.read(text)
+    if not reading.things:
+        raise PromptError(f"the prior knows no object in `{text}`", f"{_suggestion(reading.unknown, index)}; {OPEN}")
+    reasons = [f"`{thing.noun}` stands for `{thing.asked}`" for thing in reading.things if _other(thing.asked, thing.noun)]
+    if reading.unknown:
+        reasons.append("it leaves out " + ", ".join(f"`{word}`{_nearest(word, index)}" for word in reading.unknown))
+    return [f"understood as `{reading}`: {'; '.join(reasons)}; {OPEN}"] if reasons else []
+
+
+def _other(asked: str, noun: str) -> bool:
+    return asked != noun and noun not in asked.split()
+
+
+def _suggestion(words: tuple[str, ...], index: Index) -> str:
+    near = [found for word in words if (found := _close(word, index))]
+    if near:
+        return f"did you mean {' or '.join(f'`{word}`' for word in near)}?"
+    some = ", ".join(index.nouns[:FEW])
+    return f"it knows {some}" if len(index.nouns) <= FEW else f"it knows {len(index.nouns)} nouns: {some} and so on"
+
+
+def _nearest(word: str, index: Index) -> str:
+    near = _close(word, index)
+    return f" (did you mean `{near}`?)" if near else ""
+
+
+def _close(word: str, index: Index) -> str:
+    """The known word that is spelled most like one; nothing where none is."""
+    if word in index.nouns or word in COLORS:
+        return ""
+    return next(iter(get_close_matches(word, [*index.nouns, *COLORS], n=1, cutoff=0.75)), "") if len(word) > 2 else ""

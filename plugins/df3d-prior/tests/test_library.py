@@ -1,0 +1,164 @@
+"""A user's folder: its captions, and what is found in it before anything is trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shelf
+import trimesh
+from command import df3d
+from df3d_prior import check, library
+from df3d_prior.library import load, read_entries, typical
+from PIL import Image
+
+from df3d import load as df3d_load
+from df3d.errors import ConfigError, Df3dError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return shelf.make(tmp_path / "library")
+
+
+def look(folder: Path) -> list[check.Checked]:
+    return check.check(folder, (".glb", ".ply"), df3d_load)
+
+
+def found(folder: Path) -> dict[str, check.Checked]:
+    return {one.entry.path: one for one in look(folder)}
+
+
+def test_each_row_has_a_word_of_its_own(folder: Path) -> None:
+    with (folder / "captions.csv").open("a") as file:
+        file.write("red_box.glb,box,a box again,,x\n")
+    words = [entry.word for entry in read_entries(folder)]
+    assert words == ["box/0", "ball/0", "post/0", "table/0", "box/1"]
+
+
+def test_the_plainest_comes_first(folder: Path) -> None:
+    (folder / "captions.csv").write_text("path,noun,caption\na,box,a {colour} box\nb,box,a small old box\nc,box,a red box\n")
+    assert [entry.path for entry in typical(read_entries(folder))] == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "there is no `captions.csv`"),
+        ("path,noun\nred_box.glb,box\n", "has no column `caption`"),
+        ("", "has no column `caption`"),
+        ("path,noun,caption\nred_box.glb,box\n", "line 2"),
+        ("path,noun,caption\n,box,a box\n", "line 2"),
+        ("path,noun,caption\nred_box.glb,,a box\n", "line 2"),
+        ("path,noun,caption\nred_box.glb,box,a box\nred_box.glb,box,a box\n", "line 3"),
+        ("path,noun,caption\nmissing.glb,box,a box\n", "missing.glb"),
+        ("path,noun,caption\n../red_box.glb,box,a box\n", "leads out"),
+    ],
+)
+def test_captions_that_cannot_be_used_are_refused_in_one_sentence(folder: Path, text: str | None, message: str) -> None:
+    path = folder / "captions.csv"
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(Df3dError, match=message) as error:
+        load(folder)
+    assert "\n" not in error.value.message
+    assert error.value.hint
+
+
+def test_captions_that_are_no_text_are_refused(folder: Path) -> None:
+    (folder / "captions.csv").write_bytes(b"\xff\xfe\x00path")
+    with pytest.raises(ConfigError, match="captions.csv"):
+        read_entries(folder)
+
+
+def test_a_folder_without_meshes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no mesh in"):
+        look(tmp_path)
+    with pytest.raises(ConfigError, match="there is no folder"):
+        look(tmp_path / "nowhere")
+
+
+def test_what_cannot_be_used_and_what_is_doubtful_is_found(folder: Path) -> None:
+    (folder / "torn.glb").write_bytes(b"glTF\x02\x00")
+    (folder / "empty.ply").write_text(
+        "ply\nformat ascii 1.0\nelement vertex 0\nproperty float x\nproperty float y\nproperty float z\nend_header\n"
+    )
+    pair = trimesh.util.concatenate(
+        [trimesh.creation.box((1, 1, 1)), trimesh.creation.box((1, 1, 1), trimesh.transformations.translation_matrix((4, 0, 0)))]
+    )
+    pair.export(folder / "pair.glb")
+    trimesh.load(folder / "blue_ball.glb").export(folder / "ball_again.glb")
+    with (folder / "captions.csv").open("a") as file:
+        file.write("gone.glb,chest,a chest,object,gone\n")
+    got = found(folder)
+    assert got["torn.glb"].problem
+    assert got["empty.ply"].problem
+    assert "no file" in got["gone.glb"].problem
+    assert any("2 objects in one file" in doubt for doubt in got["pair.glb"].doubts)
+    assert any("looks the same as `blue_ball.glb`" in doubt for doubt in got["ball_again.glb"].doubts)
+    assert not got["red_box.glb"].problem
+    assert not got["red_box.glb"].doubts
+    assert got["red_box.glb"].written
+    assert not got["pair.glb"].written
+
+
+def test_more_faces_than_can_be_drawn_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "MOST_FACES", 100)
+    monkeypatch.setattr(library, "MOST_FACES", 100)
+    got = found(folder)
+    with pytest.raises(Df3dError, match=r"blue_ball.glb` has 320 faces"):
+        load(folder)
+    assert "320 faces" in got["blue_ball.glb"].problem
+    assert not got["red_box.glb"].problem
+
+
+def test_an_object_that_looks_sideways_is_doubted(tmp_path: Path) -> None:
+    parts = [
+        trimesh.creation.box((2.0, 0.4, 0.4)),
+        trimesh.creation.box((0.4, 0.9, 0.4), trimesh.transformations.translation_matrix((0.9, 0.5, 0))),
+    ]
+    trimesh.util.concatenate(parts).export(tmp_path / "horse.glb")  # its head along +X
+    assert any("front may be at its side" in doubt for doubt in found(tmp_path)["horse.glb"].doubts)
+
+
+@pytest.mark.parametrize(
+    ("stem", "noun", "details"),
+    [
+        ("Treasure_Chest-02", "chest", ("treasure",)),
+        ("swordLong", "sword", ("long",)),
+        ("SM_Barrel_old_barrel", "barrel", ("sm", "old")),
+        ("knives", "knife", ()),
+        ("0001", "object", ()),
+    ],
+)
+def test_captions_come_of_file_names(stem: str, noun: str, details: tuple[str, ...]) -> None:
+    found = check.from_name(stem)
+    assert found[0] == noun
+    assert set(found[1]) == set(details)
+
+
+def test_the_page_the_table_and_the_lines(tmp_path: Path) -> None:
+    shelf.make(tmp_path / "library", captions=False)
+    done = df3d("prior", "check", "library", "--write", "--json", where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {row["caption"] for row in rows} >= {"a red box", "a blue ball"}
+    page = (tmp_path / "library-check.html").read_text()
+    assert page.count("<img") == len(shelf.OBJECTS)
+    assert "4 of 4 objects can be used" in page
+    assert {entry.noun for entry in read_entries(tmp_path / "library")} == {"box", "ball", "post", "slab"}
+    again = df3d("prior", "check", "library", where=tmp_path)
+    assert again.returncode == 0
+    assert "have no caption" not in again.stderr
+
+
+def test_pictures_on_the_page_show_the_object(folder: Path) -> None:
+    drawn = found(folder)["red_box.glb"].drawn
+    assert drawn is not None
+    assert drawn.shape == (4, check.PICTURE, check.PICTURE, 3)
+    red, green = drawn[0, check.PICTURE // 2, check.PICTURE // 2, :2]
+    assert red > 2 * green
+    assert Image.fromarray((drawn[0] * 255).astype(np.uint8)).size == (check.PICTURE, check.PICTURE)

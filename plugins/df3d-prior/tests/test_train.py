@@ -1,0 +1,280 @@
+"""Training: that it goes on bit for bit, that it learns, what it leaves behind, and what is said of bad input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shelf
+import torch
+from command import df3d
+from df3d_diffusion.conditioning import with_sketches
+from df3d_diffusion.loading import load as load_denoiser
+from df3d_diffusion.pixel import PixelDenoiser
+from df3d_prior import lesson, model, train
+from df3d_prior.config import PriorConfig, TrainConfig
+from df3d_prior.guidance import from_config
+from df3d_prior.library import load
+from df3d_prior.memory import MemorySource
+from df3d_prior.sources import LibrarySource
+from df3d_prior.train import batches, draw_batch
+from df3d_prior.words import BLANK, EMPTY, RELATIONS, VIEWS
+from df3d_toybox.prompts import FOLDER
+from df3d_toybox.world.source import WorldSource
+
+from df3d.errors import ConfigError, ModelError, RunError
+from df3d.prompt import Prompt
+from df3d.scene.cameras import orbit
+from df3d.system.tensors import read_tensors
+
+TINY = TrainConfig(images=6 * 4, batch=4, warmup=2, memories=2)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shelf.make(tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture
+def prepared(folder: Path) -> lesson.Lesson:
+    return lesson.prepare(load(folder), "none", TINY)
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prior of a few steps."""
+    out = tmp_path_factory.mktemp("prior")
+    begun = lesson.prepare(load(folder), "none", TINY)
+    list(
+        train.train(
+            TINY, begun.mix, begun.model, out, card=begun.card, compiled=False, also=lambda place: lesson.finish(begun, place)
+        )
+    )
+    return out
+
+
+def run(folder: Path, out: Path, stop: int | None = None) -> list[train.Progress]:
+    begun = lesson.prepare(load(folder), "none", TINY)
+    reports = []
+    for report in train.train(TINY, begun.mix, begun.model, out, compiled=False, report_every=1, save_every=3):
+        reports.append(report)
+        if report.step == stop:
+            break
+    return reports
+
+
+def test_training_goes_on_bit_for_bit(folder: Path, tmp_path: Path) -> None:
+    whole = run(folder, tmp_path / "whole")
+    assert [report.step for report in whole] == list(range(1, 7))
+    run(folder, tmp_path / "broken", stop=5)  # the checkpoint is that of step 3
+    resumed = run(folder, tmp_path / "broken")
+    assert [report.loss for report in resumed] == [report.loss for report in whole[3:]]
+    first, second = (read_tensors(tmp_path / name / "checkpoint.safetensors")[0] for name in ("whole", "broken"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_training_lowers_the_loss(folder: Path, tmp_path: Path) -> None:
+    config = replace(TINY, images=24 * 4, learning_rate=1e-3, warmup=3)
+    begun = lesson.prepare(load(folder), "none", config)
+    reports = list(train.train(config, begun.mix, begun.model, tmp_path, compiled=False, report_every=6, save_every=100))
+    assert reports[-1].loss < 0.85 * reports[0].loss
+
+
+def test_a_batch_holds_what_the_model_is_to_learn(prepared: lesson.Lesson) -> None:
+    config = replace(TINY, images=640, batch=64, small=0.5)
+    mix = train.Mix((*prepared.mix.sources, WorldSource()), (0.5, 0.5), prepared.mix.sketches)
+    drawn = [draw_batch(config, mix, step) for step in (0, 8, 9)]
+    assert torch.equal(drawn[0].images, draw_batch(config, mix, 0).images)
+    assert [batch.images.shape[-1] for batch in drawn] == [32, 64, 64]
+    words = [caption for batch in drawn for caption in batch.captions]
+    rays, codes, sketches = (torch.cat([getattr(batch, name) for batch in drawn[1:]]) for name in ("rays", "views", "sketches"))
+    unknown = rays[:, 2:].abs().sum((1, 2, 3)) == 0
+    assert torch.equal(unknown, codes.abs().sum(1) == 0)
+    assert not (unknown & (sketches.abs().sum((1, 2, 3, 4)) > 0)).any()  # a sketch is seen from somewhere
+    assert 0.02 < sum(word == EMPTY for word in words) / len(words) < 0.2
+    relations = {word.split()[2] for word in words}
+    assert relations >= {BLANK, "on", "beside"}
+    assert relations <= {BLANK, *RELATIONS}
+    assert {word.split()[-1] for word in words} <= {BLANK, *VIEWS}
+    assert all(batch.images.min() >= -1 and batch.images.max() <= 1 for batch in drawn)
+
+
+def test_pictures_that_are_drawn_ahead_are_the_same(prepared: lesson.Lesson) -> None:
+    ahead = list(batches(TINY, prepared.mix, 1, workers=2))
+    assert len(ahead) == TINY.steps - 1
+    for step, batch in enumerate(ahead, start=1):
+        expected = draw_batch(TINY, prepared.mix, step)
+        assert batch.captions == expected.captions
+        assert torch.equal(batch.images, expected.images)
+        assert torch.equal(batch.sketches, expected.sketches)
+
+
+def test_the_world_begins_as_it_was(tmp_path: Path, folder: Path) -> None:
+    """A model that takes over the world's weights predicts what they predict, where there is no sketch."""
+    begun = lesson.prepare(load(folder), str(FOLDER), TINY)
+    begun.model.save(tmp_path, card={})
+    old, new = (load_denoiser(str(place), device="cpu", dtype="float32") for place in (FOLDER, tmp_path))
+    assert isinstance(old, PixelDenoiser)
+    assert isinstance(new, PixelDenoiser)
+    assert (old.sketches, new.sketches) == (0, 2)
+    text = "red dog on blue table front"
+    noisy, time, views = torch.randn(1, 3, 64, 64), torch.tensor([600]), orbit(1, size=64)
+    seen = with_sketches(new.encode_text([text]), torch.zeros(1, 2, 4, 16, 16))
+    torch.testing.assert_close(new.predict(noisy, time, seen, views), old.predict(noisy, time, old.encode_text([text]), views))
+
+
+def test_what_is_left_can_be_asked_and_loads_as_any_pixel_model(trained: Path) -> None:
+    guidance = from_config(PriorConfig(model=str(trained), dtype="float32"))
+    assert guidance.index.nouns == [noun for _, noun, *_ in shelf.OBJECTS]
+    encoded = guidance.encode(Prompt("a yellow ball on a table"))
+    views = orbit(3, size=64)
+    texts = guidance.texts(views, encoded, told=True).text
+    assert texts.shape == (3, 6 + 16, 128)
+    assert not torch.equal(texts[0], texts[1])  # each camera has its own sketch
+    noisy = torch.randn(3, 3, 64, 64)
+    predicted = guidance.denoiser.predict(noisy, torch.tensor([500] * 3), texts, views)
+    assert predicted.shape == noisy.shape
+    assert torch.isfinite(predicted).all()
+    card = json.loads((trained / "model" / "card.json").read_text())
+    assert (card["steps"], card["library"]) == (6, len(shelf.OBJECTS))
+    assert not [path for path in (trained / "model").rglob("*.json") if str(trained) in path.read_text()]
+
+
+def test_a_prior_is_trained_further_and_keeps_what_it_knew(trained: Path, tmp_path: Path) -> None:
+    more = shelf.make(tmp_path / "more")
+    (more / "captions.csv").write_text("path,noun,caption\nred_box.glb,chest,a red chest\n")
+    config = replace(TINY, images=64, memories=4)
+    begun = lesson.prepare(load(more), str(trained), config)
+    assert begun.index.nouns == ["chest", *(noun for _, noun, *_ in shelf.OBJECTS)]
+    assert begun.card["start_from"]["steps"] == 6
+    library, *_, memory = begun.mix.sources
+    assert isinstance(library, LibrarySource)
+    assert isinstance(memory, MemorySource)
+    drawn = memory.draw(np.random.default_rng(0), 5, 32)
+    assert drawn.images.shape == (5, 32, 32, 3)
+    assert {caption.subject.word for caption in drawn.captions} <= set(begun.mix.sketches.words)
+
+
+def test_own_objects_take_the_place_of_others(trained: Path, folder: Path) -> None:
+    begun = lesson.prepare(load(folder), str(trained), TINY)
+    assert begun.index.nouns == [noun for _, noun, *_ in shelf.OBJECTS]
+    assert len(begun.index.objects) == len(shelf.OBJECTS)
+    assert not set(begun.mix.sketches.words) & {"box/0", "ball/0"}  # new words for new objects
+
+
+def test_the_world_alone_is_learned_from_nothing() -> None:
+    begun = lesson.prepare(None, "none", TINY)
+    assert [type(source) for source in begun.mix.sources] == [WorldSource]
+    assert {"dog", "surfboard"} <= set(begun.model.words)
+    assert all(one.own for one in begun.index.objects)
+    words = {word for step in range(4) for caption in draw_batch(TINY, begun.mix, step).captions for word in caption.split()}
+    assert words <= set(begun.model.words)
+
+
+def test_the_shipped_prior_keeps_the_world(folder: Path) -> None:
+    begun = lesson.prepare(load(folder), "shipped", TINY)
+    library, world = begun.mix.sources
+    assert isinstance(library, LibrarySource)
+    assert isinstance(world, WorldSource)
+    assert begun.mix.shares == (1 - TINY.known, TINY.known)
+    assert {"peacock", "post"} <= set(begun.index.nouns)
+    assert {entry.noun for entry in library.props.entries} >= {"hat", "table"}
+    assert begun.index.read("a dog").things[0].known.own
+    assert begun.index.read("a dog beside a box").things[0].known.spare
+
+
+def test_one_object_is_a_library_too(tmp_path: Path) -> None:
+    folder = shelf.make(tmp_path / "one")
+    (folder / "captions.csv").write_text("path,noun,caption\nred_box.glb,box,a red box\n")
+    begun = lesson.prepare(load(folder), "none", TINY)
+    batch = draw_batch(TINY, begun.mix, 0)
+    assert torch.isfinite(batch.images).all()
+    assert torch.isfinite(batch.sketches).all()
+
+
+def test_another_training_does_not_go_on_in_the_same_folder(folder: Path, tmp_path: Path) -> None:
+    run(folder, tmp_path)
+    begun = lesson.prepare(load(folder), "none", TINY)
+    with pytest.raises(ConfigError, match="has batch 4, and not 2"):
+        next(train.train(replace(TINY, batch=2), begun.mix, begun.model, tmp_path, compiled=False))
+
+
+def test_a_damaged_checkpoint_and_a_damaged_prior_are_said_to_be_so(folder: Path, trained: Path, tmp_path: Path) -> None:
+    run(folder, tmp_path / "run")
+    state = tmp_path / "run" / "checkpoint.safetensors"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(RunError, match="cannot be read"):
+        run(folder, tmp_path / "run")
+    with pytest.raises(ModelError, match="no prior"):
+        lesson.prepare(load(folder), str(tmp_path / "nowhere"), TINY)
+    torn = Path(shutil.copytree(trained, tmp_path / "torn"))
+    weights = torn / "model" / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(ModelError, match="cannot be read"):
+        lesson.prepare(load(folder), str(torn), TINY)
+
+
+def test_a_full_disk_costs_nothing_that_was_saved(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(folder, tmp_path, stop=4)
+    kept = read_tensors(tmp_path / "checkpoint.safetensors")[1]["step"]
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(model.Model, "save", full)
+    with pytest.raises(RunError, match="No space left") as error:
+        run(folder, tmp_path)
+    assert error.value.hint
+    monkeypatch.undo()
+    assert int(read_tensors(tmp_path / "checkpoint.safetensors")[1]["step"]) >= int(kept)
+    assert (tmp_path / "model" / "model_index.json").is_file()
+    assert run(folder, tmp_path)[-1].step == TINY.steps
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("library", "--minutes", "0"), "`--minutes 0` is no time to learn anything"),
+        (("library", "--minutes", "1", "--images", "64"), "say the same thing twice"),
+        (("empty",), "there is no `captions.csv`"),
+        (("library", "--images", "32", "--batch", "64"), "a batch must be at least 1 and at most the number of images"),
+        (("library", "--start-from", "nowhere"), "there is no prior `nowhere`"),
+        (("library", "--out", "library/captions.csv"), "is a file"),
+    ],
+)
+def test_bad_input_gets_one_sentence(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    shelf.make(tmp_path / "library")
+    (tmp_path / "empty").mkdir()
+    done = df3d("prior", "train", *arguments, where=tmp_path)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hint:" in done.stderr
+
+
+def test_the_command_trains_draws_and_makes(folder: Path, tmp_path: Path) -> None:
+    done = df3d(
+        "prior", "train", str(folder), "--start-from", "none", "--images", "64", "--batch", "16", "--device", "cpu", where=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "prior/model"
+    assert "4 objects, 4 nouns" in done.stderr
+    assert "no caption" not in done.stderr
+    again = df3d(
+        "prior", "train", str(folder), "--start-from", "none", "--images", "64", "--batch", "16", "--device", "cpu", where=tmp_path
+    )
+    assert again.returncode == 0, again.stderr
+    drawn = df3d("prior", "draw", "a yellow box", "a ball on a table", "--prior", "prior", "--device", "cpu", where=tmp_path)
+    assert drawn.returncode == 0, drawn.stderr
+    assert (tmp_path / "prior.png").is_file()
+    refused = df3d("generate", "the of", "--prior", "prior", "--recipe", "toybox", where=tmp_path)
+    assert "the prior knows no object" in refused.stderr
+    made = df3d(
+        "generate", "a yellow box", "--prior", "prior", "--recipe", "toybox", "--steps", "1", "--out", "run", where=tmp_path
+    )
+    assert made.returncode == 0, made.stderr
+    assert (tmp_path / "run" / "asset.glb").is_file()

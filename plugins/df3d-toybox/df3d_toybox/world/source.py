@@ -1,0 +1,41 @@
+"""The world as a source of training pictures for a prior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from df3d_prior import words
+from df3d_prior.lesson import Origin
+from df3d_prior.objects import of_asset
+from df3d_prior.prompts import index_of
+from df3d_prior.sources import Drawn, random_angles, views_of
+
+from df3d_toybox.captions import NOUN_NAMES, Caption, Thing
+from df3d_toybox.prompts import FOLDER
+from df3d_toybox.world import render, scene
+from df3d_toybox.world.mesh import asset_of
+
+
+@dataclass(frozen=True)
+class WorldSource:
+    """The world's things, drawn exactly, in random proportions; each noun is a word."""
+
+    def draw(self, rng: np.random.Generator, count: int, size: int) -> Drawn:
+        captions = [scene.sample_caption(rng) for _ in range(count)]
+        scenes = [render.pack(scene.build(caption, rng)) for caption in captions]
+        azimuth, elevation = random_angles(rng, count)
+        images = render.render(scenes, views_of(azimuth, elevation, size).pose.numpy(), size=size)
+        return Drawn(images[..., :3], [_words(caption) for caption in captions], azimuth, elevation)
+
+
+def origin() -> Origin:
+    """The shipped prior, the world, and a mesh of each of its nouns with the middle proportions."""
+    nouns = tuple((noun, of_asset(asset_of(scene.build(Caption(Thing(noun)))))) for noun in NOUN_NAMES)
+    return Origin(FOLDER, WorldSource(), index_of(FOLDER), nouns)
+
+
+def _words(caption: Caption) -> words.Caption:
+    subject = words.Thing(caption.subject.noun, caption.subject.color)
+    other = words.Thing(caption.other.noun, caption.other.color) if caption.other else None
+    return words.Caption(subject, caption.relation, other)
