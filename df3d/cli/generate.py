@@ -36,6 +36,11 @@ def generate(
         "auto", "--recipe", "-r", help="A recipe's name or file; `auto` is one that runs on this machine with what is installed."
     ),
     guidance: str | None = typer.Option(None, help="Another guidance plugin than the recipe's."),
+    prior: Path | None = typer.Option(
+        None,
+        metavar="FOLDER",
+        help="A prior of your own meshes, made by `df3d prior train`; short for --set guidance.model=FOLDER.",
+    ),
     set_: list[str] = typer.Option([], "--set", "-s", metavar="KEY=VALUE", help="Change a number of the recipe; repeatable."),
     prompt_file: Path | None = typer.Option(
         None, "--prompt-file", metavar="FILE", help="Read what to make from a text file; `-` is standard input."
@@ -73,7 +78,12 @@ def generate(
 
     go_offline(offline)
     catalog = catalog_of(context)
-    settings = [*([f"guidance.use={guidance}"] if guidance else []), *set_, *([f"steps={steps}"] if steps is not None else [])]
+    settings = [
+        *([f"guidance.use={guidance}"] if guidance else []),
+        *([f"guidance.model={prior.absolute()}"] if prior else []),
+        *set_,
+        *([f"steps={steps}"] if steps is not None else []),
+    ]
     job = prepare(
         _text(prompt, prompt_file, quiet), recipe=recipe, settings=settings, negative=_plain(negative),
         pictures=[_picture(text) for text in image], mesh=mesh,
