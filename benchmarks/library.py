@@ -1,0 +1,118 @@
+"""A hundred prompts over a library's nouns, made with a prior that was trained on it, and judged by its own objects.
+
+    python benchmarks/library.py LIBRARY --prior PRIOR [--prompts 20] [--out library-benchmark] [--samples]
+
+Makes what is not there yet and scores it with the scorer `library`; `--samples` scores pictures that the prior itself draws of
+each prompt too, so that one sees what the prior loses and what the distillation loses. The ceiling is that of the library's
+objects, each judged without its own group. Prints the table, and keeps a row a prompt in library.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+from df3d_prior.config import LibraryScorerConfig
+from df3d_prior.reading import Reading
+from df3d_prior.sampling import Painter
+from df3d_prior.scorer import ELEVATION, RING, SIZE, VIEWS, LibraryScorer, judge, noun_rank
+
+import df3d
+from df3d.evaluation.subject import TargetSubject
+from df3d.evaluation.targets import Target
+from df3d.plugin.catalog import Catalog
+
+PROMPTS = Path(__file__).parent / "library_prompts.txt"
+MEASURES = ("top1", "top5", "top1_others", "top5_others", "iou", "color_error", "facing", "faces")
+Row = dict[str, float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("library", type=Path)
+    parser.add_argument("--prompts", type=int, default=100, help="how many of the list, evenly from all of it")
+    parser.add_argument("--out", type=Path, default=Path("library-benchmark"))
+    parser.add_argument("--samples", action="store_true", help="judge pictures that the prior draws, too")
+    parser.add_argument("--only-samples", action="store_true", help="make no assets")
+    parser.add_argument("--prior", type=Path, required=True, help="the folder of a prior that was trained on the library")
+    options = parser.parse_args()
+    everything = PROMPTS.read_text(encoding="utf-8").split("\n")[:-1]
+    prompts = [everything[i] for i in np.linspace(0, len(everything) - 1, options.prompts).round().astype(int)]
+    options.out.mkdir(parents=True, exist_ok=True)
+    scorer = LibraryScorer(LibraryScorerConfig(folder=str(options.library)))
+    found: dict[str, list[Row]] = {}
+    if options.samples or options.only_samples:
+        painter = Painter(options.prior)
+        found["samples of the prior"] = [kept(options.out, "sample", p, lambda p=p: sample(p, painter, scorer)) for p in prompts]
+    if not options.only_samples:
+        found["finished assets"] = [kept(options.out, "asset", p, lambda p=p: asset(p, options, scorer)) for p in prompts]
+    table(found, ceiling(scorer, prompts))
+
+
+def kept(out: Path, kind: str, prompt: str, make) -> Row:  # type: ignore[no-untyped-def]
+    """The row of a prompt, from library.csv where it is there."""
+    path = out / "library.csv"
+    rows = list(csv.DictReader(path.open(encoding="utf-8"))) if path.is_file() else []
+    for row in rows:
+        if (row["kind"], row["prompt"]) == (kind, prompt):
+            return {name: float(row[name]) for name in MEASURES if row[name]}
+    found: Row = make()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ("kind", "prompt", *MEASURES), extrasaction="ignore", lineterminator="\n")
+        if not rows:
+            writer.writeheader()
+        writer.writerow({"kind": kind, "prompt": prompt} | found)
+    print(f"{kind}: {prompt}: " + "  ".join(f"{name} {found[name]:.3g}" for name in MEASURES if name in found), flush=True)
+    return found
+
+
+def asset(prompt: str, options: argparse.Namespace, scorer: LibraryScorer) -> Row:
+    """Make a prompt, and score it."""
+    settings = {"guidance.model": str(options.prior.absolute())}
+    run = df3d.generate(prompt, recipe="toybox", set=settings, out=options.out / prompt.replace(" ", "-"))
+    return scorer.score(TargetSubject(Target(run.asset, prompt), Catalog.discover()))
+
+
+def sample(prompt: str, painter: Painter, scorer: LibraryScorer) -> Row:
+    """Score pictures that the prior draws of a prompt from around, the measures of all sides left out."""
+    caption, reading = painter.index.read(prompt).caption, scorer.index.read(prompt)
+    azimuth = np.arange(VIEWS) * 360.0 / VIEWS
+    drawn = painter.draw([caption] * VIEWS, azimuth, np.full(VIEWS, ELEVATION)).permute(0, 2, 3, 1).numpy() * 0.5 + 0.5
+    small = drawn.reshape(VIEWS, SIZE, 2, SIZE, 2, 3).mean((2, 4))
+    coverage = (np.abs(small - 0.5).max(-1, keepdims=True) > 0.06).astype(np.float32)
+    images = np.concatenate([small, coverage], axis=-1)
+    ring = np.repeat(images, RING // VIEWS, axis=0)
+    found = judge(images, ring, reading, scorer.candidates(reading))
+    return {name: value for name, value in found.items() if name not in ("faces",)}
+
+
+def ceiling(scorer: LibraryScorer, prompts: list[str]) -> Row:
+    """How often an object of a prompt's noun is found among the others: a mean over objects, then over nouns."""
+    ranks = []
+    for prompt in prompts:
+        reading: Reading = scorer.index.read(prompt)
+        candidates = scorer.candidates(reading)
+        own = np.flatnonzero(candidates.nouns == reading.things[0].noun)
+        found = []
+        for i in own:
+            others = candidates.groups != candidates.groups[i]
+            if (candidates.nouns[others] == reading.things[0].noun).any():
+                errors = ((candidates.pictures[others] - candidates.pictures[i])[..., :3] ** 2).mean((1, 2, 3, 4))
+                found.append(noun_rank(errors, candidates.nouns[others], reading.things[0].noun))
+        if found:
+            ranks.append([np.mean([rank <= n for rank in found]) for n in (1, 5)])
+    top1, top5 = np.mean(ranks, axis=0) if ranks else (float("nan"), float("nan"))
+    return {"top1_others": float(top1), "top5_others": float(top5)}
+
+
+def table(found: dict[str, list[Row]], ceiling: Row) -> None:
+    print("| | " + " | ".join(MEASURES) + " |\n|---" * 1 + "|---" * len(MEASURES) + "|")
+    for name, rows in [*found.items(), ("the library's own objects", [ceiling])]:
+        cells = [[row[measure] for row in rows if measure in row] for measure in MEASURES]
+        print(f"| {name} | " + " | ".join(f"{np.mean(cell):.3f}" if cell else "" for cell in cells) + " |")
+
+
+if __name__ == "__main__":
+    main()
