@@ -31,7 +31,7 @@ def refused(done: subprocess.CompletedProcess[str], message: str, hint: str = ""
     ("arguments", "message", "hint"),
     [
         ([""], "the prompt is empty", "say what to make"),
-        (["a flurb"], "the toybox model knows no object in `a flurb`", "--recipe dreamfusion"),
+        (["a flurb"], "the prior knows no object in `a flurb`", "--recipe dreamfusion"),
         (["a gren cra"], "knows no object", "`green`"),
         (["a \x1b[31mcar"], "control characters", ""),
         (["a car", "--recipe", "toybx"], "there is no recipe `toybx`", "`toybox`"),
@@ -194,7 +194,7 @@ def test_a_full_disk_ends_in_a_clear_error(cli: Cli, tmp_path: Path) -> None:
 def test_a_prompt_is_a_text_and_never_a_file(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "private").write_text("secret")
     done = cli("generate", "@private")
-    refused(done, "the toybox model knows no object in `@private`")
+    refused(done, "the prior knows no object in `@private`")
     assert "secret" not in done.stderr
     assert "--prompt-file private" in done.stderr
     refused(cli("generate", "-"), "the prompt is empty", "--prompt-file -")

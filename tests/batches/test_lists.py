@@ -80,7 +80,7 @@ def test_everything_that_is_wrong_is_told_at_once(catalog: Catalog) -> None:
     with pytest.raises(ConfigError) as error:
         mistakes.tell()
     told = error.value.message
-    assert told.startswith("5 rows of `bad.csv` cannot be made: line 3: the toybox model knows no object in `a flurb`")
+    assert told.startswith("5 rows of `bad.csv` cannot be made: line 3: the prior knows no object in `a flurb`")
     for part in (
         "line 4: it has no prompt",
         "line 5: `seed`",
@@ -121,7 +121,7 @@ def test_a_batch_survives_being_written_and_read_and_so_does_an_older_one(tmp_pa
 
 
 def test_nothing_begins_when_a_row_is_wrong(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="line 2: the toybox model knows no object"):
+    with pytest.raises(ConfigError, match="line 2: the prior knows no object"):
         df3d.batch(["a red car", "a flurb"], out=tmp_path / "x", recipe="toybox", device="cpu")
     assert not (tmp_path / "x").exists()
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from df3d_diffusion.conditioning import with_sketches
-from df3d_diffusion.config import DistillationConfig
 from df3d_diffusion.denoiser import Denoiser
 from df3d_diffusion.loading import load
 from df3d_diffusion.sds import Distillation
@@ -72,19 +71,14 @@ class PriorDistillation(Distillation):
 
 def from_config(config: PriorConfig, *, device: str = "cpu") -> PriorDistillation:
     """Load the prior that a configuration names."""
-    folder = folder_of(config)
+    return load_from(folder_of(config), config, device=device)
+
+
+def load_from(folder: Path, config: PriorConfig, *, device: str) -> PriorDistillation:
+    """Load the prior in a folder."""
     index = index_of(folder)
-    return PriorDistillation(config, denoiser_of(folder, config, device), index, sketches_of(folder, index))
-
-
-def denoiser_of(folder: Path, config: DistillationConfig, device: str) -> Denoiser:
-    """The network of the prior in a folder."""
     denoiser = load(str(folder), device=device, dtype=config.dtype)
     if not config.compile:  # torch.compile knows nothing of it
         use_winograd(denoiser.unet)
-    return denoiser
-
-
-def sketches_of(folder: Path, index: Index) -> Sketches | None:
-    """The sketches of the prior in a folder, where it has some."""
-    return Sketches.load(folder, index.sketched) if (folder / SKETCHES).is_file() else None
+    sketches = Sketches.load(folder, index.sketched) if (folder / SKETCHES).is_file() else None
+    return PriorDistillation(config, denoiser, index, sketches)

@@ -46,6 +46,12 @@ class Lesson:
     mix: Mix
     index: Index
     card: dict[str, Any]
+    nouns: list[tuple[str, Object]]  # the world's, and an object of each
+
+    @property
+    def knows_world(self) -> bool:
+        """Whether the world's nouns can be asked for."""
+        return any(one.own for one in self.index.objects)
 
 
 def prepare(library: Library | None, start_from: str, config: TrainConfig) -> Lesson:
@@ -76,7 +82,8 @@ def prepare(library: Library | None, start_from: str, config: TrainConfig) -> Le
     card: dict[str, Any] = {"objects": len(index.objects), "library": len(library.entries) if library else 0}
     if start is not None:
         card["start_from"] = _card(start)
-    return Lesson(model, Mix(tuple(sources), tuple(shares), known or Sketches.none()), index, card)
+    nouns = [(noun, one) for noun, one in origin.nouns if noun in index.nouns] if origin else []
+    return Lesson(model, Mix(tuple(sources), tuple(shares), known or Sketches.none()), index, card, nouns)
 
 
 def _origin() -> Origin | None:

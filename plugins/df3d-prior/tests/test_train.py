@@ -15,7 +15,7 @@ from command import df3d
 from df3d_diffusion.conditioning import with_sketches
 from df3d_diffusion.loading import load as load_denoiser
 from df3d_diffusion.pixel import PixelDenoiser
-from df3d_prior import lesson, model, train
+from df3d_prior import figures, lesson, model, train
 from df3d_prior.config import PriorConfig, TrainConfig
 from df3d_prior.guidance import from_config
 from df3d_prior.library import load
@@ -187,6 +187,22 @@ def test_the_shipped_prior_keeps_the_world(folder: Path) -> None:
     assert begun.index.read("a dog beside a box").things[0].known.spare
 
 
+def test_the_shipped_prior_knows_its_world_by_its_own_samples() -> None:
+    begun = lesson.prepare(None, "shipped", TINY)
+    few = replace(begun, nouns=[thing for thing in begun.nouns if thing[0] in ("dog", "car", "tree", "mug", "house")])
+    assert figures.measure(FOLDER, few) == {"kept": pytest.approx(1.0, abs=0.1)}
+
+
+def test_an_untrained_prior_knows_little(folder: Path, tmp_path: Path) -> None:
+    begun = lesson.prepare(load(folder), "none", TINY)
+    begun.model.save(tmp_path, card={})
+    lesson.finish(begun, tmp_path)
+    found = figures.measure(tmp_path, begun, picture=tmp_path / "samples.png")
+    assert set(found) == {"learned"}
+    assert found["learned"] < 0.7
+    assert (tmp_path / "samples.png").is_file()
+
+
 def test_one_object_is_a_library_too(tmp_path: Path) -> None:
     folder = shelf.make(tmp_path / "one")
     (folder / "captions.csv").write_text("path,noun,caption\nred_box.glb,box,a red box\n")
@@ -264,6 +280,8 @@ def test_the_command_trains_draws_and_makes(folder: Path, tmp_path: Path) -> Non
     assert done.stdout.strip() == "prior/model"
     assert "4 objects, 4 nouns" in done.stderr
     assert "no caption" not in done.stderr
+    assert "learned 0." in done.stderr or "learned 1." in done.stderr
+    assert (tmp_path / "prior" / "samples.png").is_file()
     again = df3d(
         "prior", "train", str(folder), "--start-from", "none", "--images", "64", "--batch", "16", "--device", "cpu", where=tmp_path
     )
