@@ -195,7 +195,7 @@ class Index:
         color = color or next((COLORS[word] for word in rest if word in COLORS), None)
         details = [_stem(word) for word in [*rest, *asked.split()] if word not in SILENT and word not in noun.split()]
         known = self._best(noun, details, color, own)
-        painted = None if color is None or color in known.colors[:1] else color
+        painted = None if color in known.colors[:1] and not known.own else color  # the world was always told the colour
         left = [word for word in rest if word not in SILENT and word not in COLORS and _stem(word) not in known.details]
         return Understood(asked, noun, near, known, painted), left, color is not None
 
