@@ -120,15 +120,9 @@ def apart(one: Object) -> int:
     cells = 24
     size = float((high - low)[[0, 2]].max()) or 1.0
     taken = np.zeros((cells, cells), bool)
-    for points in (one.corners.reshape(-1, 3), one.corners.mean(1)):
-        at = ((points[:, [0, 2]] - low[[0, 2]]) / size * (cells - 1)).astype(int).clip(0, cells - 1)
-        taken[at[:, 0], at[:, 1]] = True
-    for face in one.corners:  # large triangles cover cells that have none of their corners
-        start, stop = (
-            ((edge(face[:, [0, 2]], axis=0) - low[[0, 2]]) / size * (cells - 1)).astype(int).clip(0, cells - 1)
-            for edge in (np.min, np.max)
-        )
-        taken[start[0] : stop[0] + 1, start[1] : stop[1] + 1] = True
+    at = ((one.corners[..., [0, 2]] - low[[0, 2]]) / size * (cells - 1)).astype(int).clip(0, cells - 1)
+    for x, z, last_x, last_z in np.unique(np.concatenate([at.min(1), at.max(1)], axis=1), axis=0):  # the box of each triangle
+        taken[x : last_x + 1, z : last_z + 1] = True
     from scipy.ndimage import binary_dilation, label
 
     _, count = label(binary_dilation(taken, iterations=2), structure=np.ones((3, 3)))
@@ -161,11 +155,13 @@ def _same_paths(found: list[Checked]) -> list[Checked]:
 def _doubles(found: list[Checked]) -> Iterator[Checked]:
     usable = [one for one in found if one.drawn is not None]
     small = np.array([one.drawn[:, ::6, ::6].ravel() for one in usable if one.drawn is not None]) if usable else np.zeros((0, 1))
+    small = small - 0.5
+    squares = (small**2).sum(1)
     place = {id(one): i for i, one in enumerate(usable)}
     for one in found:
         i = place.get(id(one))
         if i:
-            near = ((small[:i] - small[i]) ** 2).mean(1)
+            near = (squares[:i] + squares[i] - 2 * small[:i] @ small[i]) / small.shape[1]
             first = int(near.argmin())
             other = usable[first].entry
             if near[first] < DOUBLE and other.group != one.entry.group:
