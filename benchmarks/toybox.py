@@ -33,12 +33,13 @@ from pathlib import Path
 import heldout
 import numpy as np
 from df3d_mesh.scorer import GeometryScorer
+from df3d_prior.colors import COLORS
 from df3d_toybox.captions import NOUN_NAMES, Caption, Thing, read
 from df3d_toybox.config import ToyboxScorerConfig
 from df3d_toybox.scorer import ToyboxScorer
 from df3d_toybox.world import scene
 from df3d_toybox.world.mesh import asset_of
-from df3d_toybox.world.nouns import COLORS, NOUNS
+from df3d_toybox.world.nouns import NOUNS
 from df3d_toybox.world.shapes import Parts
 
 from df3d import NoConfig

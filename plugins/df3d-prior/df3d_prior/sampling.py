@@ -7,17 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from df3d_diffusion.conditioning import with_sketches
-from df3d_diffusion.denoiser import Denoiser
-from df3d_diffusion.loading import load
 from df3d_diffusion.noising import denoised, noised, to_noise
 from torch import Tensor
 
+from df3d_prior.config import PriorConfig
+from df3d_prior.guidance import load_from
 from df3d_prior.model import SIZE
-from df3d_prior.prompts import index_of
-from df3d_prior.reading import Index
-from df3d_prior.sketches import FILE, Sketches
 from df3d_prior.sources import views_of
-from df3d_prior.winograd import use_winograd
 from df3d_prior.words import EMPTY, Caption
 
 SCALE, STEPS, AT_ONCE = 3.0, 24, 32
@@ -27,10 +23,8 @@ class Painter:
     """A prior that is asked for pictures."""
 
     def __init__(self, folder: Path, *, device: str = "cpu") -> None:
-        self.index: Index = index_of(folder)
-        self.denoiser: Denoiser = load(str(folder), device=device)
-        use_winograd(self.denoiser.unet)
-        self.sketches = Sketches.load(folder, self.index.sketched) if (folder / FILE).is_file() else None
+        loaded = load_from(folder, PriorConfig(), device=device)
+        self.index, self.denoiser, self.sketches = loaded.index, loaded.denoiser, loaded.sketches
 
     @torch.no_grad()
     def draw(

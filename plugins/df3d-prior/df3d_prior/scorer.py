@@ -59,7 +59,7 @@ class LibraryScorer:
     def candidates(self, reading: Reading) -> Candidates:
         """What a prompt is retrieved among: every object of the library in the place of its first thing."""
         place = {entry.word: i for i, entry in enumerate(self.library.entries)}
-        color = reading.things[0].color or (None if not _names_color(reading) else reading.things[0].known.colors[0])
+        color = reading.things[0].color or (reading.things[0].known.colors[0] if reading.colored else None)
         other = None
         if len(reading.things) > 1:
             second = reading.things[1]
@@ -118,10 +118,6 @@ def draw(things: list[Object], count: int) -> np.ndarray:
     return raster.render([one for one in things for _ in range(count)], poses, size=SIZE, samples=4).reshape(
         len(things), count, SIZE, SIZE, 4
     )
-
-
-def _names_color(reading: Reading) -> bool:
-    return reading.colored
 
 
 @cache

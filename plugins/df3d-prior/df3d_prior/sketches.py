@@ -19,9 +19,9 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from df3d.errors import ModelError
-from df3d.scene import cameras
 from df3d_prior import raster
 from df3d_prior.objects import Object
+from df3d_prior.sources import views_of
 from df3d_prior.words import DIRECTIONS, Caption, mixture
 
 FILE = "sketches.safetensors"
@@ -30,10 +30,8 @@ COMPONENTS = 128
 
 def pictures(objects: list[Object]) -> np.ndarray:
     """(N, DIRECTIONS, SKETCH, SKETCH, 4) float32: each object from each direction, colour in [-1, 1] and coverage."""
-    azimuth, elevation = (torch.tensor([direction[k] for direction in DIRECTIONS]) for k in (0, 1))
-    full = torch.ones_like(azimuth)
-    views = cameras.look_at(azimuth, elevation, raster.DISTANCE * full, raster.FOV_Y * full, height=SKETCH, width=SKETCH)
-    poses = np.tile(views.pose.numpy(), (len(objects), 1, 1))
+    azimuth, elevation = np.array(DIRECTIONS).T
+    poses = np.tile(views_of(azimuth, elevation, SKETCH).pose.numpy(), (len(objects), 1, 1))
     drawn = raster.render([one for one in objects for _ in DIRECTIONS], poses, size=SKETCH, samples=4)
     drawn[..., :3] = 2 * drawn[..., :3] - 1
     return drawn.reshape(len(objects), len(DIRECTIONS), *drawn.shape[1:])

@@ -12,24 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, radians, sin
 
+from df3d_prior.colors import COLORS
+
 from df3d_toybox.world.shapes import Parts
 
 Color = tuple[float, float, float]
 Vary = Callable[[float, float], float]
 
-COLORS: dict[str, Color] = {
-    "red": (0.85, 0.12, 0.10),
-    "orange": (0.96, 0.52, 0.08),
-    "yellow": (0.97, 0.85, 0.12),
-    "green": (0.15, 0.60, 0.18),
-    "blue": (0.12, 0.28, 0.85),
-    "purple": (0.48, 0.16, 0.68),
-    "pink": (0.97, 0.55, 0.72),
-    "brown": (0.45, 0.25, 0.11),
-    "black": (0.08, 0.08, 0.09),
-    "white": (0.95, 0.95, 0.94),
-    "grey": (0.36, 0.38, 0.40),
-}
 DARK, EYE, CREAM, GLASS = (0.13, 0.12, 0.12), (0.03, 0.03, 0.03), (0.96, 0.88, 0.74), (0.60, 0.85, 0.95)
 WHITE, RED, ORANGE, YELLOW = COLORS["white"], COLORS["red"], COLORS["orange"], COLORS["yellow"]
 WOOD, LEAF, ROSE = (0.50, 0.31, 0.15), (0.18, 0.55, 0.20), (0.98, 0.62, 0.66)

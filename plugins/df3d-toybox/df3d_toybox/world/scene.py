@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from df3d_prior.colors import COLORS
 
 from df3d_toybox.captions import COLOR_NAMES, NOUN_NAMES, Caption, Thing
-from df3d_toybox.world.nouns import COLORS, NOUNS
+from df3d_toybox.world.nouns import NOUNS
 from df3d_toybox.world.shapes import Parts
 
 RADIUS = 0.85  # every object is centred at the origin and touches this ball
