@@ -107,6 +107,7 @@ def _command(
     os.environ.update(env)
     sys.argv = ["df3d", *arguments]
     local.subprocess = SimpleNamespace(Popen=_Fork, DEVNULL=subprocess.DEVNULL)  # type: ignore[assignment]  # workers, likewise
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as at a terminal: a shell lets what it puts aside ignore Ctrl-C
     if before is not None:
         before()
     main()
