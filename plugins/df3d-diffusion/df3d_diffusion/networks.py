@@ -13,10 +13,13 @@ from typing import Any
 import diffusers
 import torch
 import transformers
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from df3d.errors import ModelError
 from df3d_diffusion.folder import check_size, config
 
+FACTOR = ".int8_factor"  # ends the name of what rows of bytes are multiplied by
 VAES = ("AutoencoderKL", "AutoencoderDC", "AutoencoderTiny")
 
 
@@ -88,7 +91,35 @@ def whole(path: Path, kind: Any, **options: Any) -> Any:
     lacking = sorted([*found.get("missing_keys", ()), *(entry[0] for entry in found.get("mismatched_keys", ()))])
     if lacking:
         raise ModelError(f"`{path}` lacks weights: `{lacking[0]}`, and {len(lacking) - 1} others", "download the model again")
+    with reported(path):
+        _widen(network, path)
     return network
+
+
+def pack(path: Path) -> None:
+    """Keep the matrices in a network's weights file as bytes, each row with a factor: half of bf16. `whole` reads them back."""
+    file = next(path.glob("*.safetensors"))
+    packed = {}
+    for name, value in load_file(file).items():
+        packed[name] = value
+        if value.ndim >= 2:
+            rows = value.float().flatten(1)
+            factor = rows.abs().amax(1).clamp(min=1e-12) / 127
+            packed[name] = (rows / factor[:, None]).round().to(torch.int8).view_as(value)
+            packed[name + FACTOR] = factor
+    save_file(packed, file, metadata={"format": "pt"})
+
+
+def _widen(network: Any, path: Path) -> None:
+    """Multiply what `pack` turned into bytes by its factors."""
+    weights = dict(network.named_parameters())
+    for one in path.glob("*.safetensors"):
+        with safe_open(one, framework="pt") as file:
+            for key in file.keys():  # noqa: SIM118 - it is no mapping
+                if key.endswith(FACTOR):
+                    weight = weights[key.removesuffix(FACTOR)]
+                    factor = file.get_tensor(key).view(-1, *[1] * (weight.ndim - 1))
+                    weight.data = (weight.data.float() * factor).to(weight.dtype)
 
 
 def check(path: Path, kind: Any) -> None:
