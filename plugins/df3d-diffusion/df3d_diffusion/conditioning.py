@@ -16,7 +16,7 @@ from df3d.types import Cameras
 
 RAY_CHANNELS = 9
 VIEW_CODES = 16
-SKETCH, SKETCH_CHANNELS = 16, 4  # pixels along an axis of a small picture, and its channels: colour and coverage
+SKETCH, SKETCH_CHANNELS = 32, 4  # pixels along an axis of a small picture, and its channels: colour and coverage
 
 
 def ray_map(cameras: Cameras | None, count: int, size: int) -> Tensor:

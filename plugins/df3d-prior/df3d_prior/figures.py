@@ -25,7 +25,7 @@ def measure(folder: Path, lesson: Lesson, *, picture: Path | None = None, device
     that looks the same; `kept`: likewise, of the world's nouns. Either is left out where there are none. `picture` receives the
     samples, each object a row.
     """
-    groups = {"learned": _library(lesson, seed), "kept": lesson.nouns[:MOST] if lesson.knows_world else []}
+    groups = {"learned": _library(lesson, seed), "kept": lesson.nouns[:MOST]}
     things = [thing for group in groups.values() for thing in group]
     truth = _pictures([one for _, one in things])
     azimuth = np.tile(AZIMUTHS, len(things))

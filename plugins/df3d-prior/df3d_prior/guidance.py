@@ -5,7 +5,9 @@ An object of a library has a sketch for each camera, which goes to the model beh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -16,10 +18,11 @@ from df3d_diffusion.sds import Distillation
 from df3d_diffusion.views import EncodedPrompt, Texts
 from torch import Tensor
 
+from df3d.errors import ConfigError
 from df3d.prompt import VIEWS, Prompt, View
 from df3d.types import Cameras
 from df3d_prior.config import PriorConfig
-from df3d_prior.prompts import folder_of, index_of
+from df3d_prior.prompts import folder_of, index_of, world_of
 from df3d_prior.reading import Index
 from df3d_prior.sketches import FILE as SKETCHES
 from df3d_prior.sketches import Sketches
@@ -37,13 +40,28 @@ class EncodedCaption(EncodedPrompt):
 class PriorDistillation(Distillation):
     """A prior's denoiser, the index of what it has words for, and the sketches of its objects."""
 
-    def __init__(self, config: PriorConfig, denoiser: Denoiser, index: Index, sketches: Sketches | None) -> None:
-        super().__init__(config, denoiser)
+    def __init__(self, config: PriorConfig, index: Index, sketches: Sketches | None, load: Callable[[bool], Denoiser]) -> None:
+        """`load` loads the denoiser of captions with sketches, or of those without; they may be one."""
+        self._load, self._sketching = load, not index.owns
+        super().__init__(replace(config, compile=False), load(self._sketching))  # `load` compiles
+        self.config: PriorConfig = config
         self.index, self.sketches = index, sketches
+
+    def denoiser_of(self, caption: Caption | None) -> Denoiser:
+        """The denoiser that knows the things of a caption.
+
+        Raises ConfigError where an objective has begun to learn beside another one.
+        """
+        sketching = caption.sketched if caption else self._sketching
+        found = self._load(sketching)
+        if found is not self.denoiser and self._student:
+            raise ConfigError(f"the objective {self.config.objective} cannot learn this prompt here", "name another objective")
+        return found
 
     def encode(self, prompt: Prompt) -> EncodedCaption:
         """Encode the prompt for every view."""
         caption = self.index.read(prompt.text).caption
+        self.denoiser = self.denoiser_of(caption)
         negative = self.index.read(prompt.negative).caption if prompt.negative else None
         views: list[View | None] = [None, *VIEWS]
         texts = [caption.canonical(view) if caption else EMPTY for view in views]
@@ -75,10 +93,17 @@ def from_config(config: PriorConfig, *, device: str = "cpu") -> PriorDistillatio
 
 
 def load_from(folder: Path, config: PriorConfig, *, device: str) -> PriorDistillation:
-    """Load the prior in a folder."""
+    """Load the prior in a folder: the network of its objects, and that of the world's nouns, each when it is first needed."""
     index = index_of(folder)
-    denoiser = load(str(folder), device=device, dtype=config.dtype)
-    if not config.compile:  # torch.compile knows nothing of it
-        use_winograd(denoiser.unet)
     sketches = Sketches.load(folder, index.sketched) if (folder / SKETCHES).is_file() else None
-    return PriorDistillation(config, denoiser, index, sketches)
+
+    @cache
+    def loaded(place: Path) -> Denoiser:
+        denoiser = load(str(place), device=device, dtype=config.dtype)
+        if config.compile:
+            denoiser.compile()
+        else:  # torch.compile knows nothing of it
+            use_winograd(denoiser.unet)
+        return denoiser
+
+    return PriorDistillation(config, index, sketches, lambda sketching: loaded(folder if sketching else world_of(folder)))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from df3d.errors import ConfigError, ModelError
@@ -18,9 +18,10 @@ from df3d_prior.library import Entry, Library
 from df3d_prior.memory import remember
 from df3d_prior.model import Model, create, read, take_over
 from df3d_prior.objects import Object
-from df3d_prior.prompts import folder_of_path, index_of
+from df3d_prior.prompts import WORLD as WORLD_FOLDER
+from df3d_prior.prompts import folder_of_path, index_of, world_of
 from df3d_prior.reading import Index
-from df3d_prior.sketches import Basis, Sketches
+from df3d_prior.sketches import Sketched, Sketches
 from df3d_prior.sources import LibrarySource, Source
 from df3d_prior.train import Mix
 from df3d_prior.words import BLANK, RELATIONS, THING, VIEWS, WORLD
@@ -46,12 +47,8 @@ class Lesson:
     mix: Mix
     index: Index
     card: dict[str, Any]
-    nouns: list[tuple[str, Object]]  # the world's, and an object of each
-
-    @property
-    def knows_world(self) -> bool:
-        """Whether the world's nouns can be asked for."""
-        return any(one.own for one in self.index.objects)
+    nouns: list[tuple[str, Object]]  # words of the world's nouns that the model knows, and an object of each
+    world: Path | None = None  # a prior that draws the world's own nouns; None: this one does, or none
 
 
 def prepare(library: Library | None, start_from: str, config: TrainConfig) -> Lesson:
@@ -59,21 +56,23 @@ def prepare(library: Library | None, start_from: str, config: TrainConfig) -> Le
 
     Raises ConfigError where there is nothing to learn, ModelError where the start is no prior.
     """
-    origin = _origin()
+    origin = shipped_origin()
     torch.manual_seed(config.seed)
     start = None if start_from == NONE else origin.folder if start_from == SHIPPED and origin else folder_of_path(Path(start_from))
     if library is None and origin is None:
         raise ConfigError("there is nothing to learn", "give a folder of meshes")
+    if library is None and start:
+        start = world_of(start)
     model, index, known = _begin(start) if start else _nothing(origin if library is None else None)
-    knows_world = any(one.own for one in index.objects)
+    knows_world = index.owns
+    world = world_of(start) if start and world_of(start) != start else None
     sources: list[Source] = []
     if library is not None:
         library = _renamed(library, index)
-        props = _props(origin) if origin and knows_world else Library([], [])
-        known = known or Sketches.none(Basis.of(sketches.pictures(library.objects)))
-        index, known = _added(index, known, library, props)
+        props = props_of(origin) if origin and knows_world else Library([], [])
+        index, known = _added(index, known or Sketches({}), library, props)
         sources.append(LibrarySource(library, props))
-    old: list[Source] = [origin.world] if origin and knows_world else []
+    old: list[Source] = [origin.world] if origin and knows_world and not world else []
     memory = remember(start, index_of(start), config) if start is not None and library is not None else None
     old += [memory] if memory else []
     share = config.known if sources else 1.0  # of pictures of what was known before
@@ -82,11 +81,14 @@ def prepare(library: Library | None, start_from: str, config: TrainConfig) -> Le
     card: dict[str, Any] = {"objects": len(index.objects), "library": len(library.entries) if library else 0}
     if start is not None:
         card["start_from"] = _card(start)
-    nouns = [(noun, one) for noun, one in origin.nouns if noun in index.nouns] if origin else []
-    return Lesson(model, Mix(tuple(sources), tuple(shares), known or Sketches.none()), index, card, nouns)
+    known = known or Sketches({})
+    spare = WORLD if world else ""  # a network that draws no nouns of its own knows them by their sketches
+    words = set(known.objects) | {one.word for one in index.objects if one.own}
+    nouns = [(noun + spare, one) for noun, one in origin.nouns if noun + spare in words] if origin else []
+    return Lesson(model, Mix(tuple(sources), tuple(shares), known), index, card, nouns, world)
 
 
-def _origin() -> Origin | None:
+def shipped_origin() -> Origin | None:
     """The shipped prior, where a plugin that has one is installed."""
     found = list(entry_points(group="df3d_prior"))
     origin: Origin | None = found[0].load()() if found else None
@@ -98,7 +100,7 @@ def shipped() -> Path:
 
     Raises ModelError where no plugin ships one.
     """
-    origin = _origin()
+    origin = shipped_origin()
     if origin is None:
         raise ModelError("no plugin that is installed ships a prior", "name one with --prior, or install df3d-toybox")
     return origin.folder
@@ -139,7 +141,7 @@ def _renamed(library: Library, index: Index) -> Library:
     return Library(entries, library.objects)
 
 
-def _props(origin: Origin) -> Library:
+def props_of(origin: Origin) -> Library:
     """The world's nouns as objects of a library, for captions that put them beside others."""
     entries = [Entry("", noun, f"a {noun}", f"{noun}{WORLD}", word=f"{noun}{WORLD}") for noun, _ in origin.nouns]
     return Library(entries, [one for _, one in origin.nouns])
@@ -149,19 +151,21 @@ def _added(index: Index, known: Sketches, library: Library, props: Library) -> t
     """What can be asked for after a training on a library: its own objects take the place of others of the same noun."""
     own = library.index()
     old = [one for one in index.objects if one.noun not in own.nouns or one.spare]
-    there = {one.word for one in old}
-    added = [one for one in props.index().objects if one.word not in there]
+    kept = {one.word for one in old}
+    added = [one for one in props.index().objects if one.word not in kept]
     whole = Index([*own.objects, *old, *added])
-    both = Library([*library.entries, *props.entries], [*library.objects, *props.objects])
-    new = known.basis.codes(sketches.pictures(both.objects))
-    codes = dict(zip((e.word for e in both.entries), new, strict=True)) | dict(zip(known.words, known.codes, strict=True))
-    return whole, Sketches(known.basis, whole.sketched, np.stack([codes[word] for word in whole.sketched]))
+    there = {entry.word: one for entry, one in zip(library.entries + props.entries, library.objects + props.objects, strict=True)}
+    wanted = [word for word in whole.sketched if word not in known.objects]
+    objects = known.objects | dict(zip(wanted, Sketched.all([there[word] for word in wanted]), strict=True))
+    return whole, Sketches({word: objects[word] for word in whole.sketched})
 
 
 def finish(lesson: Lesson, folder: Path) -> None:
-    """Put what a prior needs beside its weights into its folder."""
+    """Put what a prior needs beside its weights into its folder, which is new."""
     lesson.index.save(folder)
     lesson.mix.sketches.save(folder)
+    if lesson.world:
+        shutil.copytree(lesson.world, folder / WORLD_FOLDER)
 
 
 def _card(folder: Path) -> dict[str, Any]:

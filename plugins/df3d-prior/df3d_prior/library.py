@@ -13,7 +13,7 @@ from pathlib import Path
 import df3d
 from df3d.errors import ConfigError, ExportError
 from df3d.types import Asset, MeshAsset
-from df3d_prior.objects import Object, of_asset, seat
+from df3d_prior.objects import Object, of_asset
 from df3d_prior.reading import Index, Known
 
 CAPTIONS = "captions.csv"
@@ -138,8 +138,7 @@ class Library:
         """Whether something can stand on each object: it has a level place that is large enough."""
         found = []
         for one in self.objects:
-            low, high = one.bounds()
-            _, _, _, half_width, half_length = seat(one)
+            low, high, (_, _, _, half_width, half_length), *_ = one.shape
             found.append(4 * half_width * half_length > 0.25 * (high - low)[0] * (high - low)[2] and half_width > 0.15)
         return found
 

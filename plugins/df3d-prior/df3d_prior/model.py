@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from df3d_diffusion.conditioning import RAY_CHANNELS, SKETCH_CHANNELS, VIEW_CODES
-from df3d_diffusion.networks import quiet
+from df3d_diffusion.networks import pack, quiet, whole
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor, nn
@@ -55,12 +55,13 @@ class Model:
         return self.text_encoder.get_input_embeddings().weight
 
     def save(self, folder: Path, *, card: dict) -> None:
-        """Write a diffusers pipeline folder in bf16; `card` says how it was trained."""
+        """Write a diffusers pipeline folder in bf16, the UNet's matrices in bytes; `card` says how it was trained."""
         quiet()
         for name, network in self.networks().items():
             dtype = network.dtype
             network.to(torch.bfloat16).save_pretrained(folder / name)
             network.to(dtype)
+        pack(folder / "unet")
         self.tokenizer.save_pretrained(folder / "tokenizer")
         self.scheduler.save_pretrained(folder / "scheduler")
         index = {
@@ -136,7 +137,7 @@ def read(folder: Path) -> Model:
     vocabulary = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer").get_vocab()
     model = create(sorted(vocabulary, key=lambda word: vocabulary[word])[1:])
     quiet()
-    unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32, use_safetensors=True).state_dict()
+    unet = whole(folder / "unet", UNet2DConditionModel, torch_dtype=torch.float32).state_dict()
     known = unet["conv_in.weight"]
     unseen = model.unet.conv_in.weight[:, known.shape[1] :].detach()  # of sketches, in what was made before there were any
     unet["conv_in.weight"] = torch.cat([known, unseen], dim=1)

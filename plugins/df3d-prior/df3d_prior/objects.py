@@ -8,9 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from df3d.types import Material, MeshAsset
-from df3d_prior import colors, raster
+from df3d_prior import colors, placing, raster
 
-RADIUS = 0.85  # every object is centred at the origin and touches this ball
 CELLS = 24  # of the grid on which an object is looked at from above
 
 
@@ -58,21 +57,32 @@ class Object:
         )
 
     @cached_property
-    def _lightness(self) -> tuple[np.ndarray, ...]:
-        """Of each corner, and of each image's texels: how light it is beside the mean of the main colour; 0 in other colours."""
+    def main(self) -> tuple[int, float]:
+        """Its main colour's index into `colors.NAMES`, and how light that is in the mean."""
         found, area = self.samples
         main = colors.NAMES.index(self.main_colors[0]) if self.main_colors else 0
         chosen = colors.name_indexes(found) == main
-        mean = float(np.average(found @ colors.LIGHTNESS, weights=area * chosen + 1e-12))
+        return main, max(float(np.average(found @ colors.LIGHTNESS, weights=area * chosen + 1e-12)), 0.05)
+
+    @cached_property
+    def _lightness(self) -> tuple[np.ndarray, ...]:
+        """Of each corner, and of each image's texels: how light it is beside the mean of the main colour; 0 in other colours."""
+        main, mean = self.main
 
         def lightness(values: np.ndarray) -> np.ndarray:
             flat = values.reshape(-1, 3)
-            light = (flat @ colors.LIGHTNESS / max(mean, 0.05)).clip(0.5, 1.4)
+            light = (flat @ colors.LIGHTNESS / mean).clip(0.5, 1.4)
             return (light * (colors.name_indexes(flat) == main)).reshape(values.shape[:-1]).astype(np.float32)
 
         paint = lightness(self.paint)
         paint[self.textures >= 0] = 0
         return (paint, *(lightness(image) for image in self.images))
+
+    def mask(self) -> Object:
+        """The same, white where it has its main colour and black elsewhere."""
+        paint, *images = ((light > 0).astype(np.float32)[..., None].repeat(3, -1) for light in self._lightness)
+        paint[self.textures >= 0] = 1
+        return replace(self, paint=paint, images=tuple(images))
 
     @cached_property
     def texels(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -86,6 +96,14 @@ class Object:
         points = self.corners.reshape(-1, 3)
         return points.min(0), points.max(0)
 
+    @cached_property
+    def shape(self) -> placing.Shape:
+        """What its place beside another depends on."""
+        low, high = self.bounds()
+        points = self.corners.reshape(-1, 3)
+        top = points[points[:, 1] > high[1] - 0.15 * (high[1] - low[1])]
+        return placing.Shape(low, high, np.array(seat(self)), 0.5 * (top.min(0) + top.max(0)), top.max(0) - top.min(0))
+
     def moved(self, scale: float, offset: np.ndarray) -> Object:
         """The same after `point -> scale * point + offset`."""
         return replace(self, corners=(self.corners * scale + offset).astype(np.float32))
@@ -95,7 +113,7 @@ class Object:
         low, high = self.bounds()
         center = 0.5 * (low + high)
         reach = float(np.linalg.norm(self.corners.reshape(-1, 3) - center, axis=1).max())
-        scale = RADIUS / max(reach, 1e-9)
+        scale = placing.RADIUS / max(reach, 1e-9)
         return self.moved(scale, -center * scale)
 
 
@@ -152,40 +170,10 @@ def together(one: Object, other: Object) -> Object:
     )
 
 
-def on(rider: Object, base: Object) -> Object:
-    """`rider` stands on the largest level place of `base` that is seen from above."""
-    x, y, z, half_width, half_length = seat(base)
-    low, high = rider.bounds()
-    size = high - low
-    scale = 2.4 * np.sqrt(half_width * half_length) / max(size[0], size[2], 0.6 * size[1], 1e-6)
-    foot = 0.5 * (low + high)
-    foot[1] = low[1]
-    return together(base, rider.moved(scale, np.array((x, y - 0.01, z)) - scale * foot)).fitted()
-
-
-def wearing(wearer: Object, hat: Object) -> Object:
-    """`hat` sits on the highest part of `wearer`."""
-    low, high = wearer.bounds()
-    points = wearer.corners.reshape(-1, 3)
-    top = points[points[:, 1] > high[1] - 0.15 * (high[1] - low[1])]
-    middle = 0.5 * (top.min(0) + top.max(0))
-    radius = 0.5 * max(float((top.max(0) - top.min(0))[[0, 2]].min()), 0.25 * float((high - low)[[0, 2]].min()))
-    low, hat_high = hat.bounds()
-    size = hat_high - low
-    scale = 2.6 * radius / max(size[0], size[2], 1e-6)
-    foot = 0.5 * (low + hat_high)
-    foot[1] = low[1]
-    return together(wearer, hat.moved(scale, np.array((middle[0], high[1] - 0.1 * radius, middle[2])) - scale * foot)).fitted()
-
-
-def beside(one: Object, other: Object) -> Object:
-    """`one` to the left of `other`, seen from the front, both on one ground."""
-    parts = []
-    for item, side in ((one, -1.0), (other, 1.0)):
-        low, high = item.bounds()
-        edge = np.array((high[0] if side < 0 else low[0], low[1], 0.5 * (low[2] + high[2])))
-        parts.append(item.moved(1.0, np.array((0.08 * side, 0.0, 0.0)) - edge))
-    return together(*parts).fitted()
+def joined(relation: str, one: Object, other: Object) -> Object:
+    """`one` on, wearing or beside `other`, or `two` of it: the parts are where `placing.places` puts them."""
+    (scale, offset), (other_scale, other_offset) = placing.places(relation, one.shape, other.shape)
+    return together(one.moved(scale, offset), other.moved(other_scale, other_offset))
 
 
 def seat(base: Object) -> tuple[float, float, float, float, float]:

@@ -9,6 +9,7 @@ from df3d.errors import ModelError, PromptError
 from df3d_prior.config import PriorConfig
 from df3d_prior.reading import COLORS, FILE, Index
 
+WORLD = "world"  # within a prior's folder: another prior, which draws the nouns that are marked as the world's own
 FEW = 40  # nouns that a message names
 OPEN = "for anything else use a Stable Diffusion model: --recipe dreamfusion"
 
@@ -34,6 +35,11 @@ def folder_of(config: PriorConfig) -> Path:
 def folder_of_path(path: Path) -> Path:
     """The folder of a finished prior: a training's own, or the one that it left in it."""
     return path / "model" if (path / "model" / FILE).is_file() else path
+
+
+def world_of(folder: Path) -> Path:
+    """The folder of the prior that draws the world's own nouns for the one in a folder: one within it, or itself."""
+    return folder / WORLD if (folder / WORLD).is_dir() else folder
 
 
 def index_of(folder: Path) -> Index:

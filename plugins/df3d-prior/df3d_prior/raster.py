@@ -21,8 +21,8 @@ DISTANCE, FOV_Y = 3.0, 35.0  # the camera of every picture the model is trained 
 LEVEL = 0.85  # least vertical part of a normal of what is level
 
 
-def render(objects: list[Object], poses: np.ndarray, *, size: int = 64, samples: int = 2) -> np.ndarray:
-    """Draw object i from pose i.
+def render(objects: list[Object], poses: np.ndarray, *, size: int = 64, samples: int = 2, lit: bool = True) -> np.ndarray:
+    """Draw object i from pose i, under the head light or, not `lit`, in its bare colours.
 
     poses (V, 4, 4) camera to world; returns (V, size, size, 4) float32: sRGB over the background, and coverage,
     both averaged over `samples` x `samples` points a pixel.
@@ -35,14 +35,14 @@ def render(objects: list[Object], poses: np.ndarray, *, size: int = 64, samples:
             one = objects[i]
             texels, starts, shapes = one.texels
             pose = np.ascontiguousarray(poses[i], dtype=np.float32)
-            _draw(one.corners, one.paint, one.places, one.textures, texels, starts, shapes, pose, half, samples, images[i])
+            _draw(one.corners, one.paint, one.places, one.textures, texels, starts, shapes, pose, half, samples, lit, images[i])
 
     split(len(objects), draw)
     return images
 
 
 @kernel
-def _draw(corners, paint, places, textures, texels, starts, shapes, pose, half, samples, image):  # type: ignore[no-untyped-def]
+def _draw(corners, paint, places, textures, texels, starts, shapes, pose, half, samples, lit, image):  # type: ignore[no-untyped-def]
     size = image.shape[0]
     n = size * samples
     depth = np.zeros((n, n), np.float32)  # 1 / distance ahead; larger is nearer
@@ -84,7 +84,9 @@ def _draw(corners, paint, places, textures, texels, starts, shapes, pose, half, 
             f = owner[row, col]
             if f >= 0:
                 b, c = color[row, col, 0], color[row, col, 1]
-                _shade(corners[f], paint[f], places[f], textures[f], texels, starts, shapes, pose, 1 - b - c, b, c, color[row, col])
+                a, pixel = 1 - b - c, color[row, col]
+                light = _light(corners[f], pose, a, b, c) if lit else np.float32(1.0)
+                _shade(paint[f], places[f], textures[f], texels, starts, shapes, light, a, b, c, pixel)
     share = np.float32(1.0 / (samples * samples))
     for row in range(size):
         for col in range(size):
@@ -97,8 +99,8 @@ def _draw(corners, paint, places, textures, texels, starts, shapes, pose, half, 
 
 
 @kernel
-def _shade(corners, paint, places, texture, texels, starts, shapes, pose, a, b, c, pixel):  # type: ignore[no-untyped-def]
-    """The colour of a triangle at a place, by its weights (a, b, c), into `pixel` (4,)."""
+def _light(corners, pose, a, b, c):  # type: ignore[no-untyped-def]
+    """How light a triangle is at a place, by its weights (a, b, c)."""
     e, g = corners[1] - corners[0], corners[2] - corners[0]
     nx, ny, nz = e[1] * g[2] - e[2] * g[1], e[2] * g[0] - e[0] * g[2], e[0] * g[1] - e[1] * g[0]
     facing, along = 0.0, 0.0
@@ -107,7 +109,12 @@ def _shade(corners, paint, places, texture, texels, starts, shapes, pose, a, b, 
         facing += d * (nx if k == 0 else ny if k == 1 else nz)
         along += d * d
     facing = abs(facing) / math.sqrt(max((nx * nx + ny * ny + nz * nz) * along, 1e-30))
-    light = np.float32(AMBIENT + DIFFUSE * facing)
+    return np.float32(AMBIENT + DIFFUSE * facing)
+
+
+@kernel
+def _shade(paint, places, texture, texels, starts, shapes, light, a, b, c, pixel):  # type: ignore[no-untyped-def]
+    """The colour of a triangle at a place, by its weights (a, b, c), into `pixel` (4,)."""
     at = -1
     if texture >= 0:
         height, width = shapes[texture, 0], shapes[texture, 1]

@@ -146,6 +146,11 @@ class Index:
         """The words of objects that have sketches, in their order."""
         return [one.word for one in self.objects if not one.own]
 
+    @property
+    def owns(self) -> bool:
+        """Whether it has nouns of the procedural world."""
+        return any(one.own for one in self.objects)
+
     @cached_property
     def meanings(self) -> meaning.Known:
         """Its nouns by what they mean."""
@@ -231,6 +236,8 @@ class Index:
         if len(phrase) > 1 and (phrase[0] in SILENT or phrase[0] in COLORS):
             return []  # a black cat is a cat, whatever WordNet calls by that name
         nearest = self.meanings.nearest(asked)
+        if nearest and nearest[0] in phrase[:-1]:
+            return []  # a pirate ship is a ship, though WordNet calls it a pirate
         return [(asked, *nearest)] if nearest and nearest[1] >= LEAST else []
 
     def _best(self, noun: str, details: list[str], color: str | None, own: bool) -> Known:

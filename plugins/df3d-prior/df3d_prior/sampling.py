@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from df3d_diffusion.conditioning import with_sketches
+from df3d_diffusion.denoiser import Denoiser
 from df3d_diffusion.noising import denoised, noised, to_noise
 from torch import Tensor
 
 from df3d_prior.config import PriorConfig
 from df3d_prior.guidance import load_from
 from df3d_prior.model import SIZE
+from df3d_prior.reading import Index
 from df3d_prior.sources import views_of
 from df3d_prior.words import EMPTY, Caption
 
@@ -23,8 +25,12 @@ class Painter:
     """A prior that is asked for pictures."""
 
     def __init__(self, folder: Path, *, device: str = "cpu") -> None:
-        loaded = load_from(folder, PriorConfig(), device=device)
-        self.index, self.denoiser, self.sketches = loaded.index, loaded.denoiser, loaded.sketches
+        self._prior = load_from(folder, PriorConfig(), device=device)
+
+    @property
+    def index(self) -> Index:
+        """What it can be asked for."""
+        return self._prior.index
 
     @torch.no_grad()
     def draw(
@@ -41,27 +47,37 @@ class Painter:
 
         Caption i is seen from azimuth and elevation i, degrees.
         """
-        views, alphas = views_of(azimuth, elevation, SIZE), self.denoiser.alphas_cumprod
-        texts = torch.cat([self._encode(c, a, e) for c, a, e in zip(captions, azimuth, elevation, strict=True)])
-        empty = self._encode(None, 0.0, 0.0)
-        parts = []
-        for part in torch.arange(len(captions)).split(AT_ONCE):
-            text = torch.cat([texts[part], empty.expand(len(part), -1, -1)])
-            x = torch.randn(len(part), 3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed + int(part[0]))).to(
-                alphas.device
-            )
-            times = torch.linspace(len(alphas) - 10, 20, steps).long().to(alphas.device)
-            for now, after in zip(times, [*times[1:], None], strict=True):
-                a, b = alphas[now], torch.ones((), device=alphas.device) if after is None else alphas[after]
-                noise = self.denoiser.predict(x.repeat(2, 1, 1, 1), now.expand(2 * len(x)), text, views[part].times(2))
-                conditional, unconditional = noise.chunk(2)
-                clean = denoised(x, unconditional + scale * (conditional - unconditional), a).clamp(-1, 1)
-                x = noised(clean, to_noise(clean, x, a, "sample"), b)
-            parts.append(x)
-        return torch.cat(parts)
+        images = torch.empty(len(captions), 3, SIZE, SIZE)
+        for sketched in (False, True):
+            chosen = [i for i, caption in enumerate(captions) if caption.sketched == sketched]
+            for start in range(0, len(chosen), AT_ONCE):
+                part = chosen[start : start + AT_ONCE]
+                drawn = self._drawn([captions[i] for i in part], azimuth[part], elevation[part], seed + part[0], steps, scale)
+                images[part] = drawn.cpu()
+        return images
 
-    def _encode(self, caption: Caption | None, azimuth: float, elevation: float) -> Tensor:
-        text = self.denoiser.encode_text([caption.canonical() if caption else EMPTY])
-        if self.sketches is None:
+    def _drawn(
+        self, captions: list[Caption], azimuth: np.ndarray, elevation: np.ndarray, seed: int, steps: int, scale: float
+    ) -> Tensor:
+        """Samples of captions that one network knows."""
+        denoiser = self._prior.denoiser_of(captions[0])
+        views, alphas = views_of(azimuth, elevation, SIZE).times(2), denoiser.alphas_cumprod
+        asked = [self._encode(denoiser, c, a, e) for c, a, e in zip(captions, azimuth, elevation, strict=True)]
+        empty = self._encode(denoiser, None, 0.0, 0.0)
+        text = torch.cat([*asked, empty.expand(len(captions), -1, -1)])
+        x = torch.randn(len(captions), 3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed)).to(alphas.device)
+        times = torch.linspace(len(alphas) - 10, 20, steps).long().to(alphas.device)
+        for now, after in zip(times, [*times[1:], None], strict=True):
+            a, b = alphas[now], torch.ones((), device=alphas.device) if after is None else alphas[after]
+            noise = denoiser.predict(x.repeat(2, 1, 1, 1), now.expand(2 * len(x)), text, views)
+            conditional, unconditional = noise.chunk(2)
+            clean = denoised(x, unconditional + scale * (conditional - unconditional), a).clamp(-1, 1)
+            x = noised(clean, to_noise(clean, x, a, "sample"), b)
+        return x
+
+    def _encode(self, denoiser: Denoiser, caption: Caption | None, azimuth: float, elevation: float) -> Tensor:
+        text = denoiser.encode_text([caption.canonical() if caption else EMPTY])
+        sketches = self._prior.sketches
+        if sketches is None or not getattr(denoiser, "sketches", 0):
             return text
-        return with_sketches(text, self.sketches.of(caption, float(azimuth), float(elevation))[None].to(text.device))
+        return with_sketches(text, sketches.of(caption, float(azimuth), float(elevation))[None].to(text.device))

@@ -134,8 +134,7 @@ def _candidates(library: Library, color: str | None, relation: str | None, other
         return _KEPT[key]
     things = [one.painted(color) for one in library.objects] if color else library.objects
     if relation is not None:
-        build = {"on": objects.on, "wearing": objects.wearing, "beside": objects.beside}.get(relation)
-        things = [build(one, other) if build and other else objects.beside(one, one) for one in things]
+        things = [objects.joined(relation, one, other or one) for one in things]
     nouns, groups = (np.array([getattr(entry, name) for entry in library.entries]) for name in ("noun", "group"))
     found = Candidates(things, nouns, groups, draw(things, VIEWS))
     if relation is None:

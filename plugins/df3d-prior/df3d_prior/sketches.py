@@ -2,106 +2,137 @@
 
 So a model has not to remember each object: it draws what a sketch shows, from any side, in any colour, alone or with another,
 and an object that no training saw is drawn by its sketches too. This is a retrieval-augmented diffusion model (A. Blattmann et
-al., arXiv 2204.11824), which keeps its objects beside its weights. A sketch is a row of numbers on the principal components of
-a library's sketches.
+al., arXiv 2204.11824), which keeps its objects beside its weights.
 """
 
 from __future__ import annotations
 
+import io
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from df3d_diffusion.conditioning import SKETCH, SKETCH_CHANNELS
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from df3d.errors import ModelError
-from df3d_prior import raster
+from df3d_prior import colors, placing, raster
 from df3d_prior.objects import Object
 from df3d_prior.sources import views_of
-from df3d_prior.words import DIRECTIONS, Caption, mixture
+from df3d_prior.words import DIRECTIONS, Caption, Thing, mixture
 
 FILE = "sketches.safetensors"
-COMPONENTS = 128
+QUALITY = 60  # of WebP
+PLANES = 5  # of a sketch as it is kept: colour, coverage, and where the main colour is; all in [0, 1]
+COLUMNS = 8  # of the sheet that holds an object's sketches
 
 
 def pictures(objects: list[Object]) -> np.ndarray:
-    """(N, DIRECTIONS, SKETCH, SKETCH, 4) float32: each object from each direction, colour in [-1, 1] and coverage."""
+    """(N, DIRECTIONS, SKETCH, SKETCH, PLANES) float32: each object from each direction."""
     azimuth, elevation = np.array(DIRECTIONS).T
     poses = np.tile(views_of(azimuth, elevation, SKETCH).pose.numpy(), (len(objects), 1, 1))
-    drawn = raster.render([one for one in objects for _ in DIRECTIONS], poses, size=SKETCH, samples=4)
-    drawn[..., :3] = 2 * drawn[..., :3] - 1
-    return drawn.reshape(len(objects), len(DIRECTIONS), *drawn.shape[1:])
+
+    def drawn(things: list[Object], lit: bool) -> np.ndarray:
+        return raster.render([one for one in things for _ in DIRECTIONS], poses, size=SKETCH, samples=4, lit=lit)
+
+    mask = drawn([one.mask() for one in objects], False)
+    main = mask[..., :1] - raster.BACKGROUND * (1 - mask[..., 3:])
+    return np.concatenate([drawn(objects, True), main], -1).reshape(len(objects), len(DIRECTIONS), SKETCH, SKETCH, PLANES)
+
+
+def packed(drawn: np.ndarray) -> bytes:
+    """An object's sketches (DIRECTIONS, SKETCH, SKETCH, PLANES) as one WebP sheet: pictures above, and masks below."""
+    pixels = (drawn * 255).round().clip(0, 255).astype(np.uint8)
+    mask = np.concatenate([pixels[..., 4:].repeat(3, -1), np.full_like(pixels[..., :1], 255)], -1)
+    sheet = np.concatenate([pixels[..., :4], mask]).reshape(-1, COLUMNS, SKETCH, SKETCH, 4).transpose(0, 2, 1, 3, 4)
+    file = io.BytesIO()
+    image = Image.fromarray(np.ascontiguousarray(sheet).reshape(-1, COLUMNS * SKETCH, 4))
+    image.save(file, "WEBP", quality=QUALITY, method=4, exact=True)
+    return file.getvalue()
+
+
+def unpacked(sheet: bytes) -> np.ndarray:
+    """What `packed` made a sheet of, as bytes (DIRECTIONS, SKETCH, SKETCH, PLANES)."""
+    pixels = np.asarray(Image.open(io.BytesIO(sheet), formats=["WEBP"]).convert("RGBA"))
+    cells = pixels.reshape(-1, SKETCH, COLUMNS, SKETCH, 4).transpose(0, 2, 1, 3, 4).reshape(2, len(DIRECTIONS), SKETCH, SKETCH, 4)
+    return np.concatenate([cells[0], cells[1][..., :1]], -1)
 
 
 @dataclass(frozen=True)
-class Basis:
-    """Principal components of sketches."""
+class Sketched:
+    """An object as its prior keeps it."""
 
-    mean: np.ndarray  # (P,)
-    components: np.ndarray  # (COMPONENTS, P), orthonormal
+    sheet: bytes
+    shape: placing.Shape
+    lightness: float  # of its main colour, a mean
 
     @classmethod
-    def of(cls, drawn: np.ndarray) -> Basis:
-        """Those of pictures (..., SKETCH, SKETCH, 4)."""
-        flat = drawn.reshape(-1, SKETCH * SKETCH * SKETCH_CHANNELS)
-        mean = flat.mean(0)
-        centered = flat - mean
-        _, vectors = np.linalg.eigh(centered.T @ centered)
-        return cls(mean, np.ascontiguousarray(vectors[:, ::-1][:, :COMPONENTS].T, dtype=np.float32))
-
-    def codes(self, drawn: np.ndarray) -> np.ndarray:
-        """(N, DIRECTIONS, COMPONENTS) of pictures (N, DIRECTIONS, SKETCH, SKETCH, 4)."""
-        return (drawn.reshape(*drawn.shape[:2], -1) - self.mean) @ self.components.T
-
-    def drawn(self, codes: np.ndarray) -> np.ndarray:
-        """(SKETCH_CHANNELS, SKETCH, SKETCH) of a code (COMPONENTS,)."""
-        flat = self.mean + codes @ self.components
-        return flat.reshape(SKETCH, SKETCH, SKETCH_CHANNELS).transpose(2, 0, 1)
+    def all(cls, objects: list[Object]) -> list[Sketched]:
+        """Objects, a few at a time, for the memory."""
+        found = []
+        for start in range(0, len(objects), 64):
+            few = objects[start : start + 64]
+            found += [cls(packed(drawn), one.shape, one.main[1]) for drawn, one in zip(pictures(few), few, strict=True)]
+        return found
 
 
 @dataclass(frozen=True)
 class Sketches:
     """The sketches of some objects, by their words."""
 
-    basis: Basis
-    words: list[str]
-    codes: np.ndarray  # (N, DIRECTIONS, COMPONENTS) float32
-    _place: dict[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def none(cls, basis: Basis | None = None) -> Sketches:
-        """The sketches of no object, on a basis."""
-        size = SKETCH * SKETCH * SKETCH_CHANNELS
-        basis = basis or Basis(np.zeros(size, np.float32), np.zeros((COMPONENTS, size), np.float32))
-        return cls(basis, [], np.zeros((0, len(DIRECTIONS), COMPONENTS), np.float32))
-
-    def __post_init__(self) -> None:
-        self._place.update({word: i for i, word in enumerate(self.words)})
+    objects: dict[str, Sketched]
+    _seen: dict[str, np.ndarray] = field(default_factory=dict)  # sheets that were looked at
 
     def of(self, caption: Caption | None, azimuth: float, elevation: float) -> Tensor:
-        """(2, SKETCH_CHANNELS, SKETCH, SKETCH): the things of a caption, each alone, from a camera; zero for what has no sketch."""
-        found = np.zeros((2, SKETCH_CHANNELS, SKETCH, SKETCH), np.float32)
-        for i, thing in enumerate((caption.subject, caption.other) if caption else ()):
+        """(2, SKETCH_CHANNELS, SKETCH, SKETCH): the things of a caption from a camera, each where it stands and in its colour.
+
+        Colour in [-1, 1], then coverage; zero for what has no sketch.
+        """
+        found = torch.zeros(2, SKETCH_CHANNELS, SKETCH, SKETCH)
+        things = self._things(caption)
+        for i, thing in enumerate(things):
             if thing is not None and thing.sketched:
-                codes = self.codes[self._place[thing.word]]
-                found[i] = self.basis.drawn(sum(weight * codes[at] for at, weight in mixture(azimuth, elevation)))
-        return torch.from_numpy(found)
+                found[i] = torch.from_numpy(self._drawn(thing, azimuth, elevation))
+        one, other = things
+        if caption and one and other and one.sketched and other.sketched:
+            shapes = self.objects[one.word].shape, self.objects[other.word].shape
+            for i, place in enumerate(placing.places(caption.relation or "beside", *shapes)):
+                found[i] = _moved(found[i], place, azimuth, elevation)
+        return found
+
+    @staticmethod
+    def _things(caption: Caption | None) -> tuple[Thing | None, Thing | None]:
+        if caption is None:
+            return None, None
+        return caption.subject, caption.subject if caption.relation == "two" else caption.other
+
+    def _drawn(self, thing: Thing, azimuth: float, elevation: float) -> np.ndarray:
+        """(SKETCH_CHANNELS, SKETCH, SKETCH) of a thing alone."""
+        if thing.word not in self._seen:
+            self._seen[thing.word] = unpacked(self.objects[thing.word].sheet)
+        sheet = self._seen[thing.word]
+        mixed = sum(weight * sheet[at].astype(np.float32) for at, weight in mixture(azimuth, elevation)) / np.float32(255)
+        color = mixed[..., :3]
+        if thing.color is not None:
+            light = (color @ colors.LIGHTNESS / self.objects[thing.word].lightness).clip(0.25, 1.4)
+            new = (np.array(colors.COLORS[thing.color], np.float32) * light[..., None]).clip(0, 1)
+            color = color + mixed[..., 4:] * (new - color)
+        return np.concatenate([2 * color - 1, mixed[..., 3:4]], -1).transpose(2, 0, 1)
 
     def save(self, folder: Path) -> None:
-        """Write them into a model's folder, a byte a number. The words are in the index beside them."""
-        scale = np.abs(self.codes).max((0, 1)) / 127 + 1e-9
-        components = np.abs(self.basis.components).max() / 127
+        """Write them into a model's folder. The words are in the index beside them."""
+        sheets = [np.frombuffer(one.sheet, np.uint8) for one in self.objects.values()]
+        shapes = [np.concatenate([*one.shape, [one.lightness]]) for one in self.objects.values()]
         save_file(
             {
-                "codes": np.round(self.codes / scale).astype(np.int8),
-                "scale": scale.astype(np.float32),
-                "mean": self.basis.mean.astype(np.float32),
-                "components": np.round(self.basis.components / components).astype(np.int8),
-                "component": np.array([components], np.float32),
+                "sheets": np.concatenate([np.zeros(0, np.uint8), *sheets]),
+                "sizes": np.array([len(sheet) for sheet in sheets], np.int64),
+                "shapes": np.array(shapes, np.float32).reshape(-1, _NUMBERS),
             },
             folder / FILE,
         )
@@ -114,15 +145,31 @@ class Sketches:
         """
         try:
             tensors = load_file(folder / FILE)
-            shapes = {name: value.shape for name, value in tensors.items()}
         except (OSError, SafetensorError) as error:
             raise ModelError(f"`{folder / FILE}` cannot be read: {error}", "train the prior again") from None
-        size = SKETCH * SKETCH * SKETCH_CHANNELS
-        wanted = {
-            "codes": (len(words), len(DIRECTIONS), COMPONENTS), "scale": (COMPONENTS,), "mean": (size,),
-            "components": (COMPONENTS, size), "component": (1,),
-        }  # fmt: skip
-        if shapes != wanted:
+        sheets, sizes, shapes = (tensors.get(name, np.zeros(0)) for name in ("sheets", "sizes", "shapes"))
+        if sizes.shape != (len(words),) or shapes.shape != (len(words), _NUMBERS) or sizes.sum() != len(sheets):
             raise ModelError(f"`{folder / FILE}` does not fit the objects of its prior", "train the prior again")
-        basis = Basis(tensors["mean"], tensors["components"].astype(np.float32) * tensors["component"])
-        return cls(basis, words, tensors["codes"].astype(np.float32) * tensors["scale"])
+        ends = np.cumsum(sizes)
+        found = {}
+        for word, end, size, numbers in zip(words, ends, sizes, shapes, strict=True):
+            shape = placing.Shape(*np.split(numbers[:-1].astype(float), np.cumsum(_PARTS)[:-1]))
+            found[word] = Sketched(sheets[end - size : end].tobytes(), shape, float(numbers[-1]))
+        return cls(found)
+
+
+_PARTS = (3, 3, 5, 3, 3)  # numbers of the parts of a shape
+_NUMBERS = sum(_PARTS) + 1
+
+
+def _moved(sketch: Tensor, place: placing.Place, azimuth: float, elevation: float) -> Tensor:
+    """A sketch (SKETCH_CHANNELS, SKETCH, SKETCH) after its object was moved: as large and where the camera then sees it."""
+    scale, offset = place
+    pose = views_of(np.array([azimuth]), np.array([elevation]), SKETCH).pose[0].numpy()
+    right, up, back = offset @ pose[:3, :3]
+    nearer = raster.DISTANCE / (raster.DISTANCE - back)
+    half = raster.DISTANCE * math.tan(math.radians(raster.FOV_Y) / 2)
+    size = scale * nearer
+    theta = torch.tensor([[1 / size, 0, -right * nearer / half / size], [0, 1 / size, up * nearer / half / size]])
+    grid = torch.nn.functional.affine_grid(theta[None].float(), [1, *sketch.shape], align_corners=False)
+    return torch.nn.functional.grid_sample(sketch[None], grid, align_corners=False)[0]

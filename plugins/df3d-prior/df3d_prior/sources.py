@@ -61,14 +61,14 @@ class LibrarySource:
             return Caption(subject), thing
         if kind < SINGLE + ON:
             other, base = self._second(rng, self._bases)
-            return Caption(subject, "on", other), objects.on(thing, base)
+            return Caption(subject, "on", other), objects.joined("on", thing, base)
         if kind < SINGLE + ON + WEARING:
             other, hat = self._second(rng, self._hats)
-            return Caption(subject, "wearing", other), objects.wearing(thing, hat)
+            return Caption(subject, "wearing", other), objects.joined("wearing", thing, hat)
         if kind < SINGLE + ON + WEARING + BESIDE:
             other, second = self._second(rng, self._all)
-            return Caption(subject, "beside", other), objects.beside(thing, second)
-        return Caption(subject, "two"), objects.beside(thing, thing)
+            return Caption(subject, "beside", other), objects.joined("beside", thing, second)
+        return Caption(subject, "two"), objects.joined("two", thing, thing)
 
     @cached_property
     def _all(self) -> list[list[int]]:

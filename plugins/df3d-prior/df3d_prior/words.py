@@ -13,7 +13,8 @@ RELATIONS = ("on", "wearing", "beside", "two")
 BLANK = "_"  # fills a slot that says nothing
 SLOTS = 6  # colour, object, relation, colour, object, view
 EMPTY = " ".join([BLANK] * SLOTS)
-RINGS = ((10.0, 8), (60.0, 4))  # elevation of each ring of directions, degrees, and how many there are, evenly from the front
+# Elevation of each ring of directions, degrees, and how many there are, evenly from the front.
+RINGS = ((0.0, 12), (30.0, 12), (60.0, 8))
 DIRECTIONS = [(360.0 * i / count, elevation) for elevation, count in RINGS for i in range(count)]  # azimuth and elevation
 THING = "thing"
 WORLD = "/world"  # ends the words of the world's nouns as objects with sketches
@@ -21,15 +22,25 @@ WORLD = "/world"  # ends the words of the world's nouns as objects with sketches
 
 def mixture(azimuth: float, elevation: float) -> list[tuple[int, float]]:
     """Directions around a camera's, in degrees, with weights that sum to 1: bilinear, those of the rings beyond them."""
-    (low, _), (high, _) = RINGS
-    up = min(max((elevation - low) / (high - low), 0.0), 1.0)
     found, first = [], 0
-    for share, (_, count) in zip((1.0 - up, up), RINGS, strict=True):
+    for share, (_, count) in zip(_ring_shares(elevation), RINGS, strict=True):
         place = (azimuth % 360.0) * count / 360.0
         at = int(place)
         found += [(first + at % count, share * (1.0 - place + at)), (first + (at + 1) % count, share * (place - at))]
         first += count
     return [(direction, weight) for direction, weight in found if weight > 0]
+
+
+def _ring_shares(elevation: float) -> list[float]:
+    """How much of each ring is seen from an elevation: linear between two, all of the outermost beyond it."""
+    heights = [height for height, _ in RINGS]
+    shares = [0.0] * len(heights)
+    above = next((i for i, height in enumerate(heights) if height >= elevation), len(heights) - 1)
+    below = max(above - 1, 0) if elevation < heights[above] else above
+    up = 1.0 if above == below else (elevation - heights[below]) / (heights[above] - heights[below])
+    shares[below] += 1.0 - up
+    shares[above] += up
+    return shares
 
 
 @dataclass(frozen=True)

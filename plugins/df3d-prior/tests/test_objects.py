@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shelf
-from df3d_prior import colors, objects, raster
+from df3d_prior import colors, objects, placing, raster
 from df3d_prior.library import Library, load
 from df3d_prior.sources import views_of
 from df3d_toybox.captions import Caption, Thing
@@ -37,7 +37,7 @@ def test_oklab_of_white_and_of_the_primaries() -> None:
 
 def test_an_object_fills_its_ball_and_knows_its_colours(library: Library) -> None:
     for one in library.objects:
-        assert np.linalg.norm(one.corners.reshape(-1, 3), axis=1).max() == pytest.approx(objects.RADIUS, abs=1e-5)
+        assert np.linalg.norm(one.corners.reshape(-1, 3), axis=1).max() == pytest.approx(placing.RADIUS, abs=1e-5)
     assert [one.main_colors[0] for one in library.objects] == ["red", "blue", "green", "brown"]
 
 
@@ -48,6 +48,14 @@ def test_only_the_main_colour_is_painted(library: Library) -> None:
     assert painted.main_colors[0] == "yellow"
     ball = slice(len(named(library, "table").corners), None)
     np.testing.assert_array_equal(painted.paint[ball], pair.paint[ball])
+
+
+def test_a_mask_is_white_where_the_main_colour_is(library: Library) -> None:
+    pair = objects.together(named(library, "table"), named(library, "ball").moved(0.2, np.zeros(3)))
+    mask = pair.mask()
+    ball = slice(len(named(library, "table").corners), None)
+    assert (mask.paint[ball] == 0).all()
+    assert (mask.paint[: ball.start] == 1).all()
 
 
 def test_a_texture_is_painted_too() -> None:
@@ -61,21 +69,28 @@ def test_a_texture_is_painted_too() -> None:
     assert {colors.NAMES[i] for i in colors.name_indexes(blue[:, 0])} == {"blue"}
     np.testing.assert_array_equal(blue[:, 3], image[:, 3])
     assert one.images[0] is image
+    mask = one.mask()
+    assert (mask.paint == 1).all()
+    assert (mask.images[0][:, :3] == 1).all()
+    assert (mask.images[0][:, 3] == 0).all()
 
 
 def test_what_stands_on_something_stands_on_its_top(library: Library) -> None:
     table, ball = named(library, "table"), named(library, "ball")
-    both = objects.on(ball, table)
-    base, rider = both.corners[: len(table.corners)].reshape(-1, 3), both.corners[len(table.corners) :].reshape(-1, 3)
+    both = objects.joined("on", ball, table)
+    rider, base = both.corners[: len(ball.corners)].reshape(-1, 3), both.corners[len(ball.corners) :].reshape(-1, 3)
     assert rider[:, 1].min() == pytest.approx(base[:, 1].max(), abs=0.03)
     assert base[:, 0].min() < rider[:, 0].mean() < base[:, 0].max()
 
 
 def test_a_hat_sits_on_top_and_two_things_stand_beside_one_another(library: Library) -> None:
     post, ball = named(library, "post"), named(library, "ball")
-    worn = objects.wearing(post, ball)
+    worn = objects.joined("wearing", post, ball)
     assert worn.corners[len(post.corners) :].mean((0, 1))[1] > worn.corners[: len(post.corners)].mean((0, 1))[1]
-    pair = objects.beside(post, ball)
+    low, high = worn.bounds()
+    np.testing.assert_allclose(low, -high, atol=1e-5)
+    assert np.linalg.norm(high) == pytest.approx(placing.RADIUS)
+    pair = objects.joined("beside", post, ball)
     left, right = pair.corners[: len(post.corners)], pair.corners[len(post.corners) :]
     assert left[..., 0].max() < right[..., 0].min()
     assert left[..., 1].min() == pytest.approx(right[..., 1].min(), abs=1e-5)

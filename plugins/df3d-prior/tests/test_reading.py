@@ -7,7 +7,7 @@ import pytest
 from df3d_prior import meaning
 from df3d_prior.prompts import index_of, notes
 from df3d_prior.reading import Index, Known
-from df3d_toybox.prompts import FOLDER
+from df3d_toybox.prompts import WORLD
 
 from df3d.errors import PromptError
 
@@ -26,7 +26,7 @@ def index() -> Index:
         Known("tree/palm", "tree", "a brown palm tree", ("green", "brown"), "plant"),
         Known("statue/lion", "statue", "a {colour} lion statue", ("grey",)),
     ]
-    return Index([*objects, *index_of(FOLDER).objects])
+    return Index([*objects, *index_of(WORLD).objects])
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,7 @@ def index() -> Index:
         ("a dog, a barrel", "a dog beside a barrel", "_ thing beside _ thing _"),
         ("labradors", "a dog", "_ dog _ _ _ _"),
         ("a limousine", "a car", "_ car _ _ _ _"),
+        ("a pirate ship", "a ship", "_ thing _ _ _ _"),
         ("a black cat", "a black cat", "black cat _ _ _ _"),
         ("an orange", "a lemon", "_ thing _ _ _ _"),
         ("a wooden barrel full of apples", "a brown barrel", "brown thing _ _ _ _"),
@@ -67,7 +68,7 @@ def test_an_object_is_chosen_by_its_colour_and_its_details(index: Index) -> None
 
 
 def test_the_world_alone_has_one_of_a_thing_or_one_on_another() -> None:
-    world = index_of(FOLDER)
+    world = index_of(WORLD)
     assert str(world.read("two cats")) == "a cat"
     assert world.read("two cats").unknown == ("two",)
     assert str(world.read("a dog beside a cat")) == "a dog"

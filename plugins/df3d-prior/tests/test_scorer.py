@@ -67,7 +67,7 @@ def test_a_thing_on_another_is_held_against_the_same_put_together(scorer: Librar
     from df3d_prior import objects
 
     things = {entry.noun: one for entry, one in zip(scorer.library.entries, scorer.library.objects, strict=True)}
-    both = draw([objects.on(things["ball"], things["table"])], VIEWS)[0]
+    both = draw([objects.joined("on", things["ball"], things["table"])], VIEWS)[0]
     assert judged(scorer, "a ball on a table", both)["top1"] == 1
     assert judged(scorer, "a post on a table", both)["top1"] == 0
 
