@@ -19,7 +19,7 @@ df3d_api = 1
 def df3d_guidance() -> Iterable[GuidancePlugin]:
     yield GuidancePlugin(
         name="toybox",
-        summary="Score distillation on the embedded model: no download, no GPU, a few dozen objects",
+        summary="Score distillation on the embedded model: no download, no GPU, some 800 kinds of object",
         config=ToyboxConfig,
         target="df3d_toybox.guidance:from_config",
         check="df3d_toybox.prompts:check",

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from df3d_prior.prompts import check as check_named
+from df3d_prior.prompts import world_of
 
 from df3d_toybox.config import ToyboxConfig
 
-FOLDER = Path(__file__).parent / "weights"
+FOLDER = Path(__file__).parent / "weights"  # the shipped prior, of a library of game assets
+WORLD = world_of(FOLDER)  # that of the procedural world, within it
 
 
 def check(text: str, config: ToyboxConfig) -> list[str]:

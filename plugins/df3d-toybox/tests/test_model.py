@@ -7,14 +7,18 @@ import json
 import numpy as np
 import pytest
 import torch
+from df3d_prior.config import PriorConfig
+from df3d_prior.guidance import load_from
 from df3d_prior.prompts import index_of
 from df3d_prior.sampling import Painter
 from df3d_prior.sources import views_of
 from df3d_prior.words import Caption, Thing
 from df3d_toybox import captions
 from df3d_toybox.captions import NOUN_NAMES
-from df3d_toybox.prompts import FOLDER
+from df3d_toybox.prompts import FOLDER, WORLD
 from df3d_toybox.world import render, scene
+
+from df3d.prompt import Prompt
 
 AZIMUTHS = np.array((0.0, 90.0, 180.0, -90.0))
 ELEVATION = np.full(4, 20.0)
@@ -26,7 +30,7 @@ def world() -> Painter:
 
 
 def test_the_card_says_how_it_was_trained_and_its_figures() -> None:
-    card = json.loads((FOLDER / "card.json").read_text())
+    card = json.loads((WORLD / "card.json").read_text())
     assert {"noun", "view"} <= set(card["figures"])
     pictures = 0
     while card:  # the training that it begins with has its card inside
@@ -36,7 +40,7 @@ def test_the_card_says_how_it_was_trained_and_its_figures() -> None:
 
 
 def test_the_weights_are_small() -> None:
-    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 30e6
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 60e6
 
 
 @pytest.mark.parametrize("noun", ["dog", "car"])
@@ -53,6 +57,30 @@ def test_the_world_is_painted_in_the_colour_that_is_asked_for(world: Painter) ->
     asked = [Caption(Thing(noun, color)) for color in ("red", "green", "blue") for noun in ("car", "chair")]
     samples = world.draw(asked, np.full(6, 45.0), np.full(6, 20.0))
     assert [int(image.mean((1, 2)).argmax()) for image in samples] == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("prompt", ["a dragon", "a blue shield", "a pumpkin wearing a hat"])
+def test_the_library_is_drawn_as_its_sketches_show_it(world: Painter, prompt: str) -> None:
+    """From four sides, in the colour that is asked for, alone or together; each sample beside the sketches of other objects."""
+    index, prior = world.index, load_from(FOLDER, PriorConfig(), device="cpu")
+    assert prior.sketches is not None
+    asked = [index.read(text).caption for text in (prompt, "a well", "a red barrel", "a chest on a table")]
+    sketches = [prior.sketches.of(caption, a, 20.0)[:, :3].sum(0) for caption in asked for a in AZIMUTHS]
+    samples = world.draw([asked[0]] * 4, AZIMUTHS, ELEVATION, steps=8)
+    small = torch.nn.functional.avg_pool2d(samples, 2)
+    nearest = torch.cdist(small.flatten(1), torch.stack(sketches).flatten(1)).argmin(1)
+    assert (nearest < 4).all()
+
+
+def test_each_network_draws_what_it_knows() -> None:
+    prior = load_from(FOLDER, PriorConfig(), device="cpu")
+    prior.encode(Prompt("a dragon"))
+    library = prior.denoiser
+    prior.encode(Prompt("a red dog on a blue table"))
+    world = prior.denoiser
+    assert (library.sketches, world.sketches) == (2, 0)
+    prior.encode(Prompt("a dragon on a table"))
+    assert prior.denoiser is library
 
 
 def test_each_noun_of_the_world_is_read_as_its_own_object() -> None:

@@ -12,7 +12,7 @@ from df3d_prior.prompts import index_of
 from df3d_prior.sources import Drawn, random_angles, views_of
 
 from df3d_toybox.captions import NOUN_NAMES, Caption, Thing
-from df3d_toybox.prompts import FOLDER
+from df3d_toybox.prompts import FOLDER, WORLD
 from df3d_toybox.world import render, scene
 from df3d_toybox.world.mesh import asset_of
 
@@ -32,7 +32,7 @@ class WorldSource:
 def origin() -> Origin:
     """The shipped prior, the world, and a mesh of each of its nouns with the middle proportions."""
     nouns = tuple((noun, of_asset(asset_of(scene.build(Caption(Thing(noun)))))) for noun in NOUN_NAMES)
-    return Origin(FOLDER, WorldSource(), index_of(FOLDER), nouns)
+    return Origin(FOLDER, WorldSource(), index_of(WORLD), nouns)
 
 
 def _words(caption: Caption) -> words.Caption:
