@@ -192,13 +192,13 @@ def test_a_full_disk_ends_in_a_clear_error(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_a_prompt_is_a_text_and_never_a_file(cli: Cli, tmp_path: Path) -> None:
-    (tmp_path / "private").write_text("secret")
-    done = cli("generate", "@private")
-    refused(done, "the prior knows no object in `@private`")
+    (tmp_path / "secretly").write_text("secret")
+    done = cli("generate", "@secretly")
+    refused(done, "the prior knows no object in `@secretly`")
     assert "secret" not in done.stderr
-    assert "--prompt-file private" in done.stderr
+    assert "--prompt-file secretly" in done.stderr
     refused(cli("generate", "-"), "the prompt is empty", "--prompt-file -")
-    refused(cli("generate", "a car", "--prompt-file", "private"), "there is a prompt and a --prompt-file")
+    refused(cli("generate", "a car", "--prompt-file", "secretly"), "there is a prompt and a --prompt-file")
 
 
 def test_names_reach_the_terminal_without_what_it_would_obey(cli: Cli, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def _begin(start: Path) -> tuple[Model, Index, Sketches | None]:
     try:
         old = read(start)
         known = Sketches.load(start, index.sketched) if (start / sketches.FILE).is_file() else None
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (ModelError, OSError, ValueError, RuntimeError, KeyError) as error:
         raise ModelError(f"the prior in `{start}` cannot be read: {str(error).splitlines()[0]}", "start from another one") from None
     words = [word for word in old.words if word != BLANK]
     missing = [word for word in (*RELATIONS, THING) if word not in words]
