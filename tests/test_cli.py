@@ -192,13 +192,13 @@ def test_a_full_disk_ends_in_a_clear_error(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_a_prompt_is_a_text_and_never_a_file(cli: Cli, tmp_path: Path) -> None:
-    (tmp_path / "secretly").write_text("secret")
-    done = cli("generate", "@secretly")
-    refused(done, "the prior knows no object in `@secretly`")
+    (tmp_path / "however").write_text("secret")
+    done = cli("generate", "@however")
+    refused(done, "the prior knows no object in `@however`")
     assert "secret" not in done.stderr
-    assert "--prompt-file secretly" in done.stderr
+    assert "--prompt-file however" in done.stderr
     refused(cli("generate", "-"), "the prompt is empty", "--prompt-file -")
-    refused(cli("generate", "a car", "--prompt-file", "secretly"), "there is a prompt and a --prompt-file")
+    refused(cli("generate", "a car", "--prompt-file", "however"), "there is a prompt and a --prompt-file")
 
 
 def test_names_reach_the_terminal_without_what_it_would_obey(cli: Cli, tmp_path: Path) -> None:
