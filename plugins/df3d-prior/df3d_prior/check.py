@@ -16,12 +16,11 @@ from PIL import Image
 
 from df3d.errors import ConfigError, Df3dError
 from df3d.types import MeshAsset
-from df3d_prior import meaning, raster
+from df3d_prior import meaning, raster, sides
 from df3d_prior.library import CAPTIONS, MOST_FACES, Entry, Reader, read_entries
 from df3d_prior.objects import Object, of_asset
 from df3d_prior.sources import views_of
 
-SIDES = (0.0, 90.0, 180.0, -90.0)
 PICTURE = 96  # pixels
 DOUBLE = 1e-5  # mean squared difference of sketches up to which two objects look the same
 
@@ -101,7 +100,9 @@ def _look(folder: Path, entry: Entry, read: Reader) -> Checked:
     one = of_asset(asset)
     if not len(one.corners):
         return Checked(entry, "all its faces are without area")
-    return Checked(entry, "", tuple(_doubts(entry, asset, one)), count, tuple(one.main_colors), drawn=_drawn(one))
+    return Checked(
+        entry, "", tuple(_doubts(entry, asset, one)), count, tuple(one.main_colors), drawn=sides.pictures([one], PICTURE)[0]
+    )
 
 
 def _doubts(entry: Entry, asset: MeshAsset, one: Object) -> Iterator[str]:
@@ -135,11 +136,6 @@ def turned(one: Object) -> bool:
     front, side = raster.render([one, one], views.pose.numpy(), size=32)
     unlike = [float(np.abs(picture - picture[:, ::-1]).mean()) for picture in (front, side)]
     return unlike[0] > 0.03 and unlike[1] < 0.3 * unlike[0]
-
-
-def _drawn(one: Object) -> np.ndarray:
-    views = views_of(np.array(SIDES), np.full(len(SIDES), 15.0), PICTURE)
-    return raster.render([one] * len(SIDES), views.pose.numpy(), size=PICTURE)[..., :3]
 
 
 def _same_paths(found: list[Checked]) -> list[Checked]:

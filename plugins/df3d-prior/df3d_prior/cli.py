@@ -193,10 +193,10 @@ def draw(
     device: str = typer.Option("auto", help="`cpu`, `cuda`, or `auto`."),
 ) -> None:
     """Draw what a prior itself imagines: the pictures that a run will be held against."""
-    import numpy as np
     from PIL import Image
 
     from df3d.system.devices import check_device
+    from df3d_prior import sides
     from df3d_prior.lesson import shipped
     from df3d_prior.prompts import folder_of_path, index_of, notes
     from df3d_prior.sampling import Painter
@@ -208,11 +208,8 @@ def draw(
     for note in [note for prompt in prompts for note in notes(prompt, index)]:
         print(f"note: {note}", file=sys.stderr)
     captions = [index.read(prompt).caption for prompt in prompts]
-    azimuth = np.tile((0.0, 90.0, 180.0, -90.0), len(prompts))
     painter = Painter(folder, device=check_device(device))
-    images = painter.draw([c for c in captions if c for _ in range(4)], azimuth, np.full_like(azimuth, 15.0), seed=seed)
-    pixels = ((images.permute(0, 2, 3, 1) * 0.5 + 0.5) * 255).round().clamp(0, 255).byte().cpu().numpy()
-    rows = [np.concatenate(list(pixels[i : i + 4]), axis=1) for i in range(0, len(pixels), 4)]
-    sheet = Image.fromarray(np.concatenate(rows))
+    images = painter.draw([c for c in captions if c for _ in sides.AZIMUTHS], *sides.angles(len(prompts)), seed=seed)
+    sheet = Image.fromarray(sides.sheet((images.permute(0, 2, 3, 1) * 0.5 + 0.5).numpy()))
     sheet.resize((2 * sheet.width, 2 * sheet.height), Image.Resampling.NEAREST).save(out)
     print(out)

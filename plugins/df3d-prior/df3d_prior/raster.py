@@ -41,6 +41,13 @@ def render(objects: list[Object], poses: np.ndarray, *, size: int = 64, samples:
     return images
 
 
+def render_each(objects: list[Object], poses: np.ndarray, *, size: int, samples: int = 2, lit: bool = True) -> np.ndarray:
+    """(N, V, size, size, 4): every object from every pose (V, 4, 4), as `render` draws one."""
+    seen = [one for one in objects for _ in poses]
+    drawn = render(seen, np.tile(poses, (len(objects), 1, 1)), size=size, samples=samples, lit=lit)
+    return drawn.reshape(len(objects), len(poses), size, size, 4)
+
+
 @kernel
 def _draw(corners, paint, places, textures, texels, starts, shapes, pose, half, samples, lit, image):  # type: ignore[no-untyped-def]
     size = image.shape[0]

@@ -114,10 +114,7 @@ def around(count: int) -> Cameras:
 
 def draw(things: list[Object], count: int) -> np.ndarray:
     """(N, count, SIZE, SIZE, 4) pictures of objects from around."""
-    poses = np.tile(around(count).pose.numpy(), (len(things), 1, 1))
-    return raster.render([one for one in things for _ in range(count)], poses, size=SIZE, samples=4).reshape(
-        len(things), count, SIZE, SIZE, 4
-    )
+    return raster.render_each(things, around(count).pose.numpy(), size=SIZE, samples=4)
 
 
 @cache

@@ -35,14 +35,11 @@ COLUMNS = 8  # of the sheet that holds an object's sketches
 def pictures(objects: list[Object]) -> np.ndarray:
     """(N, DIRECTIONS, SKETCH, SKETCH, PLANES) float32: each object from each direction."""
     azimuth, elevation = np.array(DIRECTIONS).T
-    poses = np.tile(views_of(azimuth, elevation, SKETCH).pose.numpy(), (len(objects), 1, 1))
-
-    def drawn(things: list[Object], lit: bool) -> np.ndarray:
-        return raster.render([one for one in things for _ in DIRECTIONS], poses, size=SKETCH, samples=4, lit=lit)
-
-    mask = drawn([one.mask() for one in objects], False)
+    poses = views_of(azimuth, elevation, SKETCH).pose.numpy()
+    lit = raster.render_each(objects, poses, size=SKETCH, samples=4)
+    mask = raster.render_each([one.mask() for one in objects], poses, size=SKETCH, samples=4, lit=False)
     main = mask[..., :1] - raster.BACKGROUND * (1 - mask[..., 3:])
-    return np.concatenate([drawn(objects, True), main], -1).reshape(len(objects), len(DIRECTIONS), SKETCH, SKETCH, PLANES)
+    return np.concatenate([lit, main], -1)
 
 
 def packed(drawn: np.ndarray) -> bytes:

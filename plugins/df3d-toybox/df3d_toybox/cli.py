@@ -23,6 +23,7 @@ def draw(
 ) -> None:
     """Draw an object of the world itself, no model involved: what a perfect result would look like."""
     import numpy as np
+    from df3d_prior import raster
     from PIL import Image
 
     from df3d.errors import ConfigError, PromptError
@@ -39,7 +40,7 @@ def draw(
     if not out.parent.is_dir() or out.suffix.lower() not in (".png", ".webp", ".jpg"):
         raise ConfigError(f"cannot write a picture to `{out}`", "give a .png file in a folder that exists")
     solids = scene.build(understood, None if seed is None else np.random.default_rng(seed))
-    views = orbit(8, fov_y=render.FOV_Y, distance=render.DISTANCE)
+    views = orbit(8, fov_y=raster.FOV_Y, distance=raster.DISTANCE)
     images = render.render([render.pack(solids)] * 8, views.pose.numpy(), size=256)[..., :3]
     rows = np.concatenate([np.concatenate(list(images[i : i + 4]), axis=1) for i in (0, 4)])
     Image.fromarray((rows * 255).round().astype(np.uint8)).save(out)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import numpy as np
+from df3d_prior import raster
 
 from df3d.scene.cameras import orbit
 from df3d.types import Cameras
@@ -68,7 +69,7 @@ def drawn(parts: Parts, cameras: Cameras) -> np.ndarray:
 
 def views(count: int, size: int = 64) -> Cameras:
     """The world's camera, from all around, the first from the front."""
-    return orbit(count, elevation=ELEVATION, distance=render.DISTANCE, fov_y=render.FOV_Y, size=size)
+    return orbit(count, elevation=ELEVATION, distance=raster.DISTANCE, fov_y=raster.FOV_Y, size=size)
 
 
 def small(images: np.ndarray) -> np.ndarray:

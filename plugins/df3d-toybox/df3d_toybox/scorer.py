@@ -7,6 +7,7 @@ with their middle proportions and with some drawn at random, and the nearest of 
 from __future__ import annotations
 
 import numpy as np
+from df3d_prior import raster
 from df3d_prior.likeness import color_error, faces_met, nearest_errors, silhouette_iou
 
 from df3d.errors import ExportError, PromptError
@@ -17,7 +18,6 @@ from df3d_toybox.captions import Caption, read
 from df3d_toybox.config import ToyboxScorerConfig
 from df3d_toybox.distances import distances, sample_surface
 from df3d_toybox.references import FINE, POINTS, RING, VIEWS, Reference, reference, rings, small, views
-from df3d_toybox.world import render
 from df3d_toybox.world.nouns import NOUNS
 
 
@@ -76,7 +76,7 @@ class ToyboxScorer:
 
 def _drawn(subject: Subject, count: int, size: int = 64) -> np.ndarray:
     """(count, size, size, 4) as the world draws its own."""
-    return subject.draw(views(count, size), background=render.BACKGROUND, ambient=render.AMBIENT).numpy()
+    return subject.draw(views(count, size), background=raster.BACKGROUND, ambient=raster.AMBIENT).numpy()
 
 
 def _likeness(images: np.ndarray, silhouettes: np.ndarray, references: list[Reference]) -> dict[str, float]:

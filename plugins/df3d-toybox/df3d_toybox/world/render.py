@@ -10,12 +10,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from df3d_prior.raster import AMBIENT, BACKGROUND, DIFFUSE, FOV_Y
 
 from df3d.system.cpu import kernel, split
 from df3d_toybox.world.shapes import DOME, ELLIPSOID, FRUSTUM, Solid
-
-AMBIENT, DIFFUSE, BACKGROUND = 0.5, 0.5, 0.5
-DISTANCE, FOV_Y = 3.0, 35.0  # the camera of every picture the model is trained on
 
 
 @dataclass(frozen=True)
