@@ -1,10 +1,11 @@
 """A hundred prompts over a library's nouns, made with a prior that was trained on it, and judged by its own objects.
 
-    python benchmarks/library.py LIBRARY --prior PRIOR [--prompts 20] [--out library-benchmark] [--samples]
+    python benchmarks/library.py LIBRARY --prior PRIOR [--prompts 20] [--out library-benchmark] [--samples | --only-samples]
 
-Makes what is not there yet and scores it with the scorer `library`; `--samples` scores pictures that the prior itself draws of
-each prompt too, so that one sees what the prior loses and what the distillation loses. The ceiling is that of the library's
-objects, each judged without its own group. Prints the table, and keeps a row a prompt in library.csv.
+Makes what is not there yet, a worker a core, and scores it with the scorer `library`; `--samples` scores pictures that the prior
+itself draws of each prompt too, so that one sees what the prior loses and what the distillation loses. The ceiling is that of the
+library's objects, each judged without its own group. Prints the table, and keeps a row a prompt in library.csv. A prompt that the
+prior refuses has no row.
 """
 
 from __future__ import annotations
@@ -39,16 +40,18 @@ def main() -> None:
     parser.add_argument("--prior", type=Path, required=True, help="the folder of a prior that was trained on the library")
     options = parser.parse_args()
     everything = PROMPTS.read_text(encoding="utf-8").split("\n")[:-1]
-    prompts = [everything[i] for i in np.linspace(0, len(everything) - 1, options.prompts).round().astype(int)]
+    listed = [everything[i] for i in np.linspace(0, len(everything) - 1, options.prompts).round().astype(int)]
     options.out.mkdir(parents=True, exist_ok=True)
-    scorer = LibraryScorer(LibraryScorerConfig(folder=str(options.library)))
+    scorer, painter = LibraryScorer(LibraryScorerConfig(folder=str(options.library))), Painter(options.prior)
+    prompts = [prompt for prompt in listed if painter.index.read(prompt).caption]
     found: dict[str, list[Row]] = {}
     if options.samples or options.only_samples:
-        painter = Painter(options.prior)
         found["samples of the prior"] = [kept(options.out, "sample", p, lambda p=p: sample(p, painter, scorer)) for p in prompts]
     if not options.only_samples:
-        found["finished assets"] = [kept(options.out, "asset", p, lambda p=p: asset(p, options, scorer)) for p in prompts]
+        assets = made(prompts, options)
+        found["finished assets"] = [kept(options.out, "asset", p, lambda p=p: judged(p, assets[p], scorer)) for p in prompts]
     table(found, ceiling(scorer, prompts))
+    print("refused: " + (", ".join(prompt for prompt in listed if prompt not in prompts) or "none"))
 
 
 def kept(out: Path, kind: str, prompt: str, make) -> Row:  # type: ignore[no-untyped-def]
@@ -68,11 +71,16 @@ def kept(out: Path, kind: str, prompt: str, make) -> Row:  # type: ignore[no-unt
     return found
 
 
-def asset(prompt: str, options: argparse.Namespace, scorer: LibraryScorer) -> Row:
-    """Make a prompt, and score it."""
+def made(prompts: list[str], options: argparse.Namespace) -> dict[str, Path]:
+    """The asset of each prompt, made where it is not there."""
     settings = {"guidance.model": str(options.prior.absolute())}
-    run = df3d.generate(prompt, recipe="toybox", set=settings, out=options.out / prompt.replace(" ", "-"))
-    return scorer.score(TargetSubject(Target(run.asset, prompt), Catalog.discover()))
+    runs = df3d.batch(prompts, out=options.out / "assets", recipe="toybox", set=settings, device="cpu", workers=0)
+    return {run.prompt: run.asset for run in runs if run.asset}
+
+
+def judged(prompt: str, asset: Path, scorer: LibraryScorer) -> Row:
+    """Score a finished asset."""
+    return scorer.score(TargetSubject(Target(asset, prompt), Catalog.discover()))
 
 
 def sample(prompt: str, painter: Painter, scorer: LibraryScorer) -> Row:
