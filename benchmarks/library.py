@@ -1,21 +1,24 @@
 """A hundred prompts over a library's nouns, made with a prior that was trained on it, and judged by its own objects.
 
-    python benchmarks/library.py LIBRARY --prior PRIOR [--prompts 20] [--out library-benchmark] [--samples | --only-samples]
+    python benchmarks/library.py LIBRARY --prior PRIOR [--corrections CSV] [--prompts 20] [--out library-benchmark] [--samples]
 
 Makes what is not there yet, a worker a core, and scores it with the scorer `library`; `--samples` scores pictures that the prior
 itself draws of each prompt too, so that one sees what the prior loses and what the distillation loses. The ceiling is that of the
-library's objects, each judged without its own group. Prints the table, and keeps a row a prompt in library.csv. A prompt that the
-prior refuses has no row.
+library's objects, each judged without its own group. `--corrections` names a table of the nouns that the library has wrong, as
+plugins/df3d-toybox/library/corrections.csv, without which some prompts are judged against the wrong objects. Prints the table, and
+keeps a row a prompt in library.csv. A prompt that the prior refuses has no row.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from df3d_prior.config import LibraryScorerConfig
+from df3d_prior.library import Library
 from df3d_prior.reading import Reading
 from df3d_prior.sampling import Painter
 from df3d_prior.scorer import ELEVATION, RING, SIZE, VIEWS, LibraryScorer, judge, noun_rank
@@ -33,6 +36,7 @@ Row = dict[str, float]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", type=Path)
+    parser.add_argument("--corrections", type=Path, help="path,noun: an object without a noun is left out")
     parser.add_argument("--prompts", type=int, default=100, help="how many of the list, evenly from all of it")
     parser.add_argument("--out", type=Path, default=Path("library-benchmark"))
     parser.add_argument("--samples", action="store_true", help="judge pictures that the prior draws, too")
@@ -43,6 +47,9 @@ def main() -> None:
     listed = [everything[i] for i in np.linspace(0, len(everything) - 1, options.prompts).round().astype(int)]
     options.out.mkdir(parents=True, exist_ok=True)
     scorer, painter = LibraryScorer(LibraryScorerConfig(folder=str(options.library))), Painter(options.prior)
+    if options.corrections:
+        scorer.library = corrected(scorer.library, options.corrections)
+        scorer.index = scorer.library.index()
     prompts = [prompt for prompt in listed if painter.index.read(prompt).caption]
     found: dict[str, list[Row]] = {}
     if options.samples or options.only_samples:
@@ -52,6 +59,14 @@ def main() -> None:
         found["finished assets"] = [kept(options.out, "asset", p, lambda p=p: judged(p, assets[p], scorer)) for p in prompts]
     table(found, ceiling(scorer, prompts))
     print("refused: " + (", ".join(prompt for prompt in listed if prompt not in prompts) or "none"))
+
+
+def corrected(library: Library, path: Path) -> Library:
+    """The library by its right nouns."""
+    right = {row["path"]: row["noun"] for row in csv.DictReader(path.open(encoding="utf-8"))}
+    entries = [replace(entry, noun=right.get(entry.path, entry.noun)) for entry in library.entries]
+    named = [i for i, entry in enumerate(entries) if entry.noun]
+    return Library([entries[i] for i in named], [library.objects[i] for i in named])
 
 
 def kept(out: Path, kind: str, prompt: str, make) -> Row:  # type: ignore[no-untyped-def]
@@ -86,6 +101,7 @@ def judged(prompt: str, asset: Path, scorer: LibraryScorer) -> Row:
 def sample(prompt: str, painter: Painter, scorer: LibraryScorer) -> Row:
     """Score pictures that the prior draws of a prompt from around, the measures of all sides left out."""
     caption, reading = painter.index.read(prompt).caption, scorer.index.read(prompt)
+    assert caption is not None
     azimuth = np.arange(VIEWS) * 360.0 / VIEWS
     drawn = painter.draw([caption] * VIEWS, azimuth, np.full(VIEWS, ELEVATION)).permute(0, 2, 3, 1).numpy() * 0.5 + 0.5
     small = drawn.reshape(VIEWS, SIZE, 2, SIZE, 2, 3).mean((2, 4))
