@@ -54,6 +54,8 @@ METHODS = {
     "reconstruction, fixed noise": Method(("noise=fixed",)),
     "reconstruction, noise on a sphere": Method(("noise=sphere",)),
     "reconstruction, noise on a sphere, falling": Method((*FALLING, "noise=sphere", "noise_every=50")),
+    "reconstruction, noise on the surface": Method(("noise=surface",)),
+    "reconstruction, noise on the surface, falling": Method((*FALLING, "noise=surface", "noise_every=50")),
     "SDS": Method(("objective=sds", "matting=0")),
     "CSD": Method(("objective=csd", "matting=0")),
     "ASD": Method(("objective=asd", "matting=0"), 3.0),

@@ -11,7 +11,7 @@ from df3d.schedule import Schedule
 from df3d.types import Output
 
 Weighting = Literal["sigma2", "uniform", "fantasia3d"]
-NoiseKind = Literal["fresh", "fixed", "sphere"]
+NoiseKind = Literal["fresh", "fixed", "sphere", "surface"]
 ViewTexts = Literal["discrete", "interpolated", "perp-neg", "perp-neg-strong"]
 
 
@@ -45,8 +45,10 @@ class DistillationConfig:
         "random", "timesteps: anywhere between `t_min` and `t_max`, or at `t_max`, whose schedule falls, less up to `jitter`"
     )
     jitter: float = option(0.0, "of `falling`: as a share of the noise schedule", low=0.0, high=1.0)
-    noise: NoiseKind = option("fresh", "drawn anew at each step, one picture for all, or a map wrapped around the object")
-    noise_every: int = option(0, "steps in which `fixed` or `sphere` noise turns into another; 0 for never", low=0, high=1_000_000)
+    noise: NoiseKind = option(
+        "fresh", "drawn anew at each step, one picture for all, a map wrapped around the object, or carried by its surface"
+    )
+    noise_every: int = option(0, "steps in which noise that is not fresh turns into another; 0 for never", low=0, high=1_000_000)
     clip_value: Schedule = option(Schedule(0.0), "largest value of the gradient with respect to the latents; 0 for any")
     clip_norm: Schedule = option(Schedule(0.0), "largest root mean square of a view's gradient; 0 for any")
     matting: Schedule = option(
@@ -114,6 +116,8 @@ class MultiViewConfig(SdsConfig):
 def outputs(config: DistillationConfig) -> frozenset[Output]:
     """What these options need of a render beside its colours."""
     needed: set[Output] = {"opacity", "background"} if any(config.matting.ends) else set()
+    if config.noise == "surface":
+        needed |= {"opacity", "depth"}
     if isinstance(config, SdsConfig) and config.latent_until:
         needed |= {"opacity", "normal"}
     return frozenset(needed)

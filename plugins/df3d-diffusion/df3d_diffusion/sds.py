@@ -118,7 +118,7 @@ class Distillation:
         group = self.denoiser.group if told is not None else 1  # views of one object have one timestep
         timestep = torch.randint(first, max(end, first + 1), (count // group,), generator=generator).repeat_interleave(group)
         timestep = timestep.to(latents.device, non_blocking=True)
-        noise = noise_for(config.noise, config.noise_every, cameras, latents.shape, step, generator)
+        noise = noise_for(config.noise, config.noise_every, cameras, latents.shape, step, generator, render)
         student = partial(self._opinion, self._student) if self._student else None
         with torch.no_grad():
             query = Query(
