@@ -174,16 +174,31 @@ def record(one: Checked) -> dict[str, object]:
     }  # fmt: skip
 
 
-def write_captions(folder: Path, found: list[Checked]) -> Path:
-    """Write captions.csv anew: the rows that were there, and one for each usable file that had none."""
+def add_captions(folder: Path, found: list[Checked]) -> str:
+    """Add a row to captions.csv for each usable file that had none, and say so; what is there stays as it is, to the byte.
+
+    Raises ConfigError when it cannot be written.
+    """
     path = folder / CAPTIONS
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(("path", "noun", "caption", "category", "group"))
-        for one in found:
-            if not one.problem:
-                rows.writerow((one.entry.path, one.entry.noun, one.entry.caption, one.entry.hint, one.entry.group))
-    return path
+    new = [one for one in found if not one.problem and not one.written]
+    before = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
+    columns = next(csv.reader(io.StringIO(before, newline="")), None) or ["path", "noun", "caption", "category", "group"]
+    text = io.StringIO()
+    rows = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    if not before:
+        rows.writeheader()
+    elif not before.endswith(("\n", "\r")):
+        text.write("\n")
+    for one in new:
+        rows.writerow({"path": one.entry.path, "noun": one.entry.noun, "caption": one.entry.caption, "group": one.entry.group})
+    if not new:
+        return f"{path} has a row for each mesh already"
+    try:
+        with path.open("a", newline="", encoding="utf-8") as file:
+            file.write(text.getvalue())
+    except OSError as error:
+        raise ConfigError(f"`{path}` cannot be written: {error.strerror}", "make room, or change its permissions") from None
+    return f"added {len(new)} rows to {path}"
 
 
 def page(found: list[Checked]) -> str:

@@ -6,14 +6,16 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 import typer
 
-from df3d.errors import ConfigError
+from df3d.errors import ConfigError, Stopped
 from df3d.plugin.schema import options_of
 from df3d_prior.config import TrainConfig
 
@@ -32,7 +34,7 @@ def check(
         Path("library-check.html"), "--out", "-o", help="The page to write, with every object from four sides."
     ),
     write: bool = typer.Option(
-        False, "--write", help="Write captions.csv, with a caption from its file name for each mesh that had none."
+        False, "--write", help="Add a row to captions.csv, with a caption from its file name, for each mesh that has none."
     ),
     json: bool = typer.Option(False, "--json", help="A JSON line for each object on stdout, instead of a table."),
 ) -> None:
@@ -50,7 +52,7 @@ def check(
     found = look.check(folder, readable(catalog), partial(read, catalog=catalog))
     out.write_text(look.page(found), encoding="utf-8")
     if write:
-        print(f"wrote {look.write_captions(folder, found)}", file=sys.stderr)
+        print(look.add_captions(folder, found), file=sys.stderr)
     if json:
         import json as lines
 
@@ -105,12 +107,13 @@ def train(
     At the end it draws objects from four sides, and says for how many of these samples the nearest true picture is of the same
     object and side: `learned` of the library, `kept` of the embedded world.
 
-    Ctrl-C stops it; the same command goes on from the last checkpoint.
+    Ctrl-C stops it after its step, with a checkpoint; the same command goes on from there.
     """
     from df3d.mesh.files import read, readable
     from df3d.plugin.catalog import Catalog
     from df3d.system.devices import check_device
     from df3d_prior import lesson, library
+    from df3d_prior.train import check_folder, writing
 
     if minutes is not None and not minutes > 0:
         raise ConfigError(f"`--minutes {minutes:g}` is no time to learn anything", "give more than 0")
@@ -131,13 +134,27 @@ def train(
         there = [path for path in folder.rglob("*") if path.suffix.lower() in readable(catalog)]
         if left := sum(path.resolve() not in told for path in there):
             print(f"{left} meshes have no caption, and are left out: `df3d prior check --write` captions them", file=sys.stderr)
-    prepared = lesson.prepare(meshes, start_from, config)
-    if minutes is not None:
-        config = replace(config, images=_pictures_in(minutes, config, prepared, out, where, compiled))
-    for line in _trained(config, prepared, out, where, compiled):
-        print(line, file=sys.stderr)
+    about = lesson.about(meshes, start_from)
+    check_folder(out, about)
+    try:
+        with writing(out):  # so that a folder that cannot be written is told of now
+            pass
+        print("preparing: what is asked for is drawn small, and what the starting prior knows once more", file=sys.stderr)
+        prepared = lesson.prepare(meshes, start_from, config)
+        if minutes is not None:
+            config = replace(config, images=_pictures_in(minutes, config, prepared, out, where, compiled))
+        for line in _trained(config, prepared, out, where, compiled, about):
+            print(line, file=sys.stderr)
+    except (Stopped, KeyboardInterrupt) as stopped:
+        at = f" at {stopped}, which is saved in {out}" if isinstance(stopped, Stopped) else ""
+        print(f"stopped{at}; the same command goes on from what was saved last", file=sys.stderr)
+        raise typer.Exit(130) from None
+    finally:
+        with suppress(OSError):
+            out.rmdir()  # if nothing was saved in it
     from df3d_prior import figures
 
+    print("looking at what it learned", file=sys.stderr)
     found = figures.measure(out / "model", prepared, picture=out / "samples.png", device=where)
     print(
         "  ".join(f"{name} {value:.2f}" for name, value in found.items()) + f"; its samples are in {out / 'samples.png'}",
@@ -160,22 +177,25 @@ def _pictures_in(minutes: float, config: TrainConfig, prepared: Lesson, out: Pat
     return max(int(left * speed) // config.batch, 1) * config.batch
 
 
-def _trained(config: TrainConfig, prepared: Lesson, out: Path, device: str, compiled: bool) -> Iterator[str]:
-    """Train to the end with a bar, or a line now and then; at last how well the prior knows its objects."""
+def _trained(config: TrainConfig, prepared: Lesson, out: Path, device: str, compiled: bool, about: str) -> Iterator[str]:
+    """Train to the end, or until Ctrl-C, with a bar or a line now and then."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+    from df3d.run import signals
     from df3d_prior import lesson, train
 
+    stop = Event()
     columns = (TextColumn("train"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
                TextColumn("{task.fields[measures]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
     console = Console(stderr=True, highlight=False)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    bar = Progress(*columns, console=console, disable=not console.is_terminal)
+    with bar as progress, signals.listening(stop, lambda words: print(words, file=sys.stderr)):
         task = progress.add_task("train", total=config.steps, measures="starting")
         workers = 0 if device == "cpu" else max(1, (os.cpu_count() or 2) - 1)
         steps = train.train(
             config, prepared.mix, prepared.model, out, card=prepared.card, device=device, compiled=compiled, workers=workers,
-            also=lambda folder: lesson.finish(prepared, folder),
+            also=lambda folder: lesson.finish(prepared, folder), about=about, stop=stop,
         )  # fmt: skip
         for at in steps:
             measures = f"loss {at.loss:.4f}  {at.images_per_second:.0f} images/s"

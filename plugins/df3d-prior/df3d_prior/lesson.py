@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import dataclass, replace
@@ -73,7 +74,9 @@ def prepare(library: Library | None, start_from: str, config: TrainConfig) -> Le
         index, known = _added(index, known or Sketches({}), library, props)
         sources.append(LibrarySource(library, props))
     old: list[Source] = [origin.world] if origin and knows_world and not world else []
-    memory = remember(start, index_of(start), config) if start is not None and library is not None else None
+    memory = None
+    if start is not None and library is not None and known is not None:
+        memory = remember(start, [word for word in index_of(start).sketched if word in known.objects], config)
     old += [memory] if memory else []
     share = config.known if sources else 1.0  # of pictures of what was known before
     shares = [1.0 - share * bool(old)] * len(sources) + [share / len(old) for _ in old]
@@ -86,6 +89,13 @@ def prepare(library: Library | None, start_from: str, config: TrainConfig) -> Le
     words = set(known.objects) | {one.word for one in index.objects if one.own}
     nouns = [(noun + spare, one) for noun, one in origin.nouns if noun + spare in words] if origin else []
     return Lesson(model, Mix(tuple(sources), tuple(shares), known), index, card, nouns, world)
+
+
+def about(library: Library | None, start_from: str) -> str:
+    """What tells one training from another: a digest of what the library says of its objects, and what the training begins with."""
+    told = [(entry.path, entry.noun, entry.caption, entry.group) for entry in library.entries] if library else []
+    start = start_from if start_from in (SHIPPED, NONE) else "a folder"
+    return hashlib.sha256(json.dumps([told, start]).encode()).hexdigest()
 
 
 def shipped_origin() -> Origin | None:

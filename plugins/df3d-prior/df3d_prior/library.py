@@ -51,6 +51,8 @@ def read_entries(folder: Path) -> list[Entry]:
     Raises ConfigError when there is no such file, or it lacks a column.
     """
     path = folder / CAPTIONS
+    if not folder.is_dir():
+        raise ConfigError(f"there is no folder `{folder}`", "give the folder of your meshes")
     if not path.is_file():
         raise ConfigError(f"there is no `{CAPTIONS}` in `{folder}`", f"make one: df3d prior check {folder} --write")
     try:
@@ -60,7 +62,9 @@ def read_entries(folder: Path) -> list[Entry]:
     rows = csv.DictReader(io.StringIO(text, newline=""))
     missing = {"path", "noun", "caption"} - set(rows.fieldnames or ())
     if missing:
-        raise ConfigError(f"`{path}` has no column `{min(missing)}`", "it needs path, noun and caption")
+        columns = ", ".join(f"`{name}`" for name in rows.fieldnames or ()) or "nothing"
+        hint = "it needs path, noun and caption, with commas between them"
+        raise ConfigError(f"`{path}` has no column `{min(missing)}`: its first line holds {columns}", hint)
     entries = []
     for row in rows:
         lacking = [name for name in ("path", "noun", "caption") if not (row[name] or "").strip()]
@@ -149,6 +153,8 @@ def load(folder: Path, read: Reader | None = None) -> Library:
     Raises ConfigError when there are no captions, or they are wrong, ExportError when a file cannot be read.
     """
     entries, read = read_entries(folder), read or df3d.load
+    if not entries:
+        raise ConfigError(f"`{folder / CAPTIONS}` has no row", f"df3d prior check {folder} --write adds one for each mesh")
     _check_paths(folder, entries)
     return Library(entries, [_object(folder / entry.path, read) for entry in entries])
 

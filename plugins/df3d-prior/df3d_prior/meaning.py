@@ -141,8 +141,9 @@ def ancestors(synset: int) -> Mapping[int, int]:
 
 @cache
 def depth(synset: int) -> int:
-    """Steps from a meaning to the most general one."""
-    return max(ancestors(synset).values())
+    """Steps from a meaning to the most general one, by the longest way."""
+    table = _table()
+    return max((1 + depth(above) for above in table.parents[table.starts[synset] : table.starts[synset + 1]]), default=1)
 
 
 class Known:
@@ -161,7 +162,7 @@ class Known:
         """The known noun whose meaning is nearest to that of a noun, and how near, 1 for the same; None where it has no meaning.
 
         Nearness is Wu and Palmer's ("Verb semantics and lexical selection", ACL 1994): twice the depth of the kind that both
-        belong to, over the sum of their depths. Less used meanings count less, and nouns with many objects a little more.
+        belong to, over that and the steps from each to it. Less used meanings count less, and nouns with many objects a little more.
         """
         if word in self.nouns:
             return word, 1.0
@@ -170,11 +171,10 @@ class Known:
         best: tuple[float, int, str] | None = None
         kinds = _table().kinds
         for rank, synset in enumerate(ordered(word)):
-            own = depth(synset)
             for kind, up in ancestors(synset).items():
-                shared = depth(kind)
+                shared = 2 * depth(kind)
                 for down, noun in self._below.get(kind, ()):
-                    near = 2 * shared / (own + depth(self.meanings[noun])) - 0.15 * rank - 0.01 * up
+                    near = shared / (shared + up + down) - 0.15 * rank - 0.01 * up
                     near += 0.015 * min(self.nouns[noun][1], 8) ** 0.5 - UNLIKE * (kinds[synset] != kinds[self.meanings[noun]])
                     if best is None or (near, -down) > best[:2]:
                         best = near, -down, noun
@@ -197,10 +197,11 @@ def ordered(word: str) -> list[int]:
 
 
 def _longer(word: str) -> tuple[Sense, ...]:
-    """The meanings of the first noun that begins with a word: labrador retriever for labrador."""
-    mark = f"{word} ".encode()
-    found = _table().lines[bisect_left(_table().lines, mark)] if word else b""
-    return senses(found.split(b"\t")[0].decode()) if found.startswith(mark) else ()
+    """The animals of the first noun that begins with a word: labrador retriever for labrador, but no time bomb for time."""
+    mark, table = f"{word} ".encode(), _table()
+    found = table.lines[bisect_left(table.lines, mark)] if word else b""
+    longer = senses(found.split(b"\t")[0].decode()) if found.startswith(mark) else ()
+    return tuple(sense for sense in longer if table.kinds[sense.synset] == ANIMAL)
 
 
 def chosen(noun: str, hint: str = "") -> Sense | None:

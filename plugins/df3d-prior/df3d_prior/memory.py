@@ -12,7 +12,6 @@ import numpy as np
 
 from df3d_prior import colors
 from df3d_prior.config import TrainConfig
-from df3d_prior.reading import Index
 from df3d_prior.sampling import Painter
 from df3d_prior.sources import Drawn, random_angles
 from df3d_prior.words import Caption, Thing
@@ -35,9 +34,8 @@ class MemorySource:
         return Drawn(images, [self.drawn.captions[i] for i in chosen], self.drawn.azimuth[chosen], self.drawn.elevation[chosen])
 
 
-def remember(folder: Path, index: Index, config: TrainConfig) -> MemorySource | None:
-    """Pictures of random old objects of a library, half of them painted; None when none are wanted."""
-    words = index.sketched
+def remember(folder: Path, words: list[str], config: TrainConfig) -> MemorySource | None:
+    """Pictures of random old objects, of those with these words, half of them painted; None when none are wanted."""
     count = min(config.memories, config.images // 16)
     if not words or not count:
         return None

@@ -12,11 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,10 @@ from df3d_diffusion.conditioning import class_labels, ray_map, sketch_map, view_
 from df3d_diffusion.loading import fastest_dtype
 from df3d_diffusion.noising import at, noised, velocity
 from df3d_diffusion.pixel import unshuffle
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from df3d.errors import ConfigError, RunError
+from df3d.errors import ConfigError, RunError, Stopped
 from df3d.scene.options import ViewConfig
 from df3d.system import machine
 from df3d.system.tensors import optimizer_tensors, read_tensors, restore_optimizer, write_tensors
@@ -39,6 +40,9 @@ from df3d_prior.sketches import Sketches
 from df3d_prior.sources import Drawn, Source, views_of
 from df3d_prior.winograd import use_winograd
 from df3d_prior.words import EMPTY
+
+CHECKPOINT = "checkpoint.safetensors"
+SAVE_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -133,14 +137,18 @@ def train(
     compiled: bool = True,
     workers: int = 0,
     also: Callable[[Path], None] = lambda folder: None,
+    about: str = "",
+    stop: Event | None = None,
     report_every: int = 50,
     save_every: int = 250,
 ) -> Iterator[Progress]:
     """Train a model in `folder`, going on from its checkpoint; the averaged weights are left in `folder/model`.
 
     `workers` threads draw the pictures ahead of the training; they are the same for any number of them. `card` is what the model's
-    card says beside what this training adds; `also` writes what else the model's folder needs.
-    Raises ConfigError when the checkpoint is of another training, or cannot be written.
+    card says beside what this training adds; `also` writes what else the model's folder needs. `about` tells this training from
+    others. It is saved every `save_every` steps and SAVE_SECONDS, and once `stop` is set.
+    Raises ConfigError when the checkpoint is of another training, RunError when it cannot be written, Stopped once it is saved
+    because of `stop`.
     """
     machine.keep_freed_memory()
     torch.manual_seed(config.seed)
@@ -148,7 +156,8 @@ def train(
     model.unet.to(memory_format=torch.channels_last)
     average = {name: parameter.detach().clone() for name, parameter in networks.named_parameters()}
     optimizers = make_optimizers(networks, config.learning_rate)
-    state = folder / "checkpoint.safetensors"
+    check_folder(folder, about)
+    state = folder / CHECKPOINT
     first, seconds = _restore(state, config, networks, average, optimizers) if state.exists() else (0, 0.0)
     half = fastest_dtype(device) != torch.float32
     if not half:
@@ -157,7 +166,7 @@ def train(
     alphas_cumprod = model.scheduler.alphas_cumprod.to(device)
 
     losses: list[Tensor] = []
-    since = time.perf_counter()
+    since = saved = time.perf_counter()
     for step, batch in enumerate(batches(config, mix, first, workers), start=first):
         generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + step)
         clean = unshuffle(batch.images.to(device), UNSHUFFLE)
@@ -191,7 +200,9 @@ def train(
             yield Progress(done, config.steps, float(torch.stack(losses).mean()), len(losses) * config.batch / elapsed)
             losses.clear()
             since = time.perf_counter()
-        if done % save_every == 0 or done == config.steps:
+        stopping = stop is not None and stop.is_set() and done < config.steps
+        if done % save_every == 0 or done == config.steps or stopping or time.perf_counter() - saved > SAVE_SECONDS:
+            saved = time.perf_counter()
             told = {
                 "steps": done,
                 "training_seconds": round(seconds),
@@ -199,11 +210,12 @@ def train(
                 "device": device,
                 **asdict(config),
             }
-            with _writing(folder):
+            with writing(folder):
                 _save_average(model, networks, average, folder, {**told, **(card or {})}, also)
-                _save(
-                    state, networks, average, optimizers, {"step": str(done), "seconds": str(seconds), "config": recorded(config)}
-                )
+                remembered = {"step": str(done), "seconds": str(seconds), "config": recorded(config), "about": about}
+                _save(state, networks, average, optimizers, remembered)
+        if stopping:
+            raise Stopped(f"step {done} of {config.steps}")
 
 
 def speed(config: TrainConfig, mix: Mix, model: Model, *, device: str = "cpu", compiled: bool = True, steps: int = 6) -> float:
@@ -222,8 +234,26 @@ def recorded(config: TrainConfig) -> str:
     return json.dumps(asdict(config), sort_keys=True)
 
 
+def check_folder(folder: Path, about: str) -> None:
+    """Look at a training's folder before it begins, or goes on.
+
+    Raises ConfigError when it holds another training, or what no training left.
+    """
+    state = folder / CHECKPOINT
+    hint = "choose another folder with --out"
+    if not state.is_file():
+        taken = next((name for name in ("model", "samples.png") if (folder / name).exists()), None)
+        if taken:
+            raise ConfigError(f"`{folder}` has a `{taken}`, and no training that left it", hint)
+        return
+    with suppress(SafetensorError), safe_open(state, framework="pt") as file:  # a damaged one is told of when it is read
+        before = (file.metadata() or {}).get("about", about)
+        if before and about and before != about:
+            raise ConfigError(f"the training in `{folder}` is of another library, or began with another prior", hint)
+
+
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path) -> Iterator[None]:
     """Turn a disk that is full, or a folder that cannot be written, into one sentence; what was saved before stays."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

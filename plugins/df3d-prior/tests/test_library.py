@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -153,6 +154,21 @@ def test_the_page_the_table_and_the_lines(tmp_path: Path) -> None:
     again = df3d("prior", "check", "library", where=tmp_path)
     assert again.returncode == 0
     assert "have no caption" not in again.stderr
+
+
+def test_what_a_person_wrote_into_the_captions_stays(tmp_path: Path) -> None:
+    """Rows of files that are not there, other columns and categories, and a last line without its end."""
+    folder, path = shelf.make(tmp_path / "library", captions=False), tmp_path / "library" / "captions.csv"
+    mine = "path,noun,caption,category,licence\nred_box.glb,Box,a red box,Object,CC0\nlost.glb,chair,a lost chair,,CC-BY"
+    path.write_text(mine)
+    done = df3d("prior", "check", "library", "--write", where=tmp_path)
+    assert "added 3 rows" in done.stderr
+    text = path.read_text()
+    assert text.startswith(mine + "\n")
+    assert {row["path"] for row in csv.DictReader(text.splitlines())} == {"lost.glb", *(file for file, *_ in shelf.OBJECTS)}
+    df3d("prior", "check", "library", "--write", where=tmp_path)
+    assert path.read_text() == text
+    assert "lost.glb" in found(folder)
 
 
 def test_pictures_on_the_page_show_the_object(folder: Path) -> None:

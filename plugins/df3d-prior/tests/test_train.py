@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from df3d_prior.words import BLANK, EMPTY, RELATIONS, VIEWS
 from df3d_toybox.prompts import WORLD
 from df3d_toybox.world.source import WorldSource
 
-from df3d.errors import ConfigError, ModelError, RunError
+from df3d.errors import ConfigError, ModelError, RunError, Stopped
 from df3d.prompt import Prompt
 from df3d.scene.cameras import orbit
 from df3d.system.tensors import read_tensors
@@ -75,6 +76,40 @@ def test_training_goes_on_bit_for_bit(folder: Path, tmp_path: Path) -> None:
     assert [report.loss for report in resumed] == [report.loss for report in whole[3:]]
     first, second = (read_tensors(tmp_path / name / "checkpoint.safetensors")[0] for name in ("whole", "broken"))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_training_that_is_stopped_is_saved_and_goes_on_bit_for_bit(folder: Path, tmp_path: Path) -> None:
+    whole, stop = run(folder, tmp_path / "whole"), Event()
+    begun = lesson.prepare(load(folder), "none", TINY)
+    reports = train.train(TINY, begun.mix, begun.model, tmp_path / "stopped", compiled=False, stop=stop, report_every=1)
+    next(reports)
+    stop.set()
+    with pytest.raises(Stopped, match="step 1 of 6"):
+        next(reports)
+    assert [report.loss for report in run(folder, tmp_path / "stopped")] == [report.loss for report in whole[1:]]
+
+
+def test_a_training_of_another_library_does_not_go_on(folder: Path, tmp_path: Path) -> None:
+    library, less = load(folder), load(folder)
+    del less.entries[-1], less.objects[-1]
+    begun = lesson.prepare(library, "none", TINY)
+    list(train.train(TINY, begun.mix, begun.model, tmp_path, compiled=False, about=lesson.about(library, "none")))
+    train.check_folder(tmp_path, lesson.about(load(folder), "none"))
+    for other, start in ((less, "none"), (library, "shipped")):
+        with pytest.raises(ConfigError, match="is of another library, or began with another prior"):
+            train.check_folder(tmp_path, lesson.about(other, start))
+
+
+@pytest.mark.parametrize("name", ["model/level1.txt", "samples.png"])
+def test_what_no_training_left_is_not_written_over(name: str, tmp_path: Path) -> None:
+    shelf.make(tmp_path / "library")
+    mine = tmp_path / "game" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    done = df3d("prior", "train", "library", "--images", "64", "--out", "game", where=tmp_path)
+    assert done.returncode != 0
+    assert "and no training that left it" in done.stderr
+    assert mine.read_text() == "mine"
 
 
 def test_training_lowers_the_loss(folder: Path, tmp_path: Path) -> None:
@@ -175,6 +210,19 @@ def test_own_objects_take_the_place_of_others(trained: Path, folder: Path) -> No
     assert begun.index.nouns == [noun for _, noun, *_ in shelf.OBJECTS]
     assert len(begun.index.objects) == len(shelf.OBJECTS)
     assert not set(begun.mix.sketches.objects) & {"box/0", "ball/0"}  # new words for new objects
+
+
+def test_what_is_remembered_has_not_been_replaced(trained: Path, tmp_path: Path) -> None:
+    """A box of one's own takes the place of the prior's, which then is none of its memories."""
+    folder = shelf.make(tmp_path / "more")
+    (folder / "captions.csv").write_text("path,noun,caption\nred_box.glb,box,a red box\n")
+    config = replace(TINY, images=512, memories=32)
+    begun = lesson.prepare(load(folder), str(trained), config)
+    for step in range(20):
+        draw_batch(config, begun.mix, step)
+    memory = begun.mix.sources[-1]
+    assert isinstance(memory, MemorySource)
+    assert {caption.subject.word for caption in memory.drawn.captions} == {"ball/0", "post/0", "table/0"}
 
 
 def test_the_world_alone_is_learned_from_nothing() -> None:
@@ -278,6 +326,9 @@ def test_a_full_disk_costs_nothing_that_was_saved(folder: Path, tmp_path: Path, 
         (("library", "--minutes", "0"), "`--minutes 0` is no time to learn anything"),
         (("library", "--minutes", "1", "--images", "64"), "say the same thing twice"),
         (("empty",), "there is no `captions.csv`"),
+        (("nowhere",), "there is no folder `nowhere`"),
+        (("header",), "has no row"),
+        (("semicolons",), "has no column `caption`: its first line holds `path;noun;caption`"),
         (("library", "--images", "32", "--batch", "64"), "a batch must be at least 1 and at most the number of images"),
         (("library", "--start-from", "nowhere"), "there is no prior `nowhere`"),
         (("library", "--out", "library/captions.csv"), "is a file"),
@@ -286,6 +337,9 @@ def test_a_full_disk_costs_nothing_that_was_saved(folder: Path, tmp_path: Path, 
 def test_bad_input_gets_one_sentence(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
     shelf.make(tmp_path / "library")
     (tmp_path / "empty").mkdir()
+    for name, text in (("header", "path,noun,caption\n"), ("semicolons", "path;noun;caption\na.glb;box;a box\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "captions.csv").write_text(text)
     done = df3d("prior", "train", *arguments, where=tmp_path)
     assert done.returncode != 0
     assert message in done.stderr
