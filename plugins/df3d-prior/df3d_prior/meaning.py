@@ -18,39 +18,102 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+LEAST, LEAST_MADE = 0.7, 0.85  # nearness of what stands for another; of what people make, for WordNet's kinds of it are wide
 UNLIKE = 0.15  # of nearness, between an animal and a dish, a plant and a person, and so on
-LIKE = {  # what WordNet says nothing of, or what is an example of a wide kind
-    **dict.fromkeys(("unicorn", "pegasus", "centaur"), "horse"),
-    **dict.fromkeys(("mermaid", "fairy", "elf", "witch", "princess", "queen", "girl", "nurse", "ballerina"), "woman"),
-    **dict.fromkeys(("wizard", "dwarf", "troll", "ogre", "orc", "goblin", "giant", "soldier", "doctor", "boy", "superhero"), "man"),
-    **dict.fromkeys(("vehicle", "automobile"), "car"),
-    **dict.fromkeys(("animal", "pet", "mammal"), "dog"),
-    **dict.fromkeys(("person", "human", "people"), "man"),
-    **dict.fromkeys(("bicycle", "bike", "scooter"), "motorbike"),
-    **dict.fromkeys(("train", "tram", "locomotive"), "truck"),
-    **dict.fromkeys(("pyramid", "volcano", "iceberg"), "mountain"),
-    **dict.fromkeys(("dinosaur",), "tyrannosaurus"),
-    **dict.fromkeys(("furniture",), "chair"),
-    **dict.fromkeys(("hippo", "rhinoceros", "mammoth"), "elephant"),
-    **dict.fromkeys(("mouse", "hamster", "hedgehog"), "rat"),
-    **dict.fromkeys(("bus", "minibus"), "van"),
-    **dict.fromkeys(("policeman", "firefighter", "chef", "farmer", "clown", "sailor", "pilot"), "man"),
-    **dict.fromkeys(("coat", "jacket", "skirt", "sweater", "trousers"), "clothing"),
-    **dict.fromkeys(("desert", "beach"), "island"),
-    **dict.fromkeys(("spaceship", "rocket ship", "spacecraft"), "rocket"),
-    **dict.fromkeys(("katana", "saber", "scimitar"), "sword"),
-    **dict.fromkeys(("beaver", "otter", "mole"), "rat"),
-    **dict.fromkeys(("walrus", "manatee"), "dolphin"),
-    **dict.fromkeys(("turtle", "tortoise"), "frog"),
-    **dict.fromkeys(("skateboard", "snowboard"), "surfboard"),
-    **dict.fromkeys(("wallet",), "bag"),
-    **dict.fromkeys(("nail",), "screw"),
-    **dict.fromkeys(("raft",), "boat"),
-    **dict.fromkeys(("rose", "orchid", "daffodil"), "flower"),
-    **dict.fromkeys(("lamb", "ram", "ewe"), "sheep"),
-    **dict.fromkeys(("curtain", "blanket"), "banner"),
-    **dict.fromkeys(("violin", "cello", "banjo", "mandolin"), "guitar"),
-    **dict.fromkeys(("boot", "sandal", "slipper", "sneaker"), "shoe"),
+LIKE = {  # what WordNet says nothing of or puts elsewhere, and what is an example of a wide kind: what stands for it
+    word: kind
+    for kind, words in {
+        "armour": "armor, suit of armor, suit of armour",
+        "bag": "wallet",
+        "ball": "football, basketball",
+        "banner": "curtain, blanket",
+        "barbarian": "viking, gladiator, berserker",
+        "bear": "polar bear, panda, gorilla",
+        "apple": "kiwi",
+        "bird": "crane, heron, stork",
+        "street lamp": "lamp post, lamppost, street light, streetlight, streetlamp",
+        "ice cream": "ice cream cone",
+        "washer": "washing machine",
+        "chain": "rope, cord",
+        "station": "airport",
+        "stew": "soup, pasta, noodle, spaghetti, omelette",
+        "wreath": "crown, tiara",
+        "stick": "branch, twig",
+        "skull": "head, bone",
+        "pillow": "mattress",
+        "piano": "harp, organ",
+        "path": "road, street",
+        "market": "office, shop, store",
+        "horn": "flute, clarinet, oboe, trombone, trumpet, saxophone, tuba",
+        "helmet": "mask",
+        "car tire": "wheel, tire, tyre",
+        "briefcase": "luggage, suitcase, baggage",
+        "boat": "raft",
+        "book": "scroll",
+        "box": "gift box, crate",
+        "candy bar": "candy, sweet",
+        "cart": "stroller, pram, baby carriage",
+        "cabinet": "nightstand, sideboard",
+        "car": "vehicle, automobile",
+        "cat": "kitten, lioness",
+        "chair": "furniture",
+        "chest of drawers": "chest of drawer, dresser",
+        "chicken": "rooster, hen, chick, cockerel",
+        "cocktail": "juice, lemonade",
+        "computer": "printer",
+        "cuckoo clock": "clock, watch, alarm clock",
+        "dog": "animal, pet, mammal, puppy, monkey, kangaroo",
+        "dolphin": "walrus, manatee, seal, sea lion",
+        "elephant": "hippo, rhinoceros, mammoth",
+        "fish": "goldfish, piranha, salmon, tuna",
+        "flower": "rose, orchid, daffodil",
+        "frog": "turtle, tortoise",
+        "grass": "moss",
+        "guitar": "violin, cello, banjo, mandolin",
+        "halberd": "axe, battle axe, ax, battleaxe, hatchet, tomahawk",
+        "hammer": "pickaxe, pick, warhammer",
+        "horse": "unicorn, pegasus, centaur",
+        "island": "desert, beach",
+        "jewel": "gem, gemstone, ruby, sapphire",
+        "lantern": "torch",
+        "lemon": "lime",
+        "locomotive": "train, tram, steam train, steam engine",
+        "mailbox": "post box, letterbox, postbox, letter box",
+        "man": "wizard, dwarf, troll, ogre, orc, goblin, giant, soldier, doctor, boy, superhero, policeman, firefighter, chef, "
+        "farmer, clown, sailor, pilot, cowboy, sheriff, santa, santa claus, gnome, mage, sorcerer, druid, ranger, monk, priest",
+        "milk": "yogurt",
+        "motorbike": "bicycle, bike, scooter",
+        "mountain": "pyramid, volcano, iceberg",
+        "nut": "almond, walnut, hazelnut",
+        "onion": "garlic",
+        "person": "people, human, baby, child, kid",
+        "plant": "ivy, vine",
+        "present": "gift",
+        "rat": "mouse, hamster, hedgehog, beaver, otter, mole, squirrel",
+        "rocket": "rocket ship",
+        "rogue": "thief, bandit, assassin, burglar",
+        "saw": "chainsaw",
+        "screw": "nail",
+        "shell": "snail",
+        "sheep": "lamb, ram, ewe",
+        "ship": "submarine",
+        "shoe": "boot, sandal, slipper, sneaker, trainer",
+        "snake": "worm, caterpillar",
+        "spaceship": "spacecraft, ufo, flying saucer",
+        "spider": "octopus, squid, scorpion",
+        "surfboard": "skateboard, snowboard",
+        "sword": "katana, saber, scimitar",
+        "television": "tv, tv set",
+        "tractor": "excavator, bulldozer, digger, forklift",
+        "trash can": "trashcan, garbage can, rubbish bin",
+        "truck": "locomotive, lorry",
+        "tyrannosaurus": "dinosaur, t rex, trex",
+        "vampire": "demon, devil",
+        "van": "bus, minibus",
+        "woman": "mermaid, fairy, elf, witch, princess, queen, girl, nurse, ballerina, angel, pixie",
+        "zombie": "skeleton, mummy",
+    }.items()
+    for word in words.split(", ")
 }
 # WordNet's lexicographer files whose senses are things that one can hold up and look at, before others.
 ARTIFACT, ANIMAL, FOOD, NATURE, PERSON, PLANT = 6, 5, 13, 17, 18, 20
@@ -63,6 +126,15 @@ MEANT = {
     "wood": "log",
     "sign": "signboard",
     "bow": "longbow",
+    "blaster": "pistol",
+    "tenderizer": "mallet",
+    "sponge": "scrubber",
+    "wedge": "doorstop",
+    "paint roller": "paintbrush",
+    "coffee machine": "coffee maker",
+    "dock": "pier",
+    "spindle": "baluster",
+    "forked tongue": "tooth",
 }  # nouns whose most used meaning is another thing
 
 
@@ -124,8 +196,15 @@ def singular(word: str) -> str:
 def _line(noun: str) -> str:
     """What stands behind a noun; nothing where it is not in the table."""
     mark = f"{noun}\t".encode()
-    found = _table().lines[bisect_left(_table().lines, mark)]
+    found = _first(mark)
     return found[len(mark) :].decode() if found.startswith(mark) else ""
+
+
+def _first(mark: bytes) -> bytes:
+    """The first line of the table that does not come before a mark."""
+    lines = _table().lines
+    place = bisect_left(lines, mark)
+    return lines[place] if place < len(lines) else b""
 
 
 @cache
@@ -153,30 +232,41 @@ class Known:
         """`nouns`: for each a hint at what it is ("animal", "plant", "food", or nothing), and how many objects it has."""
         self.nouns = nouns
         self.meanings = {noun: sense.synset for noun, (hint, _) in nouns.items() if (sense := chosen(noun, hint)) is not None}
+        self._heads: dict[str, list[str]] = {}
+        for noun in nouns:
+            if " " in noun:
+                self._heads.setdefault(noun.split()[-1], []).append(noun)
         self._below: dict[int, list[tuple[int, str]]] = {}
         for noun, synset in self.meanings.items():
             for above, steps in ancestors(synset).items():
                 self._below.setdefault(above, []).append((steps, noun))
 
     def nearest(self, word: str) -> tuple[str, float] | None:
-        """The known noun whose meaning is nearest to that of a noun, and how near, 1 for the same; None where it has no meaning.
+        """The known noun whose meaning is nearest to that of a noun, and how near, 1 for the same; None where none is near.
 
         Nearness is Wu and Palmer's ("Verb semantics and lexical selection", ACL 1994): twice the depth of the kind that both
-        belong to, over that and the steps from each to it. Less used meanings count less, and nouns with many objects a little more.
+        belong to, over that and the steps from each to it. Less used meanings count less, nouns with many objects a little more.
+        Before that come what LIKE says, and nouns of more words that end in this one: an electric guitar for a guitar. A noun that
+        only begins with it is another thing: no guitar stand.
         """
         if word in self.nouns:
             return word, 1.0
-        if LIKE.get(word) in self.nouns:
-            return LIKE[word], 0.985
+        if word in LIKE and (instead := self.nearest(LIKE[word])):
+            return instead[0], min(instead[1], 0.985)
+        if word in self._heads:
+            return max(self._heads[word], key=lambda noun: (self.nouns[noun][1], -len(noun))), 0.98
         best: tuple[float, int, str] | None = None
         kinds = _table().kinds
         for rank, synset in enumerate(ordered(word)):
+            least = LEAST_MADE if kinds[synset] == ARTIFACT else LEAST
             for kind, up in ancestors(synset).items():
                 shared = 2 * depth(kind)
                 for down, noun in self._below.get(kind, ()):
+                    if word in noun.split()[:-1]:
+                        continue
                     near = shared / (shared + up + down) - 0.15 * rank - 0.01 * up
                     near += 0.015 * min(self.nouns[noun][1], 8) ** 0.5 - UNLIKE * (kinds[synset] != kinds[self.meanings[noun]])
-                    if best is None or (near, -down) > best[:2]:
+                    if near >= least and (best is None or (near, -down) > best[:2]):
                         best = near, -down, noun
         return (best[2], float(min(best[0], 0.99))) if best else None
 
@@ -199,7 +289,7 @@ def ordered(word: str) -> list[int]:
 def _longer(word: str) -> tuple[Sense, ...]:
     """The animals of the first noun that begins with a word: labrador retriever for labrador, but no time bomb for time."""
     mark, table = f"{word} ".encode(), _table()
-    found = table.lines[bisect_left(table.lines, mark)] if word else b""
+    found = _first(mark) if word else b""
     longer = senses(found.split(b"\t")[0].decode()) if found.startswith(mark) else ()
     return tuple(sense for sense in longer if table.kinds[sense.synset] == ANIMAL)
 

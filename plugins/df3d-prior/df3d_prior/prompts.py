@@ -6,11 +6,12 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from df3d.errors import ModelError, PromptError
+from df3d_prior import meaning
 from df3d_prior.config import PriorConfig
-from df3d_prior.reading import COLORS, FILE, Index
+from df3d_prior.reading import COLORS, FILE, NUMBERS, Index
 
 WORLD = "world"  # within a prior's folder: another prior, which draws the nouns that are marked as the world's own
-FEW = 40  # nouns that a message names
+FEW = 20  # nouns that a message names
 OPEN = "for anything else use a Stable Diffusion model: --recipe dreamfusion"
 
 
@@ -79,8 +80,9 @@ def _suggestion(words: tuple[str, ...], index: Index) -> str:
     near = [found for word in words if (found := _close(word, index))]
     if near:
         return f"did you mean {' or '.join(f'`{word}`' for word in near)}?"
-    some = ", ".join(index.nouns[:FEW])
-    return f"it knows {some}" if len(index.nouns) <= FEW else f"it knows {len(index.nouns)} nouns: {some} and so on"
+    every = sorted(index.nouns)
+    some = ", ".join(every[:: -(-len(every) // FEW)])
+    return f"it knows {some}" if len(every) <= FEW else f"it knows {len(every)} nouns, among them {some}"
 
 
 def _nearest(word: str, index: Index) -> str:
@@ -90,6 +92,12 @@ def _nearest(word: str, index: Index) -> str:
 
 def _close(word: str, index: Index) -> str:
     """The known word that is spelled most like one; nothing where none is."""
-    if word in index.nouns or word in COLORS:
+    if (
+        word in index.nouns
+        or word.removesuffix("s") in index.nouns
+        or word in COLORS
+        or word in NUMBERS
+        or meaning.senses(meaning.singular(word))
+    ):
         return ""
     return next(iter(get_close_matches(word, [*index.nouns, *COLORS], n=1, cutoff=0.75)), "") if len(word) > 2 else ""

@@ -28,21 +28,38 @@ COLORS = {
 MATERIALS = frozenset(
     "metal metallic steel iron stone concrete wooden wood oak brass bronze copper leather marble gold dark chrome".split()
 )
+BASIC = frozenset("red yellow green blue purple pink brown black white grey gray dark".split())  # that are no things either
+TREES = frozenset("oak walnut mahogany olive lime plum".split())
 RELATIONS = {
-    r"(?:is |are )?(?:(?:sitt|stand|ly|rest|rid|balanc|surf)ing |placed |perched )?(?:on top of|on|atop|upon|onto|riding)": "on",
-    r"(?:with|in|wearing|wears) an?(?= (?:[\w-]+ ){0,2}(?:hat|cap|helmet|crown|fedora|hood)\b)": "wearing",
+    r"(?:is |are )?(?:(?:sitt|stand|ly|rest|rid|balanc|surf|sleep)ing |(?:sit|stand|lie|rest|ride|sleep)s? |placed |perched )?"
+    r"(?:on top of|on|atop|upon|onto|riding|rides)": "on",
+    r"(?:with|in|wearing|wears)(?: an?)?(?= (?:[\w-]+ ){0,2}(?:hat|cap|helmet|crown|fedora|hood)\b)": "wearing",
     r"wearing|wears": "wearing",
     r"beside|next to|by|near|and|alongside": "beside",
 }
 PICTURE = re.compile(r"^.*\b(?:photo|photograph|picture|image|render|rendering|model|shot|view)s? of\b")
-PAIR = re.compile(r"\b(two|a pair of|a couple of|couple of|twin|2)\b")
+MEASURE = re.compile(
+    r"\b(?:slice|piece|pile|heap|bunch|bouquet|set|roll|head|stack|group|lump|chunk|bit|kind|type|sort|pair)s? of (?:an? |the )?"
+)
+TWO_COLORS = re.compile(rf"\b({'|'.join(COLORS)}) and (?=(?:{'|'.join(COLORS)}) (?!(?:on|in|beside|next|by|near|and|with)\b)\w)")
+# What ends the words that say what a thing is: a dog under a table is a dog.
+STOPS = frozenset(
+    "of in from for made full at with without under below beneath behind inside outside between holding carrying eating drinking "
+    "pulling pushing fighting chasing hunting over above against around through into shaped like that which who to playing using "
+    "driving jumping running flying walking looking holds carries eats pulls fights chases".split()
+)
+NUMBERS = frozenset("one two three four five six seven eight nine ten dozen".split())
+PAIR = re.compile(
+    r"\b(two|(?:a )?pair of(?! (?:scissors|glasses|pliers|tweezers|tongs|binoculars|headphones))|(?:a )?couple of|twin|2)\b"
+)
 HEAD = 0.92  # nearness that a longer phrase needs to say more than its last word: a palm tree, but a treasure chest
-LEAST = 0.6  # nearness of what stands for another: less is another thing
 OWN_RELATIONS = ("on", "wearing")  # that the procedural world has
 SILENT = frozenset(
     "a an the of its his her their some one that is are very beautiful cute small big large little tiny nice single toy realistic "
     "photo photograph picture image render rendering dslr 3d model shot zoomed out in highly detailed high quality resolution hd "
-    "4k 8k professional view old new low poly lowpoly style stylized cartoon fantasy this".split()
+    "4k 8k professional view old new low poly lowpoly style stylized cartoon fantasy this huge enormous massive mini miniature can "
+    "you please want make create generate draw show me i we would like it there with for at from made to and or as be has have "
+    "which who".split()
 )
 
 
@@ -158,20 +175,26 @@ class Index:
 
     def read(self, text: str) -> Reading:
         """Read free text."""
-        text = re.sub(r",\s*(?=(?:an?|the)\b)", " and ", text.lower())
+        text = re.sub(r",\s*(?=(?:an?|the)\b)|\s*[&+;]\s*", " and ", text.lower())
         text = PICTURE.sub(" ", re.sub(r"[^\w\s'-]", " ", text))
-        pair = PAIR.search(text)
-        parts, relation = _parts(PAIR.sub(" ", text))
-        reading = self._understood(parts, relation, pair is not None, own=True)
+        text = re.sub(r"[\w'-]*-[\w'-]*", lambda found: found[0] if self._hyphened(found[0]) else found[0].replace("-", " "), text)
+        text = TWO_COLORS.sub(r"\1 ", " ".join(text.split()))
+        found = PAIR.search(text)
+        pair = found.group() if found and STOPS.isdisjoint(text[: found.start()].split()) else ""  # not: a house between two trees
+        parts, relation = _parts(MEASURE.sub(" ", PAIR.sub(" ", text) if pair else text))
+        reading = self._understood(parts, relation, pair, own=True)
         if any(not thing.known.own for thing in reading.things) or reading.relation not in (None, *OWN_RELATIONS):
-            reading = self._understood(parts, relation, pair is not None, own=False)
+            reading = self._understood(parts, relation, pair, own=False)
         if reading.relation not in (None, *OWN_RELATIONS) and any(thing.known.own for thing in reading.things):
             first, *rest = reading.things  # of which the world has only one
-            left = [thing.asked for thing in rest] or [pair.group() if pair else ""]
+            left = [thing.asked for thing in rest] or [pair]
             return Reading((first,), None, (*reading.unknown, *left), reading.colored)
         return reading
 
-    def _understood(self, parts: list[str], relation: str | None, pair: bool, *, own: bool) -> Reading:
+    def _hyphened(self, word: str) -> bool:
+        return word in self._by_noun or word in COLORS
+
+    def _understood(self, parts: list[str], relation: str | None, pair: str, *, own: bool) -> Reading:
         """The parts of a text as things; `own`: the procedural world's own objects are preferred, else those with sketches."""
         things: list[Understood] = []
         unknown: list[str] = []
@@ -186,31 +209,39 @@ class Index:
             unknown += [word for word in part.split() if word not in SILENT]
         if len(things) < 2:
             relation = "two" if pair and things else None
+        elif pair:
+            unknown.append(pair)
         return Reading(tuple(things), relation, tuple(dict.fromkeys(unknown)), colored)
 
     def _thing(self, part: str, own: bool) -> tuple[Understood | None, list[str], bool]:
         """The thing of a part of a text, the words that changed nothing, and whether it names a colour."""
-        words = re.findall(r"[a-z0-9'-]+", part)
+        words = re.findall(r"[\w'-]+", part)
         found = self._noun(words)
         if found is None:
             return None, [word for word in words if word not in SILENT and word not in COLORS], False
         asked, noun, near, first, last = found
         rest = [word for i, word in enumerate(words) if not first <= i < last]
-        color = next((COLORS[word] for word in rest if word in COLORS and word not in MATERIALS), None)
-        color = color or next((COLORS[word] for word in rest if word in COLORS), None)
+        colors = [w for i, w in enumerate(words) if w in COLORS and (i < first or (i >= last and _closes(words, i)))]
+        if noun == "tree":  # an oak tree is no brown one
+            colors = [word for word in colors if word not in TREES]
+        color = next((COLORS[word] for word in colors if word not in MATERIALS), None)
+        color = color or next((COLORS[word] for word in colors), None)
         details = [_stem(word) for word in [*rest, *asked.split()] if word not in SILENT and word not in noun.split()]
         known = self._best(noun, details, color, own)
         painted = None if color in known.colors[:1] and not known.own else color  # the world was always told the colour
-        left = [word for word in rest if word not in SILENT and word not in COLORS and _stem(word) not in known.details]
+        left = [word for word in rest if word not in SILENT and word not in COLORS and word not in STOPS]
+        left += [word for word in colors if COLORS[word] not in (color, *known.colors) and word not in MATERIALS]
+        left += [word for word in asked.split() if noun in asked.split() and word not in noun.split()]
+        left = [word for word in left if _stem(word) not in known.details]
         return Understood(asked, noun, near, known, painted), left, color is not None
 
     def _noun(self, words: list[str]) -> tuple[str, str, float, int, int] | None:
         """The noun that the words are about: as written, the known one, how near that is, and where it stands.
 
-        The last noun before "of", "in" and the like is what a phrase is about; of several words that are one noun the longest.
+        The last noun before one of STOPS is what a phrase is about; of several words that are one noun the longest.
         """
         stop = next(
-            (i for i, word in enumerate(words) if word in ("of", "in", "from", "for", "made", "full", "at", "with") and i),
+            (i for i, word in enumerate(words) if i and word in STOPS and " ".join(words[i - 1 : i + 2]) not in self._by_noun),
             len(words),
         )
         for colors in (False, True):  # an orange, a rose: only where nothing else is named
@@ -227,18 +258,20 @@ class Index:
 
     def _named(self, phrase: list[str], colors: bool) -> list[tuple[str, str, float]]:
         """What a phrase of one to three words names, if it is a noun: as written, the known one, how near that is."""
-        if len(phrase) == 1 and (phrase[0] in SILENT or (not colors and phrase[0] in COLORS and phrase[0] not in self._by_noun)):
+        hue = phrase[0] in BASIC or (phrase[0] in COLORS and not colors)
+        if len(phrase) == 1 and (phrase[0] in SILENT | NUMBERS or (hue and phrase[0] not in self._by_noun)):
             return []
         asked = " ".join([*phrase[:-1], meaning.singular(phrase[-1])])
-        direct = next((name for name in (" ".join(phrase), asked) if name in self._by_noun), None)
+        written = (" ".join(phrase), asked, " ".join(phrase).removesuffix("s"), "".join(phrase))
+        direct = next((name for name in written if name in self._by_noun), None)
         if direct:
-            return [(asked, direct, 1.0 if len(phrase) > 1 else HEAD)]
+            return [(asked if direct in written[:2] else direct, direct, 1.0 if len(phrase) > 1 else HEAD)]
         if len(phrase) > 1 and (phrase[0] in SILENT or phrase[0] in COLORS):
             return []  # a black cat is a cat, whatever WordNet calls by that name
         nearest = self.meanings.nearest(asked)
         if nearest and nearest[0] in phrase[:-1]:
             return []  # a pirate ship is a ship, though WordNet calls it a pirate
-        return [(asked, *nearest)] if nearest and nearest[1] >= LEAST else []
+        return [(asked, *nearest)] if nearest else []
 
     def _best(self, noun: str, details: list[str], color: str | None, own: bool) -> Known:
         """The object of a noun that fits a text best, the plainest one of those that fit equally."""
@@ -262,6 +295,11 @@ def _parts(text: str) -> tuple[list[str], str | None]:
     if best is None:
         return [text], None
     return [text[: best[0]], *_parts(text[best[1] :])[0]], best[2]
+
+
+def _closes(words: list[str], i: int) -> bool:
+    """Whether nothing follows a word that it could belong to: made of gold, but not with a red roof."""
+    return i + 1 == len(words) or words[i + 1] in COLORS or words[i + 1] in STOPS
 
 
 def _stem(word: str) -> str:

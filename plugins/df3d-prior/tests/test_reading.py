@@ -23,7 +23,7 @@ def index() -> Index:
     ]
     objects += [
         Known("bottle/green", "bottle", "a green bottle", ("green",)),
-        Known("tree/palm", "tree", "a brown palm tree", ("green", "brown"), "plant"),
+        Known("tree/willow", "tree", "a brown willow tree", ("green", "brown"), "plant"),
         Known("statue/lion", "statue", "a {colour} lion statue", ("grey",)),
     ]
     return Index([*objects, *index_of(WORLD).objects])
@@ -49,6 +49,26 @@ def index() -> Index:
         ("a black cat", "a black cat", "black cat _ _ _ _"),
         ("an orange", "a lemon", "_ thing _ _ _ _"),
         ("a wooden barrel full of apples", "a brown barrel", "brown thing _ _ _ _"),
+        ("a black and white dragon", "a black dragon", "black thing _ _ _ _"),
+        ("a white and a black knight", "a black knight", "black thing _ _ _ _"),
+        ("a crate in red and white", "a red crate", "red thing _ _ _ _"),
+        ("a dragon on white", "a dragon", "_ thing _ _ _ _"),
+        ("a knight holding a sword", "a knight", "_ thing _ _ _ _"),
+        ("a bear under a table", "a bear", "_ thing _ _ _ _"),
+        ("a barn with a red roof", "a barn", "_ thing _ _ _ _"),
+        ("a castle made of gold", "a yellow castle", "yellow thing _ _ _ _"),
+        ("a bear lies on a bench", "a bear on a bench", "_ thing on _ thing _"),
+        ("bow & arrow", "a bow beside an arrow", "_ thing beside _ thing _"),
+        ("a barn between two castles", "a barn", "_ thing _ _ _ _"),
+        ("a slice of pizza", "a pizza", "_ thing _ _ _ _"),
+        ("a pair of scissors", "a scissors", "_ thing _ _ _ _"),
+        ("a pair of dragons", "two of: dragon", "_ thing two _ _ _"),
+        ("a chest of drawers", "a chest of drawers", "_ thing _ _ _ _"),
+        ("a green-dragon", "a green dragon", "green thing _ _ _ _"),
+        ("a fire truck", "a firetruck", "_ thing _ _ _ _"),
+        ("eggs", "an egg", "_ thing _ _ _ _"),
+        ("a guitar", "an electric guitar", "_ thing _ _ _ _"),
+        ("a tiger", "a cat", "_ cat _ _ _ _"),
     ],
 )
 def test_free_text_is_understood(index: Index, text: str, made: str, words: str) -> None:
@@ -59,10 +79,12 @@ def test_free_text_is_understood(index: Index, text: str, made: str, words: str)
 
 
 def test_an_object_is_chosen_by_its_colour_and_its_details(index: Index) -> None:
-    chosen = {text: index.read(text).things[0] for text in ("a green bottle", "a red bottle", "a palm tree", "a statue of a lion")}
+    chosen = {
+        text: index.read(text).things[0] for text in ("a green bottle", "a red bottle", "a willow tree", "a statue of a lion")
+    }
     assert {text: thing.known.word for text, thing in chosen.items()} == {
         "a green bottle": "bottle/green", "a red bottle": "bottle/0",
-        "a palm tree": "tree/palm", "a statue of a lion": "statue/lion",
+        "a willow tree": "tree/willow", "a statue of a lion": "statue/lion",
     }  # fmt: skip
     assert [thing.color for thing in chosen.values()] == [None, "red", None, None]
 
@@ -84,10 +106,23 @@ def test_what_was_understood_and_left_out_is_said(index: Index) -> None:
     assert "`dog` stands for `labrador`" in note
     assert "leaves out `shiny`" in note
     assert "--recipe dreamfusion" in note
+    (note,) = notes("a black and green dragon with two coins under it", index)
+    assert note.startswith("understood as `a black dragon`: it leaves out `two`, `coins`, `green`; ")
 
 
 @pytest.mark.parametrize(
-    ("text", "hint"), [("the of and", "it knows 8"), ("drgaon", "did you mean `dragon`?"), ("swiftly", "it knows 8")]
+    ("text", "hint"),
+    [
+        ("the of and", "it knows 8"),
+        ("drgaon", "did you mean `dragon`?"),
+        ("swiftly", "it knows 8"),
+        ("black and white", "it knows 8"),
+        ("a red dragno", "did you mean `dragon`?"),
+        ("freedom", "it knows 8"),
+        ("three", "it knows 8"),
+        ("une épée", "it knows 8"),
+        ("a batman", "it knows 8"),
+    ],
 )
 def test_a_text_without_any_thing_is_refused(index: Index, text: str, hint: str) -> None:
     with pytest.raises(PromptError, match="the prior knows no object in") as error:
@@ -101,6 +136,20 @@ def test_a_text_without_any_thing_is_refused(index: Index, text: str, hint: str)
 )
 def test_plurals(plural: str, one: str) -> None:
     assert meaning.singular(plural) == one
+
+
+def test_a_kind_is_never_deeper_than_what_belongs_to_it() -> None:
+    """So that nearness is at most 1, also where a noun belongs to several kinds: a dog is a canine and a pet."""
+    for noun in ("dog", "cat", "swing", "clothing", "wolf", "lion"):
+        for sense in meaning.senses(noun):
+            assert all(meaning.depth(above) <= meaning.depth(sense.synset) for above in meaning.ancestors(sense.synset))
+
+
+def test_a_noun_that_only_begins_with_a_word_is_another_thing() -> None:
+    known = meaning.Known({"guitar stand": ("", 1), "ring pull": ("", 1), "dog": ("animal", 1)})
+    assert known.nearest("guitar") is None
+    assert known.nearest("ring") is None
+    assert meaning.Known({"guitar stand": ("", 1), "bass guitar": ("", 1)}).nearest("guitar") == ("bass guitar", 0.98)
 
 
 def test_meanings_are_those_of_things() -> None:
