@@ -20,7 +20,7 @@ from gltf_file import CORNERS, FACES, QUARTERS, SQUARE, File
 
 from df3d import NoConfig
 from df3d.errors import ExportError
-from df3d.mesh.finished import drawable, fitted_asset
+from df3d.mesh.finished import drawable, fitted_asset, to_srgb
 from df3d.plugin.catalog import Catalog
 from df3d.scene.cameras import orbit
 from df3d.types import MeshAsset, RenderRequest
@@ -197,7 +197,7 @@ def test_what_is_not_drawn_is_named(tmp_path: Path) -> None:
     assert set(file.read(tmp_path).notes) == {
         "its points and lines are not drawn",
         "a primitive without positions is not drawn",
-        "it has 2 scenes, and the one that it names first is drawn",
+        "it has 2 scenes, and its scene 0 is drawn",
         "light that goes through its materials is not drawn",
         "what XYZ_unheard_of says is not drawn",
     }
@@ -235,6 +235,87 @@ def test_light_of_its_own_is_not_tinted_by_its_vertices(tmp_path: Path) -> None:
     file.primitive["attributes"]["COLOR_0"] = file.data(np.array([[1, 0, 0]] * 4, np.float32))
     file.paint(emissiveFactor=[0, 1, 0], doubleSided=True)
     assert quarters(seen(file.read(tmp_path))) == [YELLOW] * 4
+
+
+def test_light_of_its_own_may_be_finer_than_the_colours(tmp_path: Path) -> None:
+    file = File()
+    dark = file.picture(np.zeros((1, 1, 3), np.uint8))
+    file.paint(**base(dark, emissiveFactor=[1, 1, 1], emissiveTexture=file.picture(QUARTERS)))
+    assert quarters(seen(file.read(tmp_path))) == [RED, GREEN, BLUE, YELLOW]
+
+
+def test_a_bright_surface_keeps_its_light_when_its_vertices_are_dark(tmp_path: Path) -> None:
+    """1 * 0.5 + 0.4 = 0.9 of linear light, and not what is left of 1 when more than 1 was cut off."""
+    file = File()
+    file.primitive["attributes"]["COLOR_0"] = file.data(np.full((4, 3), 0.5, np.float32))
+    file.paint(emissiveFactor=[0.4, 0.4, 0.4], doubleSided=True)
+    np.testing.assert_allclose(quarters(seen(file.read(tmp_path))), to_srgb(np.array(0.9)), atol=0.01)
+
+
+def test_what_is_not_lit_shows_its_base_colour_alone(tmp_path: Path) -> None:
+    file = File()
+    file.paint(pbrMetallicRoughness={"baseColorFactor": [1, 0, 0, 1]}, emissiveFactor=[0, 1, 0], doubleSided=True,
+               extensions={"KHR_materials_unlit": {}})  # fmt: skip
+    assert quarters(seen(file.read(tmp_path))) == [RED] * 4
+
+
+def test_a_cutoff_above_one_hides_everything(tmp_path: Path) -> None:
+    file = File()
+    file.paint(**base(file.picture(QUARTERS), alphaMode="MASK", alphaCutoff=1.5))
+    assert quarters(seen(file.read(tmp_path))) == [GREY] * 4
+
+
+@pytest.mark.parametrize(("kind", "weight"), [(np.int8, 2.0), (np.int16, 3.0), (np.int8, 0.5)])
+def test_morph_targets_in_whole_numbers(tmp_path: Path, kind: type, weight: float) -> None:
+    file = File()
+    moved = file.data(np.full((4, 3), 100, kind))
+    file.primitive["targets"] = [{"POSITION": moved}]
+    file.tree["meshes"][0]["weights"] = [weight]
+    np.testing.assert_allclose(file.read(tmp_path).mesh.vertices, SQUARE + 100 * weight)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tree: tree["asset"].update(minVersion="2.1"), "it needs glTF 2.1"),
+        (lambda tree: tree["nodes"][0].update(translation=[1, 2]), "`translation` of entry 0 of its `nodes` is no list of 3"),
+        (lambda tree: tree["nodes"][0].update(rotation=[0, 0, 0, "a"]), "`rotation` of entry 0 of its `nodes` is no list of 4"),
+        (lambda tree: tree["accessors"][1].update(count=3), "a primitive has 4 positions and 3 of TEXCOORD_0"),
+        (lambda tree: tree.update(materials=[{"pbrMetallicRoughness": {"baseColorFactor": [1, 1]}}]), "is no list of 4 numbers"),
+        (lambda tree: tree.update(materials=[{"pbrMetallicRoughness": {"baseColorTexture": {"index": 7}}}]), "names texture 7"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, change: Callable[[Any], object], message: str) -> None:
+    file = File()
+    file.primitive["material"] = 0
+    file.tree["materials"] = [{}]
+    change(file.tree)
+    with pytest.raises(ExportError, match=re.escape(message)):
+        file.read(tmp_path)
+
+
+def test_a_sampler_of_another_kind_is_named(tmp_path: Path) -> None:
+    file = File()
+    file.paint(**base(file.picture(QUARTERS, wrapS=10496)))
+    with pytest.raises(ExportError, match="wraps in the way 10496"):
+        file.read(tmp_path)
+
+
+def test_a_texture_without_its_coordinates_is_noted(tmp_path: Path) -> None:
+    file = File()
+    file.paint(**base({**file.picture(QUARTERS), "texCoord": 1}))
+    assert any("coordinates that its mesh does not have" in note for note in file.read(tmp_path).notes)
+
+
+@pytest.mark.parametrize("change", ["percent", "capitals", "unpadded"])
+def test_data_in_an_address_however_they_are_written(tmp_path: Path, change: str) -> None:
+    file = File()
+    file.paint(**base(file.picture(QUARTERS)))
+    head, data = file.tree["images"][0]["uri"].split(",")
+    written = {"percent": head + "," + data.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D"),
+               "capitals": "DATA:image/png;BASE64," + data, "unpadded": head + "," + data.rstrip("=")}  # fmt: skip
+    file.tree["images"][0]["uri"] = written[change]
+    assert quarters(seen(file.read(tmp_path))) == [RED, GREEN, BLUE, YELLOW]
 
 
 @pytest.mark.parametrize(("filter", "kinds"), [(9728, 2), (9729, 6)])

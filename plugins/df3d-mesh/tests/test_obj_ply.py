@@ -12,6 +12,7 @@ from PIL import Image
 
 from df3d.errors import ExportError
 from df3d.mesh.finished import as_floats
+from df3d.types import Material, MeshAsset
 
 QUAD = "v -1 -1 0\nv 1 -1 0\nv 1 1 0\nv -1 1 0\n"
 U = [(-1, 1), (-1, -1), (1, -1), (1, 1), (0.6, 1), (0.6, -0.6), (-0.6, -0.6), (-0.6, 1)]
@@ -96,7 +97,7 @@ def test_materials_and_colours_of_vertices(tmp_path: Path) -> None:
     asset = read(tmp_path / "a.obj")
     assert asset.mesh.materials is not None
     colors = [as_floats(asset.materials[m].base_color).mean((0, 1)).tolist() for m in asset.mesh.materials]
-    assert colors == [[1, 0, 0], [0, 1, 0]]
+    assert colors == [[1, 0, 0], [0, pytest.approx(0.8), 0]]  # a picture is tinted by Kd
     (tmp_path / "a.obj").write_text("mtllib a.mtl\n" + QUAD + "usemtl lost\nf 1 2 3\nusemtl red\nf 1 3 4\n")
     assert any("gone.png` is not there" in note for note in read(tmp_path / "a.obj").notes)
     tinted = "".join(f"{line} 0 0 {number}\n" for number, line in enumerate(QUAD.splitlines()) for number in (1,))
@@ -241,3 +242,123 @@ def test_how_solid_a_material_is(tmp_path: Path, lines: str, opacity: float | No
     (tmp_path / "a.obj").write_text(f"mtllib a.mtl\nusemtl x\n{QUAD}f 1 2 3 4")
     found = read(tmp_path / "a.obj").material.opacity
     assert (None if found is None else float(found[0, 0])) == opacity
+
+
+MATERIAL = "newmtl a\n{}\nnewmtl b#2\nKd 0 0 1\n"
+TEXTURED = QUAD + "vt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\nusemtl a\nf 1/1 2/2 3/3 4/4\n"
+
+
+def material_of(tmp_path: Path, lines: str) -> tuple[Material, MeshAsset]:
+    """What a square is painted with."""
+    Image.fromarray(np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]], np.uint8)).save(tmp_path / "t.png")
+    (tmp_path / "a.mtl").write_text(MATERIAL.format(lines))
+    (tmp_path / "a.obj").write_text("mtllib a.mtl\n" + TEXTURED)
+    asset = read(tmp_path / "a.obj")
+    return asset.material, asset
+
+
+@pytest.mark.parametrize(
+    ("lines", "color"),
+    [
+        ("Kd 0.2", (0.2, 0.2, 0.2)),
+        ("Kd 1 0 0 # red", (1, 0, 0)),
+        ("Kd 0 1 0 1", (0, 1, 0)),
+        ("Kd 0 0 0\nKe 1 0 1", (1, 0, 1)),
+        ("Kd 0 0 0\nmap_Kd t.png", (0.5, 0.5, 0.25)),
+        ("Kd 1 0 0\nmap_Kd t.png", (0.5, 0, 0)),
+        ("map_Kd -mm 0.5 0.5 t.png", (0.75, 0.75, 0.625)),
+        ("map_Kd t.png # the wood", (0.5, 0.5, 0.25)),
+        ("Kd 0 0 0\nmap_Ke t.png", (0.5, 0.5, 0.25)),
+    ],
+)
+def test_what_an_mtl_says_of_colour(tmp_path: Path, lines: str, color: tuple[float, float, float]) -> None:
+    material, asset = material_of(tmp_path, lines)
+    shown = as_floats(material.base_color).mean((0, 1))
+    if material.base_color.shape[:2] == (1, 1) and asset.mesh.colors is not None:
+        shown = asset.mesh.colors.mean(0)
+    np.testing.assert_allclose(shown, color, atol=0.01)
+    assert not asset.notes
+
+
+@pytest.mark.parametrize(
+    ("lines", "note"),
+    [
+        ("Kd spectral file.rfl", "the `Kd` of its material `a` is no colour that is known"),
+        ("map_Kd -clamp on t.png", "the texture's edge goes on"),
+        ("map_Kd t.png\nmap_Ke -s 2 2 2 t.png", "lies otherwise than its colours"),
+    ],
+)
+def test_what_an_mtl_says_and_is_not_drawn_is_named(tmp_path: Path, lines: str, note: str) -> None:
+    assert any(note in found for found in material_of(tmp_path, lines)[1].notes)
+
+
+def test_a_map_is_scaled_and_moved(tmp_path: Path) -> None:
+    """`-s 2 3 -o 0.5 0.25`: coordinates (u, v) from the bottom left become (2 u + 0.5, 3 v + 0.25)."""
+    _, asset = material_of(tmp_path, "map_Kd -s 2 3 1 -o 0.5 0.25 0 t.png")
+    assert asset.mesh.uvs is not None
+    assert {tuple(uv) for uv in asset.mesh.uvs.round(4).tolist()} == {(0.5, 0.25), (2.5, 0.25), (2.5, 3.25), (0.5, 3.25)}
+
+
+@pytest.mark.parametrize(("name", "color"), [("b#2", (0, 0, 1)), ("a # red", (1, 0, 0)), ("", (1, 1, 1))])
+def test_names_of_materials(tmp_path: Path, name: str, color: tuple[float, float, float]) -> None:
+    (tmp_path / "a.mtl").write_text(MATERIAL.format("Kd 1 0 0"))
+    (tmp_path / "a.obj").write_text("mtllib a.mtl\n" + QUAD + f"usemtl {name}\nf 1 2 3 4\n".replace(" \n", "\n"))
+    mesh = read(tmp_path / "a.obj").mesh
+    assert mesh.colors is not None
+    np.testing.assert_allclose(mesh.colors.mean(0), color, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (QUAD + "usemtl a\nf 1 2 3 4\n", "it names materials, and no file that has them"),
+        (QUAD + "l 1 2\nf 1 2 3 4\n", "points, lines and curves are not drawn"),
+        ("mtllib a.mtl\n" + QUAD + "usemtl a\nf 1 2 3 4\n", "have no texture coordinates"),
+    ],
+)
+def test_what_an_obj_says_and_is_not_drawn_is_named(tmp_path: Path, text: str, note: str) -> None:
+    material_of(tmp_path, "map_Kd t.png")
+    (tmp_path / "a.obj").write_text(text)
+    assert any(note in found for found in read(tmp_path / "a.obj").notes)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-5, 1.0, 1e6, 1e9])
+def test_concave_polygons_of_any_size(size: float) -> None:
+    points = np.array([[0, 0, 0], [4, 0, 0], [4, 4, 0], [2, 1, 0], [0, 4, 0]]) * size
+    places, _ = triangulate(points, np.array([5]), np.arange(5))
+    a, b, c = points[places.reshape(-1, 3)].transpose(1, 0, 2)
+    area = np.cross(b - a, c - a)[:, 2] / 2 / size**2
+    assert (area > 0).all()
+    assert area.sum() == pytest.approx(10)
+
+
+def test_texture_coordinates_of_one_number(tmp_path: Path) -> None:
+    material_of(tmp_path, "map_Kd t.png")
+    (tmp_path / "a.obj").write_text("mtllib a.mtl\n" + QUAD + "vt 0.25\nvt 0.75\nusemtl a\nf 1/1 2/2 3/2 4/1\n")
+    uvs = read(tmp_path / "a.obj").mesh.uvs
+    assert uvs is not None
+    assert (uvs[:, 1] == 0).all()
+
+
+def test_a_ply_with_two_textures_and_one_with_opacity(tmp_path: Path) -> None:
+    """MeshLab numbers the texture of each face; `alpha` is an opacity."""
+    for name, color in (("r.png", (255, 0, 0)), ("b.png", (0, 0, 255))):
+        Image.new("RGB", (2, 2), color).save(tmp_path / name)
+    square = "-1 -1 0\n1 -1 0\n1 1 0\n-1 1 0\n"
+    head = "ply\nformat ascii 1.0\n{}element vertex 4\nproperty float x\nproperty float y\nproperty float z\n{}element face 2\n"
+    (tmp_path / "two.ply").write_text(
+        head.format("comment TextureFile r.png\ncomment TextureFile b.png\n", "")
+        + "property list uchar int vertex_indices\nproperty list uchar float texcoord\nproperty int texnumber\nend_header \n"
+        + square + "3 0 1 2 6 0 0 1 0 1 1 0\n3 0 2 3 6 0 0 1 1 0 1 1\n"
+    )  # fmt: skip
+    asset = read(tmp_path / "two.ply")
+    assert asset.mesh.materials is not None
+    assert [as_floats(asset.materials[m].base_color)[0, 0].tolist() for m in asset.mesh.materials] == [[1, 0, 0], [0, 0, 1]]
+    colors = "".join(f"property uchar {name}\n" for name in ("Red", "Green", "Blue", "alpha"))
+    (tmp_path / "glass.ply").write_text(
+        head.format("", colors) + "property list uchar int vertex_indexes\nend_header\n"
+        + square.replace("\n", " 255 0 0 51\n") + "3 0 1 2\n3 0 2 3\n"
+    )  # fmt: skip
+    mesh = read(tmp_path / "glass.ply").mesh
+    assert mesh.colors is not None
+    np.testing.assert_allclose(mesh.colors, [[1, 0, 0, 0.2]] * 4, atol=1e-6)

@@ -198,10 +198,10 @@ def test_what_cannot_be_drawn_right_is_refused(tmp_path: Path, change: Any, mess
 def test_a_path_of_another_machine_is_looked_for_by_its_name(tmp_path: Path, place: str) -> None:
     """And not read there: what is not in the folder is named."""
     found = read(gltf(tmp_path, textured(place.replace("\\\\", "\\"))))
-    assert found.notes == (f"its texture `{place.replace(chr(92) * 2, chr(92))}` is not there",)
+    assert f"its texture `{place.replace(chr(92) * 2, chr(92))}` is not there" in found.notes
     Image.new("RGB", (2, 2), (255, 0, 0)).save(tmp_path / "WOOD.png")
     again = read(tmp_path / "model.gltf")
-    assert bool(again.notes) == ("wood" not in place)
+    assert any("is not there" in note for note in again.notes) == ("wood" not in place)
 
 
 def test_brackets_without_end_are_refused(tmp_path: Path) -> None:

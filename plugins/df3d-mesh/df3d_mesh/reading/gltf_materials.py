@@ -50,6 +50,7 @@ class Painted:
     material: Material
     coordinates: Coordinates | None
     glow: tuple[float, float, float] = (0.0, 0.0, 0.0)  # linear light of its own, which is in the colours of the material too
+    surface: tuple[float, float, float] = (1.0, 1.0, 1.0)  # its linear colour without that light and its picture
 
 
 class Materials:
@@ -75,13 +76,19 @@ class Materials:
         lamp = material.get("emissiveTexture") if glow.any() else None
         color, place, sampler = self._texture(texture)
         shine, shine_place, shine_sampler = self._texture(lamp)
+        if "KHR_materials_unlit" in extensions:  # which shows the base colour alone
+            shine, glow = None, np.zeros(3, np.float32)
+        if shine is not None and color is not None and shine_place == place and shine_sampler != sampler:
+            self._note("an emissive texture is looked up as the colours are, and not as its sampler says")
         if shine is not None and color is not None and shine_place != place:
             self._note("an emissive texture that lies otherwise than the colours is not drawn")
             shine, glow = None, np.zeros(3, np.float32)
         if color is None:
             place, sampler = shine_place, shine_sampler
-        rgb, alpha = _mixed(color, np.array(factor, np.float32), shine, glow)
-        mode = material.get("alphaMode", "OPAQUE")
+        rgb, alpha = mixed(color, np.array(factor, np.float32), shine, glow)
+        mode, cutoff = material.get("alphaMode", "OPAQUE"), float(material.get("alphaCutoff", 0.5))
+        if mode == "MASK" and cutoff > 1:  # section 3.9.4: all of it is transparent
+            alpha, cutoff = np.zeros_like(alpha), 0.5
         plain = not base or "metallicRoughnessTexture" in base  # whose factors alone say nothing
         return Painted(
             Material(
@@ -90,13 +97,14 @@ class Materials:
                 roughness=0.9 if plain else float(base.get("roughnessFactor", 1.0)),
                 unlit="KHR_materials_unlit" in extensions,
                 opacity=None if mode == "OPAQUE" else alpha,
-                cutoff=float(material.get("alphaCutoff", 0.5)) if mode == "MASK" else None,
+                cutoff=cutoff if mode == "MASK" else None,
                 wrap=sampler.wrap,
                 nearest=sampler.nearest,
                 two_sided=bool(material.get("doubleSided", False)),
             ),
             place,
             tuple(map(float, glow)),  # type: ignore[arg-type]
+            tuple(map(float, factor[:3])),  # type: ignore[arg-type]
         )
 
     def _texture(self, told: Tree | None) -> tuple[np.ndarray | None, Coordinates | None, Sampler]:
@@ -111,7 +119,10 @@ class Materials:
             float(moved.get("rotation", 0)),
             tuple(map(float, moved.get("scale", (1, 1)))),  # type: ignore[arg-type]
         )
-        texture = self._tree["textures"][told["index"]]
+        textures = self._tree.get("textures", [])
+        if not isinstance(told.get("index"), int) or not 0 <= told["index"] < len(textures):
+            raise ValueError(f"a material names texture {told.get('index')!s:.20}, and there are {len(textures)}")
+        texture = textures[told["index"]]
         source = texture.get("extensions", {}).get("EXT_texture_webp", {}).get("source", texture.get("source"))
         if source is None:
             kinds = ", ".join(texture.get("extensions", {})) or "no source"
@@ -121,27 +132,31 @@ class Materials:
         if picture is None:
             return None, None, plain
         sampler = self._tree["samplers"][texture["sampler"]] if "sampler" in texture else {}
-        wrap = WRAPS[sampler.get("wrapS", 10497)], WRAPS[sampler.get("wrapT", 10497)]
+        told_wrap = sampler.get("wrapS", 10497), sampler.get("wrapT", 10497)
+        if unknown := set(told_wrap) - set(WRAPS):
+            raise ValueError(f"a sampler wraps in the way {min(unknown)}, which glTF does not have")
+        wrap = WRAPS[told_wrap[0]], WRAPS[told_wrap[1]]
         return as_array(picture), place, Sampler(wrap, sampler.get("magFilter") == NEAREST)
 
 
 def as_array(picture: Image.Image) -> np.ndarray:
     """(H, W, 4) uint8 of a picture of any kind: 16 bits, grey, a palette, CMYK; a large one is made smaller."""
     if max(picture.size) > LARGEST:
-        picture.thumbnail((LARGEST, LARGEST))
+        picture = picture.resize((min(picture.width, LARGEST), min(picture.height, LARGEST)))
     if picture.mode.startswith("I"):
         grey = (np.asarray(picture, np.float32) / 257).round().clip(0, 255).astype(np.uint8)
         return np.stack([grey, grey, grey, np.full_like(grey, 255)], axis=2)
     return np.asarray(picture.convert("RGBA"))
 
 
-def _mixed(color: np.ndarray | None, factor: np.ndarray, shine: np.ndarray | None, glow: np.ndarray) -> tuple[Any, Any]:
+def mixed(color: np.ndarray | None, factor: np.ndarray, shine: np.ndarray | None, glow: np.ndarray) -> tuple[Any, Any]:
     """(T, T, 3) sRGB and (T, T) opacity: colour times its factor, and the light that it gives itself."""
     if color is None and shine is None:
         rgb = to_srgb((factor[:3] + glow).clip(0, 1)).astype(np.float32)
         return rgb[None, None], np.full((1, 1), factor[3], np.float32)
-    shape = (shine if color is None else color).shape  # type: ignore[union-attr]
-    image = np.full(shape, 255, np.uint8) if color is None else color
+    sizes = [image.shape for image in (color, shine) if image is not None]
+    shape = (max(size[0] for size in sizes), max(size[1] for size in sizes), 4)  # the finer one of the two stays as it is
+    image = np.full(shape, 255, np.uint8) if color is None else _resized(color, shape)
     steps = np.arange(256) / 255
     if (factor != 1).any():  # a table for each channel
         image = np.stack([_table(to_linear(steps) * factor[k])[image[..., k]] for k in range(3)]

@@ -88,7 +88,7 @@ class Scene:
         if scenes:
             roots = scenes[self.tree.get("scene", 0)].get("nodes", [])
             if len(scenes) > 1:
-                self.notes.append(f"it has {len(scenes)} scenes, and the one that it names first is drawn")
+                self.notes.append(f"it has {len(scenes)} scenes, and its scene {self.tree.get('scene', 0)} is drawn")
         else:
             roots = sorted(set(range(len(nodes))) - {child for node in nodes for child in node.get("children", [])})
         world = self._places()
@@ -149,6 +149,9 @@ class Scene:
                 continue
             if (packed := primitive.get("extensions", {}).get(DRACO)) is not None:
                 self._unpack(packed, primitive)
+            counts = {key: self.tree["accessors"][index]["count"] for key, index in attributes.items()}
+            if odd := next((key for key in counts if counts[key] != counts["POSITION"]), None):
+                raise ValueError(f"a primitive has {counts['POSITION']} positions and {counts[odd]} of {odd:.20}")
             faces = _triangles(self._indices(primitive), mode)
             self._count(faces.size)
             positions = self.accessor(attributes["POSITION"]).astype(np.float64)
@@ -157,9 +160,11 @@ class Scene:
                 raise ValueError("its faces name vertices that it does not have")
             for target, weight in zip(primitive.get("targets", []), weights, strict=False):
                 if weight and "POSITION" in target:
-                    positions = positions + weight * self.accessor(target["POSITION"])
+                    positions = positions + float(weight) * self.accessor(target["POSITION"]).astype(np.float64)
                 if weight and "NORMAL" in target and normals is not None:
-                    normals = normals + weight * self.accessor(target["NORMAL"])
+                    normals = normals + float(weight) * self.accessor(target["NORMAL"]).astype(np.float64)
+                if weight and any(key.startswith(("COLOR", "TEXCOORD")) for key in target):
+                    self._note("colours and texture coordinates are drawn without their morph targets")
             if "skin" in node and "JOINTS_0" in attributes:
                 vertices, normals, mirrored = self._skinned(node["skin"], attributes, positions, normals, world)
             else:
@@ -218,7 +223,10 @@ class Scene:
         skin = self.tree["skins"][index]
         joints = np.stack([world[joint] for joint in skin["joints"]])
         if "inverseBindMatrices" in skin:
-            joints = joints @ self.accessor(skin["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)[: len(joints)]
+            inverse = self.accessor(skin["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)[: len(joints)]
+            if len(inverse) < len(joints):
+                raise ValueError(f"a skin has {len(joints)} joints and {len(inverse)} inverse bind matrices")
+            joints = joints @ inverse
         blended, total = np.zeros((len(positions), 4, 4)), np.zeros(len(positions))
         for number in range(8):
             if f"JOINTS_{number}" not in attributes:

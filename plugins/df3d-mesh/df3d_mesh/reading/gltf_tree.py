@@ -12,6 +12,7 @@ import re
 import struct
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote, unquote_to_bytes
 
 from df3d_mesh.reading.beside import Beside
 
@@ -55,6 +56,9 @@ KINDS: dict[str, dict[str, type]] = {  # what the entries of a list have, and wi
     "skins": {"joints": list, "inverseBindMatrices?": int},
     "textures": {"source?": int, "sampler?": int, "extensions?": dict},
 }  # fmt: skip
+LENGTHS = {  # of lists of numbers
+    "nodes": {"matrix": 16, "translation": 3, "rotation": 4, "scale": 3}, "materials": {"emissiveFactor": 3},
+}  # fmt: skip
 DRACO = "KHR_draco_mesh_compression"  # drawn where its library is installed
 NAMED = {  # which list a number, or a list of numbers, names an entry of
     "accessors": {"bufferView": "bufferViews"}, "bufferViews": {"buffer": "buffers"}, "images": {"bufferView": "bufferViews"},
@@ -75,7 +79,7 @@ def parse(data: bytes) -> tuple[Tree, bytes]:
     if data[:4] == b"glTF":
         if (number := int.from_bytes(data[4:8], "little")) != 2:
             raise ValueError(f"it is a GLB of version {number}, and version 2 is read")
-        chunks = dict(_chunks(data))
+        chunks = dict(_chunks(data[: int.from_bytes(data[8:12], "little")]))
         if not chunks.get(b"JSON"):
             raise ValueError("it is a GLB without the part in JSON that says what is in it")
         data, binary = chunks[b"JSON"], chunks.get(b"BIN\0", b"")
@@ -87,6 +91,8 @@ def parse(data: bytes) -> tuple[Tree, bytes]:
         tree = json.loads(data, parse_float=_number)
     except RecursionError:
         raise ValueError("its JSON is nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"its JSON is not in UTF-8: byte {error.start} of it") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"its JSON is damaged in line {error.lineno}, column {error.colno}") from None
     if not isinstance(tree, dict) or not isinstance(tree.get("asset"), dict):
@@ -94,6 +100,9 @@ def parse(data: bytes) -> tuple[Tree, bytes]:
     version = str(tree["asset"].get("version", "2.0"))
     if not version.startswith("2"):
         raise ValueError(f"it is a glTF of version {version:.10}, and version 2 is read")
+    least = str(tree["asset"].get("minVersion", "2.0"))
+    if least not in ("2", "2.0"):
+        raise ValueError(f"it needs glTF {least:.10}, and 2.0 is read")
     _check_kinds(tree)
     _check_names(tree)
     return tree, binary
@@ -120,6 +129,17 @@ def _check_kinds(tree: Tree) -> None:
                     raise ValueError(f"entry {number} of its `{name}` has no `{key}`")
                 if not isinstance(value, kind) or isinstance(value, bool):
                     raise ValueError(f"`{key.rstrip('?')}` of entry {number} of its `{name}` is no {WORDS[kind]}")
+            for key, length in LENGTHS.get(name, {}).items():
+                _check_numbers(entry.get(key), length, f"`{key}` of entry {number} of its `{name}`")
+    for number, material in enumerate(tree.get("materials", [])):
+        told = material.get("pbrMetallicRoughness", {}).get("baseColorFactor")
+        _check_numbers(told, 4, f"`baseColorFactor` of entry {number} of its `materials`")
+
+
+def _check_numbers(value: Any, length: int, place: str) -> None:
+    right = isinstance(value, list) and len(value) == length and all(type(number) in (int, float) for number in value)
+    if value is not None and not right:
+        raise ValueError(f"{place} is no list of {length} numbers")
 
 
 def _check_names(tree: Tree) -> None:
@@ -189,13 +209,14 @@ def _buffer(buffer: Tree, binary: bytes, beside: Beside) -> bytes:
 
 def _of_uri(uri: str, beside: Beside) -> bytes:
     """The data in an address, or in the file beside that it names."""
-    if not uri.startswith("data:"):
+    if uri[:5].lower() != "data:":
         return beside[uri]
     head, _, text = uri.partition(",")
-    if not head.endswith("base64"):
-        raise ValueError("it has data in an address that are not base64")
+    if not head.lower().endswith("base64"):
+        return unquote_to_bytes(text)
+    text = unquote(text).strip()
     try:
-        return base64.b64decode(text)
+        return base64.b64decode(text + "=" * (-len(text) % 4))
     except binascii.Error:
         raise ValueError("it has data in base64 that are damaged") from None
 

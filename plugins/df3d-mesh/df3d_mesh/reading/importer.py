@@ -108,9 +108,8 @@ def _apart(part: Part, paint: Painted, notes: list[str]) -> tuple[Part, Painted]
     if paint.coordinates is not None:
         notes.append("the colours of its vertices tint the light that a material gives itself, too")
         return part, paint
-    surface = to_linear(paint.material.base_color[0, 0]) - glow
     colors = part.colors.copy()
-    colors[:, :3] = (part.colors[:, :3] * surface + glow).clip(0, 1)
+    colors[:, :3] = (part.colors[:, :3] * np.array(paint.surface) + glow).clip(0, 1)
     return replace(part, colors=colors), replace(paint, material=replace(paint.material, base_color=WHITE))
 
 
@@ -123,6 +122,8 @@ def assembled(parts: Sequence[tuple[Part, Painted]], notes: Sequence[str]) -> Me
     place = {id(paint): index for index, paint in enumerate(painted)}
     which = _joined([np.full(len(part.faces), place[id(paint)]) for part, paint in parts], (0,), np.int64)
     told = list(dict.fromkeys(notes))
+    if any(p.coordinates is not None and len(part.faces) and p.coordinates.set not in part.coordinates for part, p in parts):
+        told.append("a texture lies by coordinates that its mesh does not have, and is drawn in one colour")
     thin = {id(paint) for part, paint in parts if _lets_light_through(part, paint)}
     colors = None
     if any(part.colors is not None for part, _ in parts):

@@ -10,6 +10,7 @@ import re
 import shlex
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,9 +18,9 @@ import numpy as np
 from PIL import ImageOps
 
 from df3d.mesh.finished import to_linear
-from df3d.types import Material
+from df3d.types import Material, Wrap
 from df3d_mesh.reading.beside import Beside
-from df3d_mesh.reading.gltf_materials import WHITE, Coordinates, Painted, as_array
+from df3d_mesh.reading.gltf_materials import WHITE, Coordinates, Painted, as_array, mixed
 from df3d_mesh.reading.gltf_scene import Part
 from df3d_mesh.reading.polygons import triangulate
 
@@ -40,6 +41,7 @@ class Text:
     material: list[int] = field(default_factory=list)  # of each face
     names: list[str] = field(default_factory=lambda: [""])  # of materials
     libraries: list[str] = field(default_factory=list)
+    other: bool = False  # whether there are points, lines or curves
 
 
 def read_obj(path: Path, beside: Beside, notes: list[str]) -> list[tuple[Part, Painted]]:
@@ -52,8 +54,13 @@ def read_obj(path: Path, beside: Beside, notes: list[str]) -> list[tuple[Part, P
     if len(numbers) and numbers.shape[1] not in (3, 4, 6, 7):
         raise ValueError(f"its vertices have {numbers.shape[1]} numbers each, where 3 are meant")
     vertices = numbers[:, :3] if len(numbers) else np.zeros((0, 3))
-    colors = numbers[:, -3:] if len(numbers) and numbers.shape[1] >= 6 else None
-    coordinates = _table(text.coordinates, "vt")[:, :2] if text.coordinates else np.zeros((0, 2))
+    colors = None
+    if len(numbers) and numbers.shape[1] >= 6:  # x y z r g b, with a weight of 1 before the colour or an opacity behind it
+        colors = numbers[:, 4:7] if numbers.shape[1] == 7 and (numbers[:, 3] == 1).all() else numbers[:, 3:6]
+    coordinates = _table(text.coordinates, "vt") if text.coordinates else np.zeros((0, 2))
+    coordinates = np.pad(coordinates, ((0, 0), (0, max(0, 2 - coordinates.shape[1]))))[:, :2]  # v may be left out
+    if text.other:
+        notes.append("its points, lines and curves are not drawn")
     counts, corners, places = _faces(text)
     if len(corners) and corners.max() >= len(vertices):
         raise ValueError(f"a face of it names vertex {corners.max() + 1}, and it has {len(vertices)}")
@@ -63,12 +70,17 @@ def read_obj(path: Path, beside: Beside, notes: list[str]) -> list[tuple[Part, P
     triangles, owners = triangulate(vertices, counts, corners)
     which = np.array(text.material, np.int64)[owners] if len(owners) else np.zeros(0, np.int64)
     materials = _materials(text.libraries, beside, notes)
+    if not text.libraries and any(text.names):
+        notes.append("it names materials, and no file that has them: it is drawn white")
     found = []
     for number in np.unique(which):
         name = text.names[number]
+        name = name if name in materials else name.split("#")[0].strip()  # what stands behind # may be a comment
         if name and name not in materials and materials:
             notes.append(f"its material `{name}` is not in its MTL")
         paint = materials.get(name, Painted(Material(WHITE), None))
+        if paint.coordinates is not None and (places[triangles[which == number]] < 0).any():
+            notes.append(f"faces of its material `{name}` have no texture coordinates, and one colour of its texture")
         part = _part(triangles[which == number], vertices, coordinates, corners, places, colors, paint)
         if colors is not None and paint.coordinates is not None:
             notes.append("the colours of its vertices are not drawn where it has a texture")
@@ -110,20 +122,18 @@ def _without_color(paint: Painted) -> Painted:
 
 def _lines(data: bytes) -> Text:
     """Sorts the lines of a file in any encoding, however they end, begin and are commented."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        whole = data.decode("utf-16", "replace")
-    else:
-        whole = data.decode("utf-8-sig", "surrogateescape")
+    whole = in_any_encoding(data)
     whole = whole.replace("\0", " ").replace("\r\n", "\n").replace("\r", "\n")
     if "\\" in whole:
         whole = re.sub(r"\\[ \t]*\n", " ", whole)
-    if "#" in whole:
-        whole = re.sub(r"#.*", "", whole)
+    if "#" in whole:  # names may hold one
+        whole = re.sub(r"^(?![ \t]*(?:usemtl|mtllib)\b)([^#\n]*)#.*", r"\1", whole, flags=re.MULTILINE)
     found = Text(_values("v", whole), _values("vt", whole), libraries=_values("mtllib", whole))
-    blocks = re.split(r"^[ \t]*usemtl[ \t]+(.*)$", whole, flags=re.MULTILINE) if "usemtl" in whole else [whole]
+    found.other = re.search(r"^[ \t]*(?:p|l|curv2?|surf|call)[ \t]+\S", whole, re.MULTILINE) is not None
+    blocks = re.split(r"^[ \t]*usemtl(?:[ \t]+(.*))?$", whole, flags=re.MULTILINE) if "usemtl" in whole else [whole]
     numbers, before = {"": 0}, (0, 0)
     for name, block in zip(["", *blocks[1::2]], blocks[::2], strict=True):
-        current = numbers.setdefault(name.strip(), len(numbers))
+        current = numbers.setdefault((name or "").strip(), len(numbers))
         faces = _values("f", block)
         found.faces += faces
         found.material += [current] * len(faces)
@@ -135,6 +145,17 @@ def _lines(data: bytes) -> Text:
     return found
 
 
+def in_any_encoding(data: bytes) -> str:
+    """A text in UTF-8, or in UTF-16, which begins with its mark or has every other byte zero."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", "replace")
+    for place, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        half = data[place:2000:2]
+        if len(half) > 8 and half.count(0) > 0.9 * len(half):
+            return data.decode(name, "replace")
+    return data.decode("utf-8-sig", "surrogateescape")
+
+
 def _values(key: str, text: str) -> list[str]:
     """What stands behind a key, line by line."""
     return re.findall(rf"^[ \t]*{key}[ \t]+(.*\S)", text, re.MULTILINE)
@@ -144,7 +165,7 @@ def _seen(block: str, before: tuple[int, int]) -> list[tuple[int, int]]:
     """How many vertices and texture coordinates stand before each face: negative numbers count back from there."""
     vertices, coordinates = before
     found = []
-    for key in re.findall(r"^[ \t]*(v|vt|f)[ \t]", block, re.MULTILINE):
+    for key in re.findall(r"^[ \t]*(v|vt|f)[ \t]+\S", block, re.MULTILINE):
         vertices, coordinates = vertices + (key == "v"), coordinates + (key == "vt")
         if key == "f":
             found.append((vertices, coordinates))
@@ -168,7 +189,7 @@ def _table(rows: list[str], what: str) -> np.ndarray:
     table = []
     for number, row in enumerate(rows, start=1):
         try:
-            table.append([float(word) for word in row.split()])
+            table.append([float(word.replace("_", "no number")) for word in row.split()])
         except ValueError:
             raise ValueError(f"line {number} of its `{what}` is `{row.strip()[:40]}`, which are no numbers") from None
     if what == "v" and {len(row) for row in table} == {3, 6}:
@@ -244,16 +265,15 @@ def _faces(text: Text) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _materials(libraries: list[str], beside: Beside, notes: list[str]) -> dict[str, Painted]:
     found: dict[str, Painted] = {}
     for told in libraries:
-        names = [told] if beside.has(told) else told.split()
-        for name in names:
+        whole = [name for name in (told, told.strip('"'), told.split("#")[0].strip()) if beside.has(name)]
+        for name in whole[:1] or told.split("#")[0].split():
             try:
                 data = beside[name]
             except FileNotFoundError:
                 notes.append(f"its materials `{name}` are not there")
                 continue
-            found |= {
-                key: _painted(key, lines, beside, notes) for key, lines in _entries(data.decode("utf-8-sig", "surrogateescape"))
-            }
+            folder = name.replace("\\", "/").rpartition("/")[0]
+            found |= {key: _Mtl(key, lines, folder, beside, notes).painted() for key, lines in _entries(in_any_encoding(data))}
     return found
 
 
@@ -272,42 +292,97 @@ def _entries(text: str) -> Iterator[tuple[str, dict[str, str]]]:
     yield name, lines
 
 
-def _painted(name: str, lines: dict[str, str], beside: Beside, notes: list[str]) -> Painted:
-    solid = _number(lines.get("d", ""), 1.0) if "d" in lines else 1.0 - _number(lines.get("tr", ""), 0.0)
-    opacity = None if solid >= 1 or solid <= 0 else np.full((1, 1), solid, np.float32)  # many write 0 for solid
-    if "map_d" in lines:
-        notes.append(f"the opacity map of its material `{name}` is not drawn")
-    if "map_kd" in lines:
-        image = find_picture(_behind_options(lines["map_kd"]), beside, notes)
-        if image is not None:
-            alpha = None if opacity is None else np.full(image.shape[:2], round(solid * 255), np.uint8)
-            return Painted(Material(image, opacity=alpha), Coordinates())
-    words = lines.get("kd", "1 1 1").split()
-    color = [_number(word, 1.0) for word in words] if len(words) == 3 else [1.0, 1.0, 1.0]
-    return Painted(Material(np.array(color, np.float32).clip(0, 1)[None, None], opacity=opacity), None)
+@dataclass
+class _Mtl:
+    """One material of an MTL, as it is drawn: Kd times map_Kd, and Ke times map_Ke, the light of its own."""
 
+    name: str
+    lines: dict[str, str]
+    folder: str  # of the MTL, within that of the OBJ
+    beside: Beside
+    notes: list[str]
 
-def _number(word: str, otherwise: float) -> float:
-    try:
-        return float(word.split()[-1])
-    except (ValueError, IndexError):
+    def painted(self) -> Painted:
+        solid = self._first("d", 1.0) if "d" in self.lines else 1.0 - self._first("tr", 0.0)
+        solid = solid if 0 < solid < 1 else 1.0  # many write 0 for solid
+        if "map_d" in self.lines:
+            self.notes.append(f"the opacity map of its material `{self.name}` is not drawn")
+        (picture, place, wrap, gain), (shine, shine_place, *_) = self._map("map_kd"), self._map("map_ke")
+        color, glow = self._color("kd", 1.0), self._color("ke", 1.0 if shine is not None else 0.0)
+        if picture is not None and not any(color):
+            color = (1.0, 1.0, 1.0)  # many write 0 beside a picture
+        if picture is not None and shine is not None and shine_place != place:
+            self.notes.append(f"the light of its own of material `{self.name}` lies otherwise than its colours, and is not drawn")
+            shine, glow = None, (0.0, 0.0, 0.0)
+        factor = np.array([*to_linear(np.array(color).clip(0, 1)), solid])
+        if picture is not None and gain != (0.0, 1.0):
+            tinted = (gain[0] + gain[1] * (picture[..., :3] / 255)).clip(0, 1) * 255
+            picture = np.concatenate([tinted.round().astype(np.uint8), picture[..., 3:]], axis=2)
+        rgb, alpha = mixed(picture, factor, shine, to_linear(np.array(glow).clip(0, 1)))
+        coordinates = place if picture is not None else shine_place if shine is not None else None
+        return Painted(Material(rgb, opacity=None if solid == 1 else alpha, wrap=(wrap, wrap)), coordinates)
+
+    def _color(self, key: str, otherwise: float) -> tuple[float, float, float]:
+        """The colour behind a key; one number is a grey."""
+        words = self.lines.get(key, "").split("#")[0].split()
+        if not words:
+            return (otherwise, otherwise, otherwise)
+        try:
+            red, green, blue = (float(word) for word in (words * 3 if len(words) == 1 else words)[:3])
+            return red, green, blue
+        except ValueError:
+            self.notes.append(f"the `{key.capitalize()}` of its material `{self.name}` is no colour that is known")
+            return (otherwise, otherwise, otherwise)
+
+    def _first(self, key: str, otherwise: float) -> float:
+        """The first number behind a key."""
+        for word in self.lines.get(key, "").split("#")[0].split():
+            with suppress(ValueError):
+                return float(word)
         return otherwise
+
+    def _map(self, key: str) -> tuple[np.ndarray | None, Coordinates, Wrap, tuple[float, float]]:
+        """The picture of a map, (H, W, 4) uint8; where it lies, how it goes on, and its base and gain."""
+        told, options = _options(self.lines.get(key, ""))
+        (across, up), (right, above) = options.get("-s", (1.0, 1.0)), options.get("-o", (0.0, 0.0))
+        place = Coordinates(offset=(right, 1.0 - up - above), scale=(across, up))  # from the bottom left to the top left
+        wrap: Wrap = "clamp" if "-clamp" in options else "repeat"
+        if told and "-clamp" in options:
+            self.notes.append(f"beyond the texture of its material `{self.name}` the texture's edge goes on")
+        if not told:
+            return None, place, wrap, (0.0, 1.0)
+        tried = dict.fromkeys((told, f"{self.folder}/{told}", told.split(" #")[0], f"{self.folder}/{told.split(' #')[0]}"))
+        picture = find_picture(next((name for name in tried if self.beside.has(name)), told), self.beside, self.notes)
+        return picture, place, wrap, options.get("-mm", (0.0, 1.0))
 
 
 def find_picture(name: str, beside: Beside, notes: list[str]) -> np.ndarray | None:
-    """(H, W, 3) uint8 of a picture beside a file; None, with a note, when it is not there or damaged."""
+    """(H, W, 4) uint8 of a picture beside a file, solid; None, with a note, when it is not there or damaged."""
     picture = beside.picture(name, lambda: beside[name], notes)
-    return None if picture is None else np.ascontiguousarray(as_array(ImageOps.exif_transpose(picture))[..., :3])
+    if picture is None:
+        return None
+    found = as_array(ImageOps.exif_transpose(picture)).copy()
+    found[..., 3] = 255
+    return found
 
 
-def _behind_options(told: str) -> str:
-    """`-s 1 1 1 -clamp on wood.png` without what stands before the name."""
+def _options(told: str) -> tuple[str, dict[str, tuple[float, float]]]:
+    """`-s 1 1 1 -clamp on wood.png`: the name, and the first two numbers of each option (MTL, "Texture map options")."""
+    found: dict[str, tuple[float, float]] = {}
     while told.startswith("-"):
         option, _, rest = told.partition(" ")
+        numbers: list[float] = []
         for _ in range(NUMBERS.get(option, 1)):
             head, _, tail = rest.strip().partition(" ")
             if option in ("-o", "-s", "-t") and not re.fullmatch(r"[-+.\deE]+", head):
                 break
+            with suppress(ValueError):
+                numbers.append(float(head))
+            if head == "on":
+                numbers.append(1.0)
             rest = tail
+        if numbers:
+            missing = 1.0 if option == "-s" else 0.0
+            found[option] = (numbers[0], numbers[1] if len(numbers) > 1 else missing)
         told = rest.strip()
-    return shlex.split(told)[0] if told.startswith('"') and told.count('"') == 2 else told
+    return (shlex.split(told)[0] if told.startswith('"') and told.count('"') == 2 else told), found

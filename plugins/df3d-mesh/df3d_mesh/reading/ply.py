@@ -6,6 +6,7 @@ bytes; plyfile, which reads all of them, has a licence that does not go with df3
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +29,7 @@ TYPES = {
 }  # fmt: skip
 COLORS = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
 COORDINATES = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"), ("texture_s", "texture_t"))
-CORNERS = ("vertex_indices", "vertex_index")
+CORNERS = ("vertex_indices", "vertex_index", "vertex_indexes")
 MOST = 100_000_000  # rows of an element
 
 
@@ -50,7 +51,7 @@ class Element:
 class Header:
     format: str = ""
     elements: list[Element] = field(default_factory=list)
-    texture: str = ""
+    textures: list[str] = field(default_factory=list)
 
 
 Column = tuple[np.ndarray, np.ndarray | None]  # values, and of a list how many each row has
@@ -73,12 +74,17 @@ def read_ply(path: Path, beside: Beside, notes: list[str]) -> list[tuple[Part, P
         raise ValueError("its faces name vertices that it does not have")
     places, owners = triangulate(vertices, counts, corners)
     face = columns.get("face", {})
-    picture = find_picture(header.texture, beside, notes) if header.texture else None
-    paint = Painted(Material(WHITE), None)
-    if picture is not None:
-        paint = Painted(Material(np.ascontiguousarray(picture)), Coordinates())
-    wedge = face.get("texcoord")
+    paints = [_textured(name, beside, notes) for name in header.textures]
+    wedge, number = face.get("texcoord"), face.get("texnumber")
+    if len(paints) > 1 and number is not None and wedge is not None and wedge[1] is not None and (wedge[1] == 2 * counts).all():
+        return _of_textures(vertices, corners, places, wedge[0], number[0][owners], paints)
+    if len(paints) > 1:
+        notes.append(f"it has {len(paints)} textures, and the first is drawn: it does not say which face has which")
+    paint = paints[0] if paints else Painted(Material(WHITE), None)
+    picture = paint.coordinates
     colors, of_faces = _colors(vertex), _colors(face)
+    if colors is not None and colors.shape[1] == 4:
+        paint = Painted(Material(WHITE, opacity=np.ones((1, 1), np.float32)), None) if picture is None else paint
     if colors is not None and of_faces is not None:
         if len(np.unique(colors, axis=0)) == 1:
             colors = None
@@ -101,6 +107,26 @@ def read_ply(path: Path, beside: Beside, notes: list[str]) -> list[tuple[Part, P
         notes.append("the colours of its vertices are not drawn where it has a texture")
         colors = None
     return [(Part(vertices, corners[places], None, sets, colors, None), paint)]
+
+
+def _textured(name: str, beside: Beside, notes: list[str]) -> Painted:
+    picture = find_picture(name, beside, notes)
+    if picture is None:
+        return Painted(Material(WHITE), None)
+    return Painted(Material(np.ascontiguousarray(picture[..., :3])), Coordinates())
+
+
+def _of_textures(
+    vertices: np.ndarray, corners: np.ndarray, places: np.ndarray, wedge: np.ndarray, number: np.ndarray, paints: list[Painted]
+) -> list[tuple[Part, Painted]]:
+    """The triangles of each texture, which `number` (F,) names: MeshLab's way."""
+    uvs = wedge.reshape(-1, 2).astype(np.float32)
+    parts = []
+    for which in np.unique(number):
+        own = places[number == which]
+        paint = paints[int(which)] if 0 <= which < len(paints) else Painted(Material(WHITE), None)
+        parts.append((_loose(vertices, corners, own, uvs[own].reshape(-1, 2), None), paint))
+    return parts
 
 
 def _loose(
@@ -133,32 +159,39 @@ def _polygons(columns: dict[str, dict[str, Column]]) -> tuple[np.ndarray, np.nda
 
 
 def _colors(columns: dict[str, Column]) -> np.ndarray | None:
-    """(N, 3) float32, linear; None without colours. Bytes, shorts, floats to 1, and anything to 255 that is larger than 1."""
+    """(N, 3) float32, linear, with an opacity behind where it has one; None without colours.
+
+    Bytes, wider whole numbers, floats to 1, and anything to 255 that is larger than 1.
+    """
     for names in COLORS:
         if all(name in columns for name in names):
             values = np.stack([columns[name][0] for name in names], axis=1)
-            top = 65535.0 if values.dtype == np.uint16 and values.max(initial=0) > 255 else 255.0
+            most = float(values.max(initial=0))
+            top = 255.0 if most <= 255 or values.dtype.kind == "f" else 65535.0 if most <= 65535 else 4294967295.0
             whole = values.dtype.kind in "iu" or values.max(initial=0) > 1
-            return to_linear((values / (top if whole else 1.0)).clip(0, 1)).astype(np.float32)
+            found = to_linear((values / (top if whole else 1.0)).clip(0, 1)).astype(np.float32)
+            alpha = columns.get("alpha", (np.zeros(0), None))[0]
+            solid = len(alpha) != len(found) or bool((alpha == alpha.max(initial=0)).all() and alpha.max(initial=0) in (1, 255))
+            return found if solid else np.column_stack([found, (alpha / (255.0 if alpha.dtype.kind in "iu" else 1.0)).clip(0, 1)])
     return None
 
 
 def _header(data: bytes) -> tuple[Header, int]:
     """What the header says, and where the data begin."""
-    end = data.find(b"end_header")
-    if data[:3] != b"ply" or end < 0 or end > 1 << 20:
+    last = re.search(rb"^[ \t]*end_header[ \t]*(\r\n|\n|\r)", data[: 1 << 20], re.MULTILINE)
+    last = last or re.search(rb"\r[ \t]*end_header[ \t]*\r", data[: 1 << 20])
+    if not data.removeprefix(b"\xef\xbb\xbf").startswith(b"ply") or last is None:
         raise ValueError("it has no header of a PLY")
-    start = end + len(b"end_header")
-    start += 2 if data[start : start + 2] == b"\r\n" else 1
+    start = last.end()
     found = Header()
-    for line in data[:end].decode("utf-8", "replace").splitlines():
+    for line in data[: last.start()].decode("utf-8", "replace").splitlines():
         words = line.split()
         if not words:
             continue
         if words[0] == "format":
             found.format = words[1]
         elif words[0] == "comment" and len(words) > 2 and words[1].lower() == "texturefile":
-            found.texture = line.split(None, 2)[2].strip()
+            found.textures.append(line.split(None, 2)[2].strip())
         elif words[0] == "element":
             found.elements.append(Element(words[1], int(words[2])))
             if not 0 <= found.elements[-1].rows <= MOST:
@@ -167,7 +200,9 @@ def _header(data: bytes) -> tuple[Header, int]:
             kinds = [TYPES.get(word) for word in words[1:-1] if word != "list"]
             if not found.elements or None in kinds or len(kinds) != (2 if words[1] == "list" else 1):
                 raise ValueError(f"its header has a line that says nothing: `{line.strip()[:60]}`")
-            found.elements[-1].properties.append(Property(words[-1], str(kinds[-1]), str(kinds[0]) if len(kinds) == 2 else ""))
+            found.elements[-1].properties.append(
+                Property(words[-1].lower(), str(kinds[-1]), str(kinds[0]) if len(kinds) == 2 else "")
+            )
     if found.format not in ("ascii", "binary_little_endian", "binary_big_endian"):
         raise ValueError(f"its format is `{found.format}`, which PLY does not have")
     return found, start

@@ -43,9 +43,10 @@ def _convex(points: np.ndarray) -> np.ndarray:
 def _clipped(points: np.ndarray, fan: np.ndarray) -> np.ndarray:
     """(K - 2, 3) of one polygon (K, 3), seen along its normal; a fan where it cannot be told."""
     normal = np.cross(points, np.roll(points, -1, axis=0)).sum(0)  # Newell's
+    normal = normal / max(float(np.linalg.norm(normal)), 1e-300)
     axis = np.abs(normal).argmax()
     across = np.cross(np.eye(3)[(axis + 1) % 3], normal)
-    flat = points @ np.stack([across, np.cross(normal, across)], axis=1)
+    flat = (points - points[0]) @ np.stack([across, np.cross(normal, across)], axis=1)
     flat = (flat - flat.min(0)) / max(float(np.ptp(flat, axis=0).max()), 1e-300)
     try:
         triangles = np.asarray(manifold3d.triangulate([flat], -1, True), np.int64)
