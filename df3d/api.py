@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from df3d.errors import ConfigError, Df3dError, RunError, Stopped
+from df3d.errors import ConfigError, Df3dError, ExportError, RunError, Stopped
 from df3d.events import Event
 from df3d.plugin.catalog import Catalog
 from df3d.plugin.schema import parse
@@ -188,6 +188,8 @@ def render(
     path = Path(out) if out is not None else source.with_name(f"{source.stem}-turntable.webp")
     if shading not in ("lit", "albedo", "geometry"):
         raise ConfigError(f"there is no shading `{shading}`", "choose from lit, albedo, geometry")
+    if not source.is_file():
+        raise ExportError(f"there is no file `{source}`", "check the path")
     check_place(path)
     if path.suffix.lower() not in (".png", ".webp", ".gif", ".mp4"):
         raise ConfigError(f"`{path}` is neither a sheet (.png) nor a film (.webp, .gif, .mp4)", "give --out one of these endings")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from df3d.errors import ModelError
 from df3d_diffusion.denoiser import Denoiser
-from df3d_diffusion.folder import KNOWN, check_kind, config, has, is_transformer, plain_copy, read_json
+from df3d_diffusion.folder import check_kind, config, has, is_transformer, plain_copy, read_json
 from df3d_diffusion.models import is_single_file, resolve
 from df3d_diffusion.networks import (
     check,
@@ -28,6 +28,7 @@ from df3d_diffusion.networks import (
     vae_of,
     whole,
 )
+from df3d_diffusion.single_file import check_file
 from df3d_diffusion.text import CachedText, Encoder, fingerprint
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -91,7 +92,7 @@ def load(
 
 def _single_file(path: Path, family: Path, dtype: torch.dtype, device: str) -> tuple[Any, Any, Any, CachedText]:
     """UNet, VAE, scheduler and texts of a Stable Diffusion in one file; what is no weight comes from the folder `family`."""
-    _check_file(path)
+    check_file(path)
     index = _index(family)
     if multi_view := _multi_view(path, family, dtype):
         return multi_view, vae_of(family / "vae", dtype), scheduler_of(family / "scheduler"), _text(family, index, dtype, device)
@@ -125,25 +126,6 @@ def _multi_view(path: Path, family: Path, dtype: torch.dtype) -> Any | None:
             return None
         tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith(PREFIX)}  # noqa: SIM118
         return from_checkpoint(tensors, {**config(family / "unet"), "sample_size": 32, **TOLD}).to(dtype)
-
-
-def _check_file(path: Path) -> None:
-    """Raises ModelError when a single file is not a whole Stable Diffusion, and says what it is."""
-    with reported(path), safe_open(path, framework="pt") as file:
-        names = list(file.keys())
-        for part, word in (("model.diffusion_model.", "UNet"), ("first_stage_model.", "VAE"), ("cond", "text encoder")):
-            if any("lora" in name.lower() for name in names):
-                raise ModelError(f"`{path}` is a LoRA, a change to a model and no model", "give the model that it changes")
-            if not any(name.startswith(part) for name in names):
-                what = (
-                    "UNet alone" if any(name.startswith(("down_blocks.", "model.diffusion_model.")) for name in names) else "file"
-                )
-                raise ModelError(
-                    f"`{path}` is a {what} without a {word}", "give one file with UNet, VAE and text encoder, or a folder"
-                )
-        first = "model.diffusion_model.input_blocks.0.0.weight"
-        if first in names and file.get_slice(first).get_shape()[1] == 9:
-            raise ModelError(f"`{path}` is an inpainting model: it wants a picture and a mask beside the text", KNOWN)
 
 
 def fastest_dtype(device: str) -> torch.dtype:

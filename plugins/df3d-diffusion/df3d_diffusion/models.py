@@ -13,6 +13,7 @@ from pathlib import Path
 from df3d.errors import ModelError, did_you_mean
 from df3d_diffusion.config import SdsConfig
 from df3d_diffusion.folder import check_kind, read_json
+from df3d_diffusion.single_file import check_file
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ _SKIPPED = ("safety_checker", "feature_extractor", "watermarker", "image_encoder
 
 def ready(config: SdsConfig) -> None:
     """Raises ModelError when the models of a guidance are not on this machine."""
-    resolve(config.model)
+    place = resolve(config.model)
     if is_single_file(config.model):
+        check_file(place)
         resolve(config.family)
     if config.vae:
         resolve(config.vae)

@@ -268,7 +268,7 @@ def test_one_file_is_the_same_model_as_its_folder(stable_diffusion: Path, tmp_pa
 
 def test_one_file_that_is_damaged_or_of_another_kind_is_said(stable_diffusion: Path, tmp_path: Path) -> None:
     (tmp_path / "damaged.safetensors").write_bytes(b"nothing of the kind")
-    with pytest.raises(ModelError, match="damaged.safetensors` cannot be loaded"):
+    with pytest.raises(ModelError, match="damaged.safetensors` is no safetensors file, or cut short"):
         load(str(tmp_path / "damaged.safetensors"), device="cpu", family=str(stable_diffusion))
     (tmp_path / "model.ckpt").write_bytes(b"a pickle")
     with pytest.raises(ModelError, match="is not a .safetensors file"):
@@ -291,9 +291,9 @@ def renamed(source: Path, target: Path, change: Callable[[str], str | None]) -> 
     ("change", "message"),
     [
         (lambda name: f"lora_{name}", "is a LoRA, a change to a model and no model"),
-        (lambda name: name if name.startswith("model.diffusion_model.") else None, "is a UNet alone without a VAE"),
+        (lambda name: name if name.startswith("model.diffusion_model.") else None, "is a UNet without a VAE and a text encoder"),
         (lambda name: None if name.startswith("cond") else name, "without a text encoder"),
-        (lambda name: f"x.{name}", "is a file without a UNet"),
+        (lambda name: f"x.{name}", "is no model that df3d knows"),
     ],
 )
 def test_a_file_that_is_no_whole_model_says_what_it_is(

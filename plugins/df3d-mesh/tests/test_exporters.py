@@ -139,8 +139,13 @@ def test_ply_has_the_textures_colours(asset: MeshAsset, tmp_path: Path) -> None:
     assert (back.visual.vertex_colors[~top][:, :3] == (0, 0, 255)).all()
 
 
-def test_stl_is_closed(asset: MeshAsset, tmp_path: Path) -> None:
-    StlExporter(NoConfig()).write(asset, tmp_path / "a.stl")
+@pytest.mark.parametrize("size", [1e-7, 1.0, 1e7])
+def test_stl_is_closed(asset: MeshAsset, tmp_path: Path, size: float) -> None:
+    sized = replace(asset, mesh=replace(asset.mesh, vertices=asset.mesh.vertices * size))
+    StlExporter(NoConfig()).write(sized, tmp_path / "a.stl")
+    assert len(read(tmp_path / "a.stl").mesh.faces) == len(asset.mesh.faces)
+    if size != 1:
+        return  # trimesh's own reader joins by a fixed distance
     assert trimesh.load(tmp_path / "a.stl").is_watertight
 
 

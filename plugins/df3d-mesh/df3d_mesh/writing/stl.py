@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from df3d import NoConfig
@@ -20,7 +21,8 @@ class StlExporter:
         Raises ExportError when the mesh stays open: a slicer would guess what is inside.
         """
         mesh = shape(asset.mesh)
-        mesh.merge_vertices(merge_tex=True, merge_norm=True)
+        digits = max(0, 8 - round(math.log10(max(mesh.scale, 1e-30))))  # the same share of any size
+        mesh.merge_vertices(merge_tex=True, merge_norm=True, digits_vertex=digits)
         if not mesh.is_watertight:
             mesh.fill_holes()
         if not mesh.is_watertight:
