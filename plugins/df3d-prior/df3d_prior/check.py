@@ -21,6 +21,7 @@ from df3d_prior.library import CAPTIONS, MOST_FACES, Entry, Reader, read_entries
 from df3d_prior.objects import Object, of_asset
 from df3d_prior.sources import views_of
 
+ARTICLES = frozenset("the an my your our his her their of and".split())
 PICTURE = 96  # pixels
 DOUBLE = 1e-5  # mean squared difference of sketches up to which two objects look the same
 
@@ -70,10 +71,11 @@ def captioned(one: Checked) -> Entry:
 def from_name(stem: str) -> tuple[str, tuple[str, ...]]:
     """The noun in a file's name, and the other words of it: `Treasure_Chest-02` is a chest.
 
-    Numbers, single letters and words that are doubled are left out. The noun is the last word that names a thing.
+    Numbers, single letters, words that are doubled and words such as `my` are left out. The noun is the last word that names a
+    thing.
     """
     spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", stem)
-    words = [word for word in re.findall(r"[a-z]+", spaced.lower()) if len(word) > 1]
+    words = [word for word in re.findall(r"[^\W\d_]+", spaced.lower()) if len(word) > 1 and word not in ARTICLES]
     words = list(dict.fromkeys(words))
     nouns = [i for i, word in enumerate(words) if meaning.senses(meaning.singular(word))]
     if not words:

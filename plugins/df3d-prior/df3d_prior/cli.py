@@ -44,10 +44,10 @@ def check(
     """
     from df3d.mesh.files import read, readable
     from df3d.plugin.catalog import Catalog
+    from df3d.system.files import check_place
     from df3d_prior import check as look
 
-    if not out.parent.is_dir():
-        raise ConfigError(f"cannot write `{out}`: there is no folder `{out.parent}`", "make it first")
+    check_place(out)
     catalog = Catalog.discover()
     found = look.check(folder, readable(catalog), partial(read, catalog=catalog))
     out.write_text(look.page(found), encoding="utf-8")
@@ -74,14 +74,16 @@ def _table(found: list[Checked]) -> None:
     """Print what has a problem, a doubt or no caption."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table("file", "noun", "caption", "faces", "what was found")
+    table = Table("noun", "caption", "faces")
+    for heading in ("file", "what was found"):
+        table.add_column(heading, overflow="fold")
     for one in found:
-        notes = [f"[red]{one.problem}[/red]"] if one.problem else list(one.doubts)
-        if notes or not one.written:
-            table.add_row(
-                one.entry.path, one.entry.noun, one.entry.caption, f"{one.faces:,}" if one.faces else "", "; ".join(notes)
-            )
+        told = Text(one.problem, "red") if one.problem else Text("; ".join(one.doubts))
+        if told.plain or not one.written:
+            faces = f"{one.faces:,}" if one.faces else ""
+            table.add_row(Text(one.entry.noun), Text(one.entry.caption), faces, Text(one.entry.path), told)
     if table.row_count:
         Console(highlight=False).print(table)
 

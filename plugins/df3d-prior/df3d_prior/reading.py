@@ -55,11 +55,11 @@ PAIR = re.compile(
 HEAD = 0.92  # nearness that a longer phrase needs to say more than its last word: a palm tree, but a treasure chest
 OWN_RELATIONS = ("on", "wearing")  # that the procedural world has
 SILENT = frozenset(
-    "a an the of its his her their some one that is are very beautiful cute small big large little tiny nice single toy realistic "
-    "photo photograph picture image render rendering dslr 3d model shot zoomed out in highly detailed high quality resolution hd "
-    "4k 8k professional view old new low poly lowpoly style stylized cartoon fantasy this huge enormous massive mini miniature can "
-    "you please want make create generate draw show me i we would like it there with for at from made to and or as be has have "
-    "which who".split()
+    "a an the of its his her their my your our some one that is are very beautiful cute small big large little tiny nice "
+    "single toy realistic photo photograph picture image render rendering dslr 3d model shot zoomed out in highly detailed "
+    "high quality resolution hd 4k 8k professional view old new low poly lowpoly style stylized cartoon fantasy this huge "
+    "enormous massive mini miniature can you please want make create generate draw show me i we would like it there with "
+    "for at from made to and or as be has have which who".split()
 )
 
 

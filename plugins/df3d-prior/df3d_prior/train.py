@@ -294,6 +294,9 @@ def _restore(
     """Go on from a checkpoint: the steps and the seconds that it has behind it."""
     try:
         tensors, metadata = read_tensors(path)
+    except RunError as error:
+        raise RunError(error.message, "delete that file to begin anew, or give another folder with --out") from None
+    try:
         _check_config(metadata.get("config", recorded(config)), config, path.parent)
         _put_back(tensors, networks, average, optimizers)
         return int(metadata["step"]), float(metadata["seconds"])

@@ -133,6 +133,8 @@ def test_an_object_that_looks_sideways_is_doubted(tmp_path: Path) -> None:
         ("SM_Barrel_old_barrel", "barrel", ("sm", "old")),
         ("knives", "knife", ()),
         ("0001", "object", ()),
+        ("my red chair", "chair", ("red",)),
+        ("große_Truhe chest", "chest", ("große", "truhe")),
     ],
 )
 def test_captions_come_of_file_names(stem: str, noun: str, details: tuple[str, ...]) -> None:
