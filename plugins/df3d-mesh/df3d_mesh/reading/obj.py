@@ -127,9 +127,10 @@ def _lines(data: bytes) -> Text:
     if "\\" in whole:
         whole = re.sub(r"\\[ \t]*\n", " ", whole)
     if "#" in whole:  # names may hold one
-        whole = re.sub(r"^(?![ \t]*(?:usemtl|mtllib)\b)([^#\n]*)#.*", r"\1", whole, flags=re.MULTILINE)
+        text = whole
+        whole = re.sub(r"#.*", lambda found: found[0] if _names(text, found.start()) else "", text)
     found = Text(_values("v", whole), _values("vt", whole), libraries=_values("mtllib", whole))
-    found.other = re.search(r"^[ \t]*(?:p|l|curv2?|surf|call)[ \t]+\S", whole, re.MULTILINE) is not None
+    found.other = any(f"\n{key} " in whole for key in ("p", "l", "curv", "curv2", "surf", "call"))
     blocks = re.split(r"^[ \t]*usemtl(?:[ \t]+(.*))?$", whole, flags=re.MULTILINE) if "usemtl" in whole else [whole]
     numbers, before = {"": 0}, (0, 0)
     for name, block in zip(["", *blocks[1::2]], blocks[::2], strict=True):
@@ -143,6 +144,11 @@ def _lines(data: bytes) -> Text:
             before = before[0] + len(_values("v", block)), before[1] + len(_values("vt", block))
     found.names = list(numbers)
     return found
+
+
+def _names(text: str, place: int) -> bool:
+    """Whether the line around a place names materials."""
+    return text[text.rfind("\n", 0, place) + 1 : place].lstrip().startswith(("usemtl", "mtllib"))
 
 
 def in_any_encoding(data: bytes) -> str:
