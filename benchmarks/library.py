@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import argparse
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from df3d_prior.config import LibraryScorerConfig
-from df3d_prior.library import Library
+from df3d_prior.library import corrected
 from df3d_prior.reading import Reading
 from df3d_prior.sampling import Painter
 from df3d_prior.scorer import ELEVATION, RING, SIZE, VIEWS, LibraryScorer, judge, noun_rank
@@ -59,14 +58,6 @@ def main() -> None:
         found["finished assets"] = [kept(options.out, "asset", p, lambda p=p: judged(p, assets[p], scorer)) for p in prompts]
     table(found, ceiling(scorer, prompts))
     print("refused: " + (", ".join(prompt for prompt in listed if prompt not in prompts) or "none"))
-
-
-def corrected(library: Library, path: Path) -> Library:
-    """The library by its right nouns."""
-    right = {row["path"]: row["noun"] for row in csv.DictReader(path.open(encoding="utf-8"))}
-    entries = [replace(entry, noun=right.get(entry.path, entry.noun)) for entry in library.entries]
-    named = [i for i, entry in enumerate(entries) if entry.noun]
-    return Library([entries[i] for i in named], [library.objects[i] for i in named])
 
 
 def kept(out: Path, kind: str, prompt: str, make) -> Row:  # type: ignore[no-untyped-def]

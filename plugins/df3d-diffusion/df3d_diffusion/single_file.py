@@ -72,8 +72,7 @@ def _header(path: Path) -> dict[str, Any]:
     if text.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise ModelError(f"`{path}` is a web page and no model", again)
     try:
-        header = json.loads(text[8:])
-        assert len(text) == 8 + length
+        header = json.loads(text[8:] if len(text) == 8 + length else b"")
         return {str(name): dict(entry) for name, entry in header.items() if name != "__metadata__"}
-    except (ValueError, AssertionError, AttributeError, TypeError, RecursionError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         raise ModelError(f"`{path}` is no safetensors file, or cut short", again) from None

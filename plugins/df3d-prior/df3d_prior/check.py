@@ -183,6 +183,8 @@ def add_captions(folder: Path, found: list[Checked]) -> str:
     """
     path = folder / CAPTIONS
     new = [one for one in found if not one.problem and not one.written]
+    if not new:
+        return f"{path} has a row for each mesh already"
     before = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
     columns = next(csv.reader(io.StringIO(before, newline="")), None) or ["path", "noun", "caption", "category", "group"]
     text = io.StringIO()
@@ -193,8 +195,6 @@ def add_captions(folder: Path, found: list[Checked]) -> str:
         text.write("\n")
     for one in new:
         rows.writerow({"path": one.entry.path, "noun": one.entry.noun, "caption": one.entry.caption, "group": one.entry.group})
-    if not new:
-        return f"{path} has a row for each mesh already"
     try:
         with path.open("a", newline="", encoding="utf-8") as file:
             file.write(text.getvalue())

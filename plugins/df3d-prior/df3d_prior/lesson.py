@@ -65,7 +65,7 @@ def prepare(library: Library | None, start_from: str, config: TrainConfig) -> Le
     if library is None and start:
         start = world_of(start)
     model, index, known = _begin(start) if start else _nothing(origin if library is None else None)
-    knows_world = index.owns
+    knows_world, before = index.owns, index.sketched
     world = world_of(start) if start and world_of(start) != start else None
     sources: list[Source] = []
     if library is not None:
@@ -76,7 +76,7 @@ def prepare(library: Library | None, start_from: str, config: TrainConfig) -> Le
     old: list[Source] = [origin.world] if origin and knows_world and not world else []
     memory = None
     if start is not None and library is not None and known is not None:
-        memory = remember(start, [word for word in index_of(start).sketched if word in known.objects], config)
+        memory = remember(start, [word for word in before if word in known.objects], config)
     old += [memory] if memory else []
     share = config.known if sources else 1.0  # of pictures of what was known before
     shares = [1.0 - share * bool(old)] * len(sources) + [share / len(old) for _ in old]

@@ -147,6 +147,15 @@ class Library:
         return found
 
 
+def corrected(library: Library, path: Path) -> Library:
+    """A library by its right nouns, which a table of path and noun holds; an object without a noun is left out."""
+    with path.open(newline="", encoding="utf-8") as file:
+        right = {row["path"]: row["noun"] for row in csv.DictReader(file)}
+    entries = [replace(entry, noun=right.get(entry.path, entry.noun)) for entry in library.entries]
+    named = [i for i, entry in enumerate(entries) if entry.noun]
+    return Library([entries[i] for i in named], [library.objects[i] for i in named])
+
+
 def load(folder: Path, read: Reader | None = None) -> Library:
     """A library's entries and objects; `read` reads a mesh file, by default as `df3d.load` does.
 

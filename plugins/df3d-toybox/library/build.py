@@ -9,14 +9,12 @@ one is left out. Of the variants of a noun at most MOST are kept, those first th
 
 from __future__ import annotations
 
-import csv
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from df3d_prior.lesson import props_of, shipped_origin
-from df3d_prior.library import Entry, Library, by_noun, load, typical
+from df3d_prior.library import Entry, Library, by_noun, corrected, load, typical
 from df3d_prior.prompts import WORLD
 from df3d_prior.reading import Index
 from df3d_prior.sketches import Sketched, Sketches
@@ -25,7 +23,7 @@ MOST = 10
 
 
 def main(folder: Path, trained: Path, world: Path, out: Path) -> None:
-    library = chosen(load(folder))
+    library = chosen(corrected(load(folder), Path(__file__).parent / "corrections.csv"))
     origin = shipped_origin()
     assert origin is not None
     props = props_of(origin)
@@ -38,15 +36,11 @@ def main(folder: Path, trained: Path, world: Path, out: Path) -> None:
 
 
 def chosen(library: Library) -> Library:
-    """The objects that are shipped, by their right nouns."""
-    rows = csv.DictReader((Path(__file__).parent / "corrections.csv").open(encoding="utf-8"))
-    right = {row["path"]: row["noun"] for row in rows}
-    entries = [replace(entry, noun=right.get(entry.path, entry.noun)) for entry in library.entries]
+    """The objects that are shipped, of those with their right nouns."""
     kept = []
-    for noun, indexes in by_noun(entries).items():
-        if noun:
-            kept += varied([(entries[i], i) for i in indexes])[:MOST]
-    return Library([entries[i] for i in sorted(kept)], [library.objects[i] for i in sorted(kept)])
+    for indexes in by_noun(library.entries).values():
+        kept += varied([(library.entries[i], i) for i in indexes])[:MOST]
+    return Library([library.entries[i] for i in sorted(kept)], [library.objects[i] for i in sorted(kept)])
 
 
 def varied(entries: list[tuple[Entry, int]]) -> list[int]:

@@ -8,7 +8,6 @@ and noise, SDI's grid of timesteps (it asks for timestep -99 first), and package
 """
 import importlib
 import importlib.util
-import random
 import sys
 import types
 import typing
@@ -175,7 +174,6 @@ def main():
         made.scheduler.set_timesteps(50)
         made.unet = Recorder(network)
         made.get_inversion_timesteps = lambda top, count, t=t: torch.tensor([*range(0, t, 100), t])
-        random.seed(0)
         data[f"sdi{row}/gradient"] = asked(made, LATENTS[row : row + 1], texts(1), T[row : row + 1], LOOKS, "loss_sdi")
         made.unet.keep(f"sdi{row}")
 
