@@ -123,7 +123,7 @@ def _without_color(paint: Painted) -> Painted:
 def _lines(data: bytes) -> Text:
     """Sorts the lines of a file in any encoding, however they end, begin and are commented."""
     whole = in_any_encoding(data)
-    whole = whole.replace("\0", " ").replace("\r\n", "\n").replace("\r", "\n")
+    whole = "\n" + whole.replace("\0", " ").replace("\r\n", "\n").replace("\r", "\n")
     if "\\" in whole:
         whole = re.sub(r"\\[ \t]*\n", " ", whole)
     if "#" in whole:  # names may hold one
@@ -163,8 +163,8 @@ def in_any_encoding(data: bytes) -> str:
 
 
 def _values(key: str, text: str) -> list[str]:
-    """What stands behind a key, line by line."""
-    return re.findall(rf"^[ \t]*{key}[ \t]+(.*\S)", text, re.MULTILINE)
+    """What stands behind a key, line by line. `text` begins with a line's end, which is what is quick to search for."""
+    return re.findall(rf"\n[ \t]*{key}[ \t]+(.*\S)", text)
 
 
 def _seen(block: str, before: tuple[int, int]) -> list[tuple[int, int]]:
@@ -244,7 +244,7 @@ def _faces(text: Text) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             and len(split := numbers_in(joined.replace("/", " "), np.int64)) == 3 * corner_count
         ):
             corners, places, _ = split.reshape(-1, 3).T
-        elif slashes == corner_count and all_told and not re.search(r"(^| )-?\d+( |$)", joined):
+        elif slashes == corner_count and all_told and _one_each(raw):
             corners, places = numbers_in(joined.replace("/", " "), np.int64).reshape(-1, 2).T
         else:
             pairs = [(*word.split("/"), "")[:2] for word in joined.split(" ")]
@@ -265,6 +265,12 @@ def _faces(text: Text) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if (corners < 0).any() or (places < -1).any():
         raise ValueError("a face of it counts back beyond the first vertex")
     return counts, corners, places
+
+
+def _one_each(raw: np.ndarray) -> bool:
+    """Whether there is a slash in each word of a text's bytes, if there are as many slashes as words."""
+    marks = raw[(raw == ord("/")) | (raw == ord(" ")) | (raw == ord("\n"))]
+    return bool((marks[::2] == ord("/")).all())
 
 
 # ---------------------------------------------------------------------------------------------- MTL
