@@ -23,6 +23,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 from df3d_prior.words import BLANK, SLOTS
 
 TEXT_WIDTH = 128
+CHANNELS = (64, 128, 256)  # of the UNet, at 32, 16 and 8 positions a side
 SIZE, UNSHUFFLE = 64, 2
 SKETCHES = 2  # small pictures that the UNet sees, one for each thing of a caption
 
@@ -100,7 +101,7 @@ def create(words: list[str]) -> Model:
         down_block_types=("DownBlock2D",) * 3,
         mid_block_type="UNetMidBlock2DCrossAttn",
         up_block_types=("UpBlock2D",) * 3,
-        block_out_channels=(64, 128, 256),
+        block_out_channels=CHANNELS,
         layers_per_block=1,
         attention_head_dim=8,
         cross_attention_dim=TEXT_WIDTH,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 
 from df3d.errors import ModelError, PromptError
@@ -51,11 +52,17 @@ def index_of(folder: Path) -> Index:
     if not folder.is_dir():
         raise ModelError(f"there is no prior `{folder}`", "check the path, or train one: df3d prior train FOLDER")
     try:
-        return Index.load(folder)
+        return _index(folder, (folder / FILE).stat().st_mtime_ns)
     except (OSError, KeyError, ValueError, UnicodeDecodeError) as error:
         missing = isinstance(error, FileNotFoundError)
         what = f"`{folder}` is no prior: it has no {FILE}" if missing else f"`{folder / FILE}` cannot be read: {error}"
         raise ModelError(what, "train it again: df3d prior train FOLDER") from None
+
+
+@lru_cache(maxsize=4)
+def _index(folder: Path, _: int) -> Index:
+    """A prior's index, read once: a list of prompts asks for it with every row. Nobody may change it."""
+    return Index.load(folder)
 
 
 def notes(text: str, index: Index) -> list[str]:
