@@ -100,11 +100,18 @@ def _nearest(word: str, index: Index) -> str:
 def _close(word: str, index: Index) -> str:
     """The known word that is spelled most like one; nothing where none is."""
     if (
-        word in index.nouns
+        len(word) < 3
+        or word.isdigit()
+        or word in index.nouns
         or word.removesuffix("s") in index.nouns
         or word in COLORS
         or word in NUMBERS
         or meaning.senses(meaning.singular(word))
     ):
         return ""
-    return next(iter(get_close_matches(word, [*index.nouns, *COLORS], n=1, cutoff=0.75)), "") if len(word) > 2 else ""
+    return _spelled_like(word, (*index.nouns, *COLORS))
+
+
+@lru_cache(maxsize=4096)
+def _spelled_like(word: str, known: tuple[str, ...]) -> str:
+    return next(iter(get_close_matches(word, known, n=1, cutoff=0.75)), "")
