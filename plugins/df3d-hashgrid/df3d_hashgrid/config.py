@@ -74,6 +74,7 @@ class RayMarchConfig(BackgroundConfig):
     occupancy_decay: float = option(0.9, "what remains of a cell's density at a refresh, if the field has less")
     occupied: float = option(0.01, "a cell counts as occupied from this opacity per step on; less is not drawn, but in the mesh")
     opaque: float = option(1e-3, "a ray ends when its transmittance, as the occupancy grid sees it, falls below this")
+    alpha_threshold: float = option(0.0, "samples less opaque than this, or hidden, are left out after a look without gradients; 0: none")
     chunk: int = option(65536, "most rays drawn at once outside training", low=1, high=16_777_216)
     normals: bool = option(False, "put out normals in every step", deprecated="what needs normals says so itself, and gets them")
     tile: int = option(
@@ -88,6 +89,8 @@ class RayMarchConfig(BackgroundConfig):
     def __post_init__(self) -> None:
         if not (0 <= self.occupied < 1 and 0 < self.opaque < 1):
             raise ValueError("`occupied` and `opaque` must be between 0 and 1")
+        if not 0 <= self.alpha_threshold < 1:
+            raise ValueError("`alpha_threshold` must be between 0 and 1")
 
 
 SAMPLE = 700.0  # bytes of a sample on a ray; held against an H200 (df3d-diffusion, memory.py)

@@ -32,7 +32,7 @@ class HashGridField(nn.Module):
         width = config.levels * config.features
         self.density_in = nn.Linear(width, config.hidden, bias=False)
         self.density_out = nn.Linear(config.hidden, 1, bias=False)
-        self.albedo_network = nn.Sequential(nn.Linear(width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, 3))
+        self.albedo_network = nn.Sequential(nn.Linear(width, config.hidden), nn.ReLU(inplace=True), nn.Linear(config.hidden, 3))
         start = config.levels if config.start_levels is None else min(config.start_levels, config.levels)
         self.register_buffer("levels_in_use", torch.tensor(start))
         self.levels = start
@@ -70,7 +70,7 @@ class HashGridField(nn.Module):
             self.levels_in_use.fill_(self.levels)
 
     def density(self, points: Tensor) -> Tensor:
-        raw = self.density_out(torch.relu(self.density_in(self._encode(points))))[:, 0]
+        raw = self.density_out(self.density_in(self._encode(points)).relu_())[:, 0]
         return functional.softplus(self._logit(raw, points))
 
     def albedo(self, points: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class HashGridField(nn.Module):
 
     def query(self, points: Tensor, *, gradient: bool = False) -> FieldSamples:
         features = self._encode(points)
-        hidden = torch.relu(self.density_in(features))
+        hidden = self.density_in(features).relu_()
         logit = self._logit(self.density_out(hidden)[:, 0], points)
         albedo = torch.sigmoid(self.albedo_network(features))
         slope = self._density_gradient(points, hidden, logit) if gradient else None

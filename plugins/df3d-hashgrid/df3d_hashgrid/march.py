@@ -46,6 +46,20 @@ def march(
     return run(origins, directions, near, far, jitter, most, least, step, -math.log1p(-occupied) / step, -math.log(opaque))
 
 
+def visible(samples: Samples, density: Tensor, *, threshold: float, opaque: float) -> Samples:
+    """Those of the samples that show, given their densities (S,).
+
+    They have an opacity of at least `threshold`, and lie where the ray's transmittance is not yet below `opaque`
+    (NerfAcc, arXiv 2305.04966, section 3.2).
+    """
+    depth = (density * samples.step).double()
+    before = depth.cumsum(0) - depth
+    start = torch.cat([before, before.new_zeros(1)])[samples.offsets[:-1]]
+    keep = (depth >= -math.log1p(-threshold)) & (before - start[samples.ray] < -math.log(opaque))
+    offsets = torch.cat([samples.offsets.new_zeros(1), keep.cumsum(0)])[samples.offsets]
+    return Samples(samples.points[keep], samples.distance[keep], samples.ray[keep], offsets, samples.step)
+
+
 def _march_torch(
     origins: Tensor,
     directions: Tensor,

@@ -18,7 +18,7 @@ from df3d.schedule import Step
 from df3d.types import AT_BEST, Cameras, FieldSamples, RaySamples, RenderOutput, RenderRequest, TensorRule
 from df3d_hashgrid.composite import composite
 from df3d_hashgrid.config import RayMarchConfig
-from df3d_hashgrid.march import march
+from df3d_hashgrid.march import Samples, march, visible
 from df3d_hashgrid.occupancy import OccupancyGrid
 
 ROUND = 16384  # a GPU's allocator, and graphs of what it runs, like sizes that recur: samples are asked for in multiples of this
@@ -118,6 +118,8 @@ class RayMarchRenderer(nn.Module):
             opaque=config.opaque,
             backend=self.backend,
         )
+        if config.alpha_threshold:
+            samples = self._visible(field, samples)
         found = self._query(field, samples.points, gradient=slopes)
         normals = None if found.gradient is None else -functional.normalize(found.gradient, dim=-1, eps=1e-6)
         color = light.shade(found.albedo, normals, samples.points, view[samples.ray])
@@ -130,11 +132,20 @@ class RayMarchRenderer(nn.Module):
         behind = RaySamples(weights, normals, directions[samples.ray], len(origins))
         return rgb, opacity[:, None], depth, normal, background, behind
 
+    @torch.no_grad()
+    def _visible(self, field: Volume, samples: Samples) -> Samples:
+        """The samples that show, by a first look at their densities."""
+        density = field.density(self._padded(samples.points))[: len(samples.points)]
+        return visible(samples, density, threshold=self.config.alpha_threshold, opaque=self.config.opaque)
+
     def _query(self, field: Volume, points: Tensor, *, gradient: bool) -> FieldSamples:
-        """What the field says of points (S, 3), asked with as many more as make a multiple of `multiple`."""
         count = len(points)
-        found = field.query(functional.pad(points, (0, 0, 0, -count % self.multiple)), gradient=gradient)
+        found = field.query(self._padded(points), gradient=gradient)
         return FieldSamples(found.density[:count], found.albedo[:count], None if found.gradient is None else found.gradient[:count])
+
+    def _padded(self, points: Tensor) -> Tensor:
+        """Points (S, 3) and as many more as make a multiple of `multiple`."""
+        return functional.pad(points, (0, 0, 0, -len(points) % self.multiple))
 
 
 def _joined(parts: list[RaySamples]) -> RaySamples:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
-from df3d_hashgrid.march import Samples, march
+from df3d_hashgrid.march import Samples, march, visible
 
 from df3d.scene.cameras import orbit, rays
 
@@ -58,3 +60,29 @@ def test_a_ray_ends_once_it_is_opaque(backend: str) -> None:
     assert dense.offsets.diff().max() == 2  # transmittance exp(-5) after one step of 0.05, below 1e-3 after two
     unsure = sample(torch.full((4, 4, 4), 100.0), backend, least=0.0)
     assert unsure.offsets.diff().max() in (39, 40)
+
+
+def test_what_shows_is_opaque_enough_and_not_behind_something() -> None:
+    samples = sample(random_grid(), "numba")
+    density = 40 * torch.rand(len(samples.points), generator=torch.Generator().manual_seed(1))
+    found = visible(samples, density, threshold=0.5, opaque=0.1)
+    kept = []
+    for start, stop in zip(samples.offsets[:-1].tolist(), samples.offsets[1:].tolist(), strict=True):
+        transmittance = 1.0
+        for i in range(start, stop):
+            alpha = 1 - math.exp(-float(density[i]) * samples.step)
+            if alpha >= 0.5 and transmittance > 0.1:
+                kept.append(i)
+            transmittance *= 1 - alpha
+    assert 0 < len(kept) < len(samples.points)
+    assert torch.equal(found.points, samples.points[kept])
+    assert torch.equal(found.distance, samples.distance[kept])
+    assert torch.equal(found.ray, samples.ray[kept])
+    assert torch.equal(found.offsets.diff(), torch.bincount(found.ray, minlength=len(samples.offsets) - 1))
+
+
+def test_of_no_samples_none_show() -> None:
+    samples = sample(torch.zeros(8, 8, 8), "numba")
+    found = visible(samples, torch.zeros(0), threshold=0.5, opaque=0.1)
+    assert len(found.points) == 0
+    assert torch.equal(found.offsets, samples.offsets)

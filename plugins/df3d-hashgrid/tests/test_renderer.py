@@ -84,6 +84,23 @@ def test_the_background_is_what_the_recipe_says() -> None:
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in renderer.background.parameters())
 
 
+@pytest.mark.parametrize("step", [None, Step(3, 10)])
+def test_samples_that_do_not_show_are_not_asked_for_and_change_nothing(step: Step | None) -> None:
+    class Counted(Ball):
+        asked = 0
+
+        def query(self, points: Tensor, *, gradient: bool = False) -> FieldSamples:
+            self.asked += len(points)
+            return super().query(points, gradient=gradient)
+
+    every, few, cameras = Counted(), Counted(), orbit(2, size=24)
+    whole = draw(small(opaque=1e-4), cameras, every, step)
+    part = draw(small(opaque=1e-4, alpha_threshold=0.01), cameras, few, step)
+    assert few.asked < 0.5 * every.asked
+    for name in ("rgb", "opacity", "depth"):
+        torch.testing.assert_close(getattr(part, name), getattr(whole, name), atol=2e-4, rtol=0)
+
+
 def test_chunks_change_nothing() -> None:
     cameras = orbit(2, size=16)
     whole, parts = (draw(small(chunk=chunk), cameras) for chunk in (100_000, 77))
