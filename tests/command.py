@@ -30,8 +30,11 @@ TINY = [
 # forks of it, where the system can fork.
 _SERVER = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")
 _SERVER.set_forkserver_preload(
-    ["df3d_toybox.guidance", "df3d_diffusion.pixel", "df3d_hashgrid.renderer", "df3d_nvdiffrast.field", "df3d_mesh.writing.glb"]
-    + ["diffusers.models.unets.unet_2d_condition", "diffusers.schedulers", "transformers.models.clip.modeling_clip", "skimage.measure"]
+    [
+        *("df3d_toybox.guidance", "df3d_diffusion.pixel", "df3d_hashgrid.renderer", "df3d_nvdiffrast.field"),
+        *("df3d_mesh.writing.glb", "diffusers.schedulers", "diffusers.models.unets.unet_2d_condition"),
+        *("transformers.models.clip.modeling_clip", "skimage.measure"),
+    ]
 )
 
 

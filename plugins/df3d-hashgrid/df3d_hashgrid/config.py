@@ -74,7 +74,7 @@ class RayMarchConfig(BackgroundConfig):
     occupancy_decay: float = option(0.9, "what remains of a cell's density at a refresh, if the field has less")
     occupied: float = option(0.01, "a cell counts as occupied from this opacity per step on; less is not drawn, but in the mesh")
     opaque: float = option(1e-3, "a ray ends when its transmittance, as the occupancy grid sees it, falls below this")
-    alpha_threshold: float = option(0.0, "samples less opaque than this, or hidden, are left out after a look without gradients; 0: none")
+    alpha_threshold: float = option(0.0, "samples less opaque than this, or hidden, are left out by a look without gradients")
     chunk: int = option(65536, "most rays drawn at once outside training", low=1, high=16_777_216)
     normals: bool = option(False, "put out normals in every step", deprecated="what needs normals says so itself, and gets them")
     tile: int = option(
