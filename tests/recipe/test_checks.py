@@ -12,7 +12,7 @@ from df3d import CamerasPlugin, ExporterPlugin, FieldPlugin, GuidancePlugin, Sou
 from df3d.errors import ConfigError, Df3dError, ModelError, PluginError, PromptError
 from df3d.plugin.catalog import Catalog
 from df3d.prompt import Picture, Prompt
-from df3d.recipe.checks import check_prompt, check_ready, words
+from df3d.recipe.checks import check_prompt, check_ready, starts_from_mesh, words
 from df3d.recipe.compose import compose
 from df3d.recipe.recipe import from_table
 
@@ -206,6 +206,12 @@ def test_a_start_mesh_is_for_the_first_stage_alone(catalog: Catalog, tmp_path: P
         check_prompt(compose(from_table({"stage": [stage(), stage(name="two", field=shell)]}), catalog), prompt)
 
 
+def test_a_stage_that_starts_from_another_takes_no_mesh(catalog: Catalog) -> None:
+    whole = compose(from_table({"stage": [source(), stage(name="two", start_from="one", field={"use": "shell"})]}), catalog)
+    alone = compose(from_table({"stage": [stage(field={"use": "shell"}), stage(name="two")]}), catalog)
+    assert [starts_from_mesh(one) for one in (*whole.stages, *alone.stages)] == [False, False, True, False]
+
+
 def test_every_stage_has_to_be_ready(catalog: Catalog) -> None:
     check_ready(compose(from_table({"stage": [stage(), stage(name="two")]}), catalog))
     with pytest.raises(ModelError, match="its model is not here"):
@@ -221,3 +227,13 @@ def test_an_earlier_stage_is_looked_for_by_its_nearest_name(catalog: Catalog) ->
 def test_names_are_told_in_one_order() -> None:
     assert words(["b", "a"]) == "a, b"
     assert words([]) == "nothing"
+
+
+def test_a_stage_needs_colours_and_what_its_guidances_look_at(catalog: Catalog) -> None:
+    plain = compose(from_table({"stage": [stage(guidance={"use": "picky"})]}), catalog).stages[0]
+    assert (plain.needs, plain.group) == ({"rgb", "opacity"}, 1)
+    surface = {"field": {"use": "tets"}, "renderer": {"use": "raster"}}
+    solid = stage(**surface, guidance=[{"use": "pairs"}, {"use": "picky", "solid": True}])
+    found = compose(from_table({"stage": [solid]}), catalog).stages[0]
+    assert (found.needs, found.group) == ({"rgb", "opacity", "mesh"}, 2)
+    assert compose(from_table({"stage": [source()]}), catalog).stages[0].group == 1
