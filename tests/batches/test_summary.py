@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,10 @@ from df3d.batches.worker import Now
 from df3d.errors import ConfigError, RunError
 from df3d.events import RunStarted
 from df3d.plugin.catalog import Catalog
+from df3d.prompt import Prompt
+from df3d.recipe import recipe as recipes
+from df3d.recipe.compose import compose
+from df3d.recipe.settings import override
 
 CAR, DOG = Row("a car", 0, "a-car"), Row("a dog", 3, "a-dog-seed3")
 
@@ -230,3 +236,27 @@ def test_the_forecast_takes_the_middle_of_what_runs_took_and_the_most_of_their_m
         done.append(State(row, "done", seconds=seconds))
     text = forecast.forecast(plan.load(folder), folder, [*done, State(CAR, "done")], 3, 1, catalog)
     assert text == "about 6 minutes, at the pace of the 3 that are done; each takes about 3.1 GB of memory"
+
+
+def test_steps_are_timed_early_in_the_middle_and_late_and_not_the_first_of_each(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes on by two seconds with each step: 11 steps of one stage and 21 of the other take 64."""
+    clock, steps, threads = [0.0], [], []
+    parts = SimpleNamespace(guidance={}, field=object())
+    built: list[dict[str, Any]] = []
+    monkeypatch.setattr("df3d.run.parts.build", lambda stage, **how: built.append(how) or parts)
+
+    def advance(stage: Any, parts: Any, encoded: Any, step: Any, device: str) -> dict[str, float]:
+        clock[0] += 2.0
+        steps.append((step.stage, step.index, step.of))
+        return {"skipped": 0.0}
+
+    monkeypatch.setattr("df3d.run.stage.advance", advance)
+    monkeypatch.setattr("torch.set_num_threads", threads.append)
+    monkeypatch.setattr(forecast, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    recipe = override(recipes.find("toybox", catalog), [("coarse.steps", 11), ("fine.steps", 21)], catalog)
+    assert forecast.measured(compose(recipe, catalog), Prompt("a red car"), "cpu", 3) == 64.0
+    assert steps == [("coarse", i, 11) for i in (1, 1, 5, 5, 9, 9)] + [("fine", i, 21) for i in (2, 2, 10, 10, 18, 18)]
+    assert [how["start_from"] for how in built] == [None, parts.field]
+    assert threads == [3]
