@@ -88,6 +88,7 @@ def test_where_there_is_a_best_it_alone_is_told_and_not_before_it_is_known(
     view = BatchView(folder, tell=False, json=False)
     view.look()
     view.finish()  # stopped
+    BatchView(folder, tell=False, json=True).finish()
     assert capsys.readouterr().out == ""
     view.finish(found)
     assert capsys.readouterr().out == f"{folder}/a-dog/asset.glb\n"

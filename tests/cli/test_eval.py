@@ -25,7 +25,7 @@ def result(name: str, scores: dict[str, float], *, seed: int | None = None, prot
 
 
 RESULTS = [
-    result("a.glb", {"one.good": 0.5, "one.hidden": 3.0, "two.bad": 2.0}, seed=7),
+    result("a.glb", {"one.good": 0.5, "one.hidden": 3.0, "two.bad": 2.0}, seed=0),
     result("b.glb", {"one.good": 1.0}, protocol="p0"),
 ]
 MEANS = {"one.good": Interval(0.75, 0.5, 1.0, 2), "one.hidden": Interval(3.0, 3.0, 3.0, 1), "two.bad": Interval(2.0, -1.5, 2.0, 1)}
@@ -63,7 +63,7 @@ def test_the_csv_has_a_column_for_each_measure_of_any(tmp_path: Path) -> None:
     rows = list(csv.reader((tmp_path / "t.csv").read_text().splitlines()))
     assert rows == [
         ["protocol", "target", "prompt", "seed", "one.good", "one.hidden", "two.bad"],
-        ["p1", "a.glb", "prompt of a.glb", "7", "0.5", "3.0", "2.0"],
+        ["p1", "a.glb", "prompt of a.glb", "0", "0.5", "3.0", "2.0"],
         ["p0", "b.glb", "prompt of b.glb", "", "1.0", "", ""],
     ]
 
