@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from clips import tiny_clip
-from df3d_clip import guidance, janus, model
+from df3d_clip import architecture, guidance, janus, model
 from df3d_clip.config import ClipGuidanceConfig, ClipModelConfig, ClipScorerConfig, JanusConfig, folder_of, ready
 from df3d_clip.consistency import sharpness
 from df3d_clip.hooks import df3d_guidance, df3d_scorers
@@ -181,3 +182,27 @@ def test_the_records_say_where_less_is_better() -> None:
     lower = {plugin.name: plugin.lower for plugin in df3d_scorers()}
     assert lower == {"clip": {"rank", "rank_geo"}, "janus": {"faces", "leakage", "repetition"}, "consistency": set()}
     assert [plugin.accepts for plugin in df3d_guidance()] == [{"text"}]
+
+
+def test_pictures_are_prepared_as_the_folder_says_and_else_as_openais(tmp_path: Path) -> None:
+    folder = tiny_clip(tmp_path / "clip")
+    path = folder / "open_clip_config.json"
+    shape, prepared = architecture.read(path)
+    assert (shape.embed_dim, shape.vision_cfg.image_size, shape.text_cfg.heads) == (32, 64, 2)
+    assert (prepared.mean, prepared.std) == ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    clip = Clip(str(folder))
+    assert (clip._mean.flatten().tolist(), clip._std.flatten().tolist()) == ([0.5] * 3, [0.25] * 3)
+    path.write_text(json.dumps({"model_cfg": json.loads(path.read_text())["model_cfg"]}))
+    _, usual = architecture.read(path)
+    assert usual.mean == (0.48145466, 0.4578275, 0.40821073)
+    assert usual.std == (0.26862954, 0.26130258, 0.27577711)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("[]", "it has no table `model_cfg`"), ('{"model_cfg": 3}', "it has no table `model_cfg`"), ("{", "is damaged")],
+)
+def test_a_file_that_describes_no_clip_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "open_clip_config.json").write_text(text)
+    with pytest.raises(ModelError, match=reason):
+        architecture.read(tmp_path / "open_clip_config.json")

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from df3d_prior.sources import views_of
 from df3d_toybox import prompts
+from df3d_toybox.captions import Caption, Thing
 from df3d_toybox.config import ToyboxConfig, ToyboxScorerConfig
 from df3d_toybox.hooks import df3d_guidance, df3d_recipes, df3d_scorers
+from df3d_toybox.world import render, scene
+from df3d_toybox.world.source import WorldSource, _words
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -67,3 +71,22 @@ def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
     assert isinstance(refused("a flurb"), PromptError)
     for name in ("a.txt", "no/a.png"):
         assert isinstance(refused("a car", "--out", str(tmp_path / name)), ConfigError)
+
+
+def test_training_pictures_are_the_worlds_from_the_angles_they_say() -> None:
+    drawn = WorldSource().draw(np.random.default_rng(5), 4, 24)
+    rng = np.random.default_rng(5)
+    captions = [scene.sample_caption(rng) for _ in range(4)]
+    scenes = [render.pack(scene.build(caption, rng)) for caption in captions]
+    poses = views_of(drawn.azimuth, drawn.elevation, 24).pose.numpy()
+    assert drawn.images.shape == (4, 24, 24, 3)
+    np.testing.assert_array_equal(drawn.images, render.render(scenes, poses, size=24)[..., :3])
+    assert list(drawn.captions) == [_words(caption) for caption in captions]
+
+
+def test_a_caption_of_the_world_is_told_in_the_priors_words() -> None:
+    told = _words(Caption(Thing("dog", "red"), "on", Thing("table", "blue")))
+    assert (told.subject.word, told.subject.color, told.relation) == ("dog", "red", "on")
+    assert told.other is not None
+    assert (told.other.word, told.other.color) == ("table", "blue")
+    assert _words(Caption(Thing("dog"))).other is None
