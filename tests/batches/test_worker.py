@@ -188,7 +188,7 @@ class Ended:
 
     def cancel(self) -> None:
         self._launcher.cancelled += 1
-        self._code = 130
+        self._code = 130 if self._code is None else self._code
 
 
 @pytest.fixture
