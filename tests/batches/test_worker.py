@@ -191,7 +191,7 @@ class Ended:
 
     def cancel(self) -> None:
         self._launcher.cancelled += 1
-        self._looks = 3 if self._code is None else 0
+        self._looks = self._looks or (3 if self._code is None else 0)
 
 
 @pytest.fixture
