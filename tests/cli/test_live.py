@@ -8,7 +8,8 @@ from urllib.request import urlopen
 import pytest
 import torch
 
-from df3d.cli.live import HEIGHT, LiveView, camera_of
+from df3d.cli import live as module
+from df3d.cli.live import HEIGHT, LiveView, _look_from_the_front, camera_of
 from df3d.scene.cameras import orbit, rays
 from df3d.testing import HollowBall
 from df3d.types import Cameras, RenderOutput, RenderRequest
@@ -62,3 +63,44 @@ def test_everybody_who_looks_gets_a_picture_and_nobody_costs_nothing(
     finally:
         live.close()
     assert capsys.readouterr().out == ""  # stdout is for results
+
+
+@pytest.mark.parametrize(("aspect", "width"), [(1.0, 192), (1.5, 288), (0.501, 96), (100.0, 768), (0.0001, 1)])
+def test_the_picture_is_as_wide_as_the_window_within_reason(aspect: float, width: int) -> None:
+    seen = as_viser(orbit(1, size=8))
+    seen.aspect = aspect
+    assert (camera_of(seen).height, camera_of(seen).width) == (192, width)
+
+
+def test_drawing_takes_a_fifth_of_the_time_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One picture that took a second is followed by four without one."""
+    drawn: list[Cameras] = []
+
+    class Plain:
+        def render(self, field: HollowBall, cameras: Cameras, request: RenderRequest) -> RenderOutput:
+            drawn.append(cameras)
+            clock[0] += 1.0
+            return RenderOutput(torch.zeros(1, 2, 2, 3), torch.ones(1, 2, 2, 1))
+
+    clock, scene = [10.0], SimpleNamespace(set_background_image=lambda image, format: None)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    live = LiveView.__new__(LiveView)
+    client = SimpleNamespace(camera=as_viser(orbit(1, size=8)), scene=scene)
+    live._server, live._next = SimpleNamespace(get_clients=lambda: {0: client}), 0.0
+    live(HollowBall(), Plain(), "cpu")
+    for clock[0] in (11.0, 14.99):
+        live(HollowBall(), Plain(), "cpu")
+    assert len(drawn) == 1
+    clock[0] = 15.0
+    live(HollowBall(), Plain(), "cpu")
+    assert len(drawn) == 2
+
+
+def test_who_comes_looks_from_the_front() -> None:
+    client = SimpleNamespace(camera=SimpleNamespace())
+    _look_from_the_front(client)
+    x, y, z = client.camera.position
+    assert x == 0
+    assert z > 2 > y > 0  # a little from above
+    assert client.camera.look_at == (0.0, 0.0, 0.0)
+    assert client.camera.fov == pytest.approx(torch.deg2rad(torch.tensor(40.0)).item(), abs=0.01)

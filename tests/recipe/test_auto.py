@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from minimal import MINIMAL
 
-from df3d.errors import ConfigError
+from df3d import hookimpl
+from df3d.errors import ConfigError, PluginError
 from df3d.plugin.catalog import Catalog
 from df3d.recipe import auto
 
@@ -39,3 +41,26 @@ def test_the_first_reason_is_said_when_no_recipe_can_be_used(catalog: Catalog) -
         auto.choose(catalog, [("field.levles", 3)], device="cpu", why="")
     with pytest.raises(ConfigError, match="no recipe offers itself"):
         auto.choose(Catalog(), [], device="cpu", why="")
+
+
+def offering(folder: Path) -> Catalog:
+    class Recipes:
+        @hookimpl
+        def df3d_recipes(self) -> list[Path]:
+            return [folder]
+
+    catalog = Catalog()
+    catalog.add(Recipes())
+    return catalog
+
+
+def test_the_reason_is_that_of_the_strongest_and_a_broken_file_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("{")
+    for name, strength in (("weak", 1), ("strong", 9), ("middle", 5), ("other", 0)):
+        text = MINIMAL.replace('"mini"', f'"{name}"\ndefault_for = {{ cpu = {strength} }}')
+        (tmp_path / f"{name}.toml").write_text(text.replace('"hashgrid"', f'"{name}-field"'))
+    catalog = offering(tmp_path)
+    assert [recipe.name for recipe in auto.candidates(catalog, "cpu")] == ["strong", "middle", "weak"]
+    assert list(auto.candidates(catalog, "cuda")) == []
+    with pytest.raises(PluginError, match="there is no field `strong-field`"):
+        auto.choose(catalog, [], device="cpu", why="")

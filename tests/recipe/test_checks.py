@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from df3d import CamerasPlugin, FieldPlugin, GuidancePlugin, SourcePlugin, hookimpl
-from df3d.errors import Df3dError, PromptError
+from df3d import CamerasPlugin, ExporterPlugin, FieldPlugin, GuidancePlugin, SourcePlugin, hookimpl, option
+from df3d.errors import ConfigError, Df3dError, ModelError, PluginError, PromptError
 from df3d.plugin.catalog import Catalog
 from df3d.prompt import Picture, Prompt
-from df3d.recipe.checks import check_prompt
+from df3d.recipe.checks import check_prompt, check_ready, starts_from_mesh, words
 from df3d.recipe.compose import compose
 from df3d.recipe.recipe import from_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picky:
+    solid: bool = option(False, "look at the mesh too")
+
+
+def needs_of(config: Picky) -> frozenset[str]:
+    return frozenset({"mesh"} if config.solid else set())
+
+
+def remark(text: str, config: object) -> list[str]:
+    return [f"a remark on `{text}`"]
+
+
+def unasked(text: str, config: object) -> list[str]:
+    raise AssertionError("it reads no text")
+
+
+def absent(config: object) -> None:
+    raise ModelError("its model is not here")
 
 
 class Offers:
@@ -25,13 +47,21 @@ class Offers:
         yield FieldPlugin(
             name="fog", summary="Fog", target="x:y", provides=frozenset({"volume"}), starts_from=frozenset({"points"})
         )
+        yield FieldPlugin(
+            name="shell", summary="Shell", target="x:y", provides=frozenset({"volume"}), starts_from=frozenset({"surface"})
+        )
 
     @hookimpl
     def df3d_guidance(self) -> Iterator[GuidancePlugin]:
         yield GuidancePlugin(name="deep", summary="Depth", target="x:y", needs=frozenset({"mesh"}))
         for name, group in (("pairs", 2), ("fours", 4)):
             yield GuidancePlugin(name=name, summary="Groups", target="x:y", group=group)
-        yield GuidancePlugin(name="looks", summary="Pictures", target="x:y", accepts=frozenset({"image"}))
+        looks = f"{__name__}:unasked"
+        yield GuidancePlugin(name="looks", summary="Pictures", target="x:y", accepts=frozenset({"image"}), check=looks)
+        yield GuidancePlugin(name="feels", summary="Meshes", target="x:y", accepts=frozenset({"mesh"}))
+        yield GuidancePlugin(name="picky", summary="More", target="x:y", config=Picky, needs_with=f"{__name__}:needs_of")
+        yield GuidancePlugin(name="talks", summary="Remarks", target="x:y", check=f"{__name__}:remark")
+        yield GuidancePlugin(name="away", summary="Not here", target="x:y", ready=f"{__name__}:absent")
 
     @hookimpl
     def df3d_cameras(self) -> Iterator[CamerasPlugin]:
@@ -41,6 +71,13 @@ class Offers:
     def df3d_sources(self) -> Iterator[SourcePlugin]:
         yield SourcePlugin(name="whole", summary="A mesh", target="x:y", makes="mesh")
         yield SourcePlugin(name="state", summary="A state", target="x:y", makes="state")
+        yield SourcePlugin(name="dusty", summary="Dust", target="x:y", makes="dust")
+        yield SourcePlugin(name="ashen", summary="Ash", target="x:y", makes="ash")
+
+    @hookimpl
+    def df3d_exporters(self) -> Iterator[ExporterPlugin]:
+        dust = frozenset({"dust"})
+        yield ExporterPlugin(name="dustpan", summary="Dust", target="x:y", suffixes=(".dust",), takes=dust, usual_for=dust)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +114,17 @@ def source(**changes: object) -> dict[str, object]:
             [stage(), stage(name="two", start_from="one", field={"use": "fog"})],
             "field `fog` cannot start from `hashgrid`: it takes points",
         ),
+        (
+            [source(), stage(name="two", start_from="one", field={"use": "fog"})],
+            "field `fog` cannot start from `whole`: it takes points",
+        ),
+        ([stage(), source(name="two", start_from="one")], "stage `two` has no field that could start from another"),
+        ([stage(guidance={"use": "picky", "solid": True})], "guidance `picky` in stage `one` needs mesh from the renderer"),
+        ([stage(guidance={"use": "toybox", "scale": "x"})], "`one.guidance.scale` must be a number"),
+        ([stage(guidance=[{"use": "toybox", "scale": "x"}, {"use": "looks"}])], "`one.guidance.toybox.scale` must be a number"),
+        ([source(guidance={"use": "toybox"})], "stage `one` has both a source and guidance"),
+        ([source(source=[{"use": "whole"}, {"use": "dusty"}])], "`one.source` names several sources"),
+        ([source(source={"use": "ashen"})], "no exporter offers itself for ash"),
         ([source(field={"use": "hashgrid"})], "source `whole` of stage `one` makes mesh"),
         ([source(source={"use": "state"})], "source `state` of stage `one` makes the state of a field"),
         ([source(steps=3)], "stage `one` has both a source and steps"),
@@ -112,3 +160,80 @@ def test_half_a_camera_is_none(tmp_path: Path) -> None:
     for angles in ((3.0, None), (None, 3.0), (0.0, 91.0), (1000.0, 0.0)):
         with pytest.raises(PromptError):
             Picture(tmp_path / "a.png", *angles)
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        [stage(guidance=[{"use": "pairs"}, {"use": "toybox"}])],  # one that takes single views takes pairs too
+        [stage(cameras={"use": "lone"})],
+        [stage(guidance={"use": "picky"})],
+        [source(), stage(name="two", start_from="one", field={"use": "shell"})],  # a mesh is a surface
+    ],
+)
+def test_a_stage_that_fits_is_taken(catalog: Catalog, stages: list[dict[str, object]]) -> None:
+    assert len(compose(from_table({"stage": stages}), catalog).stages) == len(stages)
+
+
+def test_the_exporter_is_that_of_the_last_stage(catalog: Catalog) -> None:
+    dust = source(name="two", source={"use": "dusty"})
+    assert compose(from_table({"stage": [source(), dust]}), catalog).exporter.name == "dustpan"
+    assert compose(from_table({"stage": [dust, source()]}), catalog).exporter.name == "glb"
+    assert compose(from_table({"stage": [dust, source()], "export": {"format": "stl"}}), catalog).exporter.name == "stl"
+    with pytest.raises(PluginError, match="exporter `glb` takes mesh; source `dusty` of stage `two` makes dust"):
+        compose(from_table({"stage": [source(), dust], "export": {"format": "glb"}}), catalog)
+
+
+def test_each_remark_on_a_prompt_is_made_once_and_by_those_who_read_it(catalog: Catalog, tmp_path: Path) -> None:
+    both = [stage(guidance=[{"use": "talks"}, {"use": "looks"}]), stage(name="two", guidance={"use": "talks"})]
+    prompt = Prompt("a red car", pictures=(Picture(tmp_path / "a.png"),))
+    assert check_prompt(compose(from_table({"stage": both}), catalog), prompt) == ["a remark on `a red car`"]
+
+
+@pytest.mark.parametrize(("name", "lacking", "option"), [("looks", "a picture", "--image"), ("feels", "a mesh", "--mesh")])
+def test_what_a_prompt_lacks_is_named_with_its_option(catalog: Catalog, name: str, lacking: str, option: str) -> None:
+    plan = compose(from_table({"stage": [stage(guidance=[{"use": "toybox"}, {"use": name}])]}), catalog)
+    with pytest.raises(PromptError, match=f"guidance `{name}` needs {lacking}, and the prompt has none") as error:
+        check_prompt(plan, Prompt("a red car"))
+    assert error.value.hint == f"give one with {option} FILE"
+
+
+def test_a_start_mesh_is_for_the_first_stage_alone(catalog: Catalog, tmp_path: Path) -> None:
+    prompt, shell = Prompt("a red car", mesh=tmp_path / "a.glb"), {"use": "shell"}
+    assert check_prompt(compose(from_table({"stage": [stage(field=shell)]}), catalog), prompt) == []
+    assert check_prompt(compose(from_table({"stage": [stage(field=shell), stage(name="two")]}), catalog), prompt) == []
+    with pytest.raises(PromptError, match="can use a start mesh"):
+        check_prompt(compose(from_table({"stage": [stage(), stage(name="two", field=shell)]}), catalog), prompt)
+
+
+def test_a_stage_that_starts_from_another_takes_no_mesh(catalog: Catalog) -> None:
+    whole = compose(from_table({"stage": [source(), stage(name="two", start_from="one", field={"use": "shell"})]}), catalog)
+    alone = compose(from_table({"stage": [stage(field={"use": "shell"}), stage(name="two")]}), catalog)
+    assert [starts_from_mesh(one) for one in (*whole.stages, *alone.stages)] == [False, False, True, False]
+
+
+def test_every_stage_has_to_be_ready(catalog: Catalog) -> None:
+    check_ready(compose(from_table({"stage": [stage(), stage(name="two")]}), catalog))
+    with pytest.raises(ModelError, match="its model is not here"):
+        check_ready(compose(from_table({"stage": [stage(), stage(name="two", guidance={"use": "away"})]}), catalog))
+
+
+def test_an_earlier_stage_is_looked_for_by_its_nearest_name(catalog: Catalog) -> None:
+    with pytest.raises(ConfigError) as error:
+        compose(from_table({"stage": [stage(name="coarse"), stage(name="two", start_from="corse")]}), catalog)
+    assert error.value.hint == "did you mean `coarse`?"
+
+
+def test_names_are_told_in_one_order() -> None:
+    assert words(["b", "a"]) == "a, b"
+    assert words([]) == "nothing"
+
+
+def test_a_stage_needs_colours_and_what_its_guidances_look_at(catalog: Catalog) -> None:
+    plain = compose(from_table({"stage": [stage(guidance={"use": "picky"})]}), catalog).stages[0]
+    assert (plain.needs, plain.group) == ({"rgb", "opacity"}, 1)
+    surface = {"field": {"use": "tets"}, "renderer": {"use": "raster"}}
+    solid = stage(**surface, guidance=[{"use": "pairs"}, {"use": "picky", "solid": True}])
+    found = compose(from_table({"stage": [solid]}), catalog).stages[0]
+    assert (found.needs, found.group) == ({"rgb", "opacity", "mesh"}, 2)
+    assert compose(from_table({"stage": [source()]}), catalog).stages[0].group == 1

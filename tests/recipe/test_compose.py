@@ -44,3 +44,4 @@ def test_a_penalty_that_has_a_say_at_any_step_is_in_the_plan(mini: Path, catalog
     mini.write_text(mini.read_text() + f"penalties = {{ orientation = {weight} }}\n")
     stage = compose(recipes.read(mini), catalog).stages[0]
     assert ("orientation" in [plugin.name for plugin, _ in stage.penalties]) == needed
+    assert list(stage.stage.penalties) == (["orientation"] if needed else [])

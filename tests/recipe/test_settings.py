@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from df3d import SourcePlugin, hookimpl, option
 from df3d.errors import ConfigError, Df3dError
 from df3d.plugin.catalog import Catalog
 from df3d.recipe import recipe as recipes
@@ -65,6 +67,7 @@ def test_a_wrong_setting_is_refused_with_its_path(
         ("a=[1, 2]", ("a", [1, 2])),
         ("a=true", ("a", True)),
         ("a=x=y", ("a", "x=y")),
+        (" a.b =8", ("a.b", 8)),
     ],
 )
 def test_settings_are_toml_values_or_words(text: str, expected: tuple[str, object]) -> None:
@@ -80,3 +83,50 @@ def test_an_end_may_be_set_of_what_was_a_plain_number(mini: Path, catalog: Catal
     """`--set penalties.opacity=2 --set penalties.opacity.end=0`: it begins at what it was."""
     found = override(recipes.read(mini), [("penalties.opacity", 2.0), ("penalties.opacity.end", 0.5)], catalog)
     assert found.stages[0].penalties["opacity"] == Schedule(2.0, 0.5)
+
+
+def test_of_several_guidances_all_are_set_or_the_one_named(mini: Path, catalog: Catalog) -> None:
+    mini.write_text(mini.read_text().replace('{ use = "toybox" }', '[{ use = "toybox", scale = 1.0 }, { use = "sds" }]'))
+    recipe = recipes.read(mini)
+    both = override(recipe, [("guidance.scale", 3.0), ("guidance.weight", 0.5)], catalog).stages[0].guidance
+    assert [(one.options["scale"], one.weight) for one in both] == [(3.0, Schedule(0.5))] * 2
+    one = override(recipe, [("guidance.sds.scale", 5.0), ("coarse.guidance.sds.weight", 2.0)], catalog).stages[0].guidance
+    assert [guidance.options["scale"] for guidance in one] == [1.0, 5.0]
+    assert [guidance.weight for guidance in one] == [Schedule(1.0), Schedule(2.0)]
+    other = override(recipe, [("guidance.sds.use", "clip")], catalog).stages[0].guidance
+    assert [guidance.use for guidance in other] == ["toybox", "clip"]
+    with pytest.raises(ConfigError, match=r"unknown key `guidance\.use`") as error:
+        override(recipe, [("guidance.use", "clip")], catalog)
+    assert error.value.hint == "a stage has several guidances: write guidance.NAME.use"
+
+
+def test_another_part_begins_with_its_own_options(mini: Path, catalog: Catalog) -> None:
+    found = override(recipes.read(mini), [("field.use", "tets"), ("guidance.use", 3)], catalog).stages[0]
+    assert (found.field.use, found.field.options) == ("tets", {})
+    assert found.guidance[0].use == "3"  # a name, even if it reads like a number
+
+
+def test_what_is_df3ds_own_can_be_set_too(mini: Path, catalog: Catalog) -> None:
+    text = mini.read_text()
+    mini.write_text(text + text.split("\n", 2)[2].replace('"coarse"', '"fine"'))
+    changes = [("optimizer.decay", 0.5), ("fine.start_from", "coarse"), ("save_every", 7), ("preview_every", 8)]
+    coarse, fine = override(recipes.read(mini), changes, catalog).stages
+    assert (coarse.start_from, fine.start_from) == (None, "coarse")
+    assert coarse.optimizer.decay == fine.optimizer.decay == Schedule(0.5)
+    assert (fine.save_every, fine.preview_every) == (7, 8)
+
+
+def test_the_options_of_a_source_can_be_set(catalog: Catalog) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        strength: float = option(1.0, "how strong")
+
+    class Offers:
+        @hookimpl
+        def df3d_sources(self) -> list[SourcePlugin]:
+            return [SourcePlugin(name="maker", summary="Makes", target="x:y", config=Config, makes="mesh")]
+
+    other = Catalog.discover()
+    other.add(Offers())
+    recipe = recipes.from_table({"stage": [{"name": "one", "source": {"use": "maker"}}]})
+    assert override(recipe, [("source.strength", 0.5)], other).stages[0].source.options == {"strength": 0.5}

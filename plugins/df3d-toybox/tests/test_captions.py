@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from df3d_toybox.captions import COLOR_NAMES, NOUN_NAMES, RELATIONS, SLOTS, SYNONYMS, read
+from df3d_toybox.captions import COLOR_NAMES, NOUN_NAMES, RELATIONS, SLOTS, SYNONYMS, Caption, Thing, read
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,18 @@ from df3d_toybox.captions import COLOR_NAMES, NOUN_NAMES, RELATIONS, SLOTS, SYNO
         ("a green coffee mug", "green mug _ _ _ _"),
         ("a surf board", "_ surfboard _ _ _ _"),
         ("a dog that is red", "red dog _ _ _ _"),
+        ("two ponies", "_ horse _ _ _ _"),
+        ("some bushes", "_ tree _ _ _ _"),
+        ("a dog perched atop a chair", "_ dog on _ chair _"),
+        ("a dog on top of the sofa", "_ dog on _ sofa _"),
+        ("a cat in a blue cap", "_ cat wearing blue hat _"),
+        ("a duck with an orange hat", "_ duck wearing orange hat _"),
+        ("a duck wears a fedora", "_ duck wearing _ hat _"),
+        ("a sail boat", "_ boat _ _ _ _"),
+        ("two snow men", "_ snowman _ _ _ _"),
+        ("a rocketship", "_ rocket _ _ _ _"),
+        ("a violet dog riding a navy horse", "purple dog on blue horse _"),
+        ("a dog on a table that is red", "_ dog on red table _"),
     ],
 )
 def test_free_text_is_understood(text: str, canonical: str) -> None:
@@ -75,3 +87,16 @@ def test_what_is_known_and_has_no_place_is_said_as_such(text: str, left_out: tup
 @pytest.mark.parametrize("text", ["a cat at night", "a red house by a house", "a dog and a dog", "an ox on a car"])
 def test_no_word_is_nearest_to_itself_or_found_in_a_short_one(text: str) -> None:
     assert not {word for word, near in read(text).nearest().items() if word == near or len(word) < 3}
+
+
+def test_a_caption_is_told_with_its_articles() -> None:
+    assert str(Caption(Thing("elephant"))) == "an elephant"
+    assert str(Caption(Thing("car", "orange"), "on", Thing("airplane"))) == "an orange car on an airplane"
+    assert str(Caption(Thing("dog", "red"), "wearing", Thing("hat", "blue"))) == "a red dog wearing a blue hat"
+    assert Caption(Thing("dog")).canonical("overhead") == "_ dog _ _ _ overhead"
+
+
+def test_each_word_that_is_not_used_is_told_once_in_its_order() -> None:
+    reading = read("a shiny car, a shiny glossy boat and a boat")
+    assert (reading.unknown, reading.left_out) == (("shiny", "glossy"), ("boat",))
+    assert read("a car at zzzzz").nearest() == {}  # nothing is like it

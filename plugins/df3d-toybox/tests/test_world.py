@@ -10,6 +10,7 @@ from df3d_toybox.captions import COLOR_NAMES, NOUN_NAMES, RELATIONS, Caption, Th
 from df3d_toybox.world import nouns, render, scene
 from df3d_toybox.world.faces import with_faces
 from df3d_toybox.world.shapes import BLOCK, DOME, ELLIPSOID, FRUSTUM, Parts, Solid
+from scipy.spatial.transform import Rotation
 
 from df3d.scene.cameras import orbit, rays
 from df3d.types import Cameras
@@ -177,3 +178,124 @@ def test_a_second_face_is_the_first_turned_around() -> None:
         x, y, z = solid.corners().T
         turned = np.stack([-0.5 * x + 0.75**0.5 * z, y, -(0.75**0.5) * x - 0.5 * z], axis=1)
         np.testing.assert_allclose(copy.corners(), turned, atol=1e-9)
+
+
+# ---------------------------------------------------------------------------------------------- solids
+def turned(x: float, y: float, z: float) -> np.ndarray:
+    """By degrees about x, then y, then z, as scipy has it."""
+    return Rotation.from_euler("xyz", (x, y, z), degrees=True).as_matrix()
+
+
+def test_a_part_is_turned_about_x_then_y_then_z_and_then_moved() -> None:
+    parts = Parts()
+    parts.block((0.1, 0.2, 0.3), (0.3, 0.2, 0.1), (1, 0, 0), turn=(20, 30, 40))
+    np.testing.assert_allclose(parts[0].axes, turned(20, 30, 40) @ np.diag((0.3, 0.2, 0.1)), atol=1e-12)
+    parts.ball((0, 0, 0), 0.5, (1, 0, 0))
+    np.testing.assert_allclose(parts[1].axes, 0.5 * np.eye(3), atol=1e-12)
+    parts.dome((0, 0, 0), (0.1, 0.2, 0.3), (1, 0, 0), turn=(0, 0, 90))
+    np.testing.assert_allclose(parts[2].axes @ (0, 1, 0), (-0.2, 0, 0), atol=1e-12)
+
+
+@pytest.mark.parametrize("end", [(0.0, 1.0, 0.0), (0.3, 0.4, 0.5), (0.0, 0.0, 2.0), (-1.0, 0.0, 0.0)])
+def test_a_tube_goes_from_its_start_to_its_end(end: tuple[float, float, float]) -> None:
+    parts = Parts()
+    parts.tube((0.1, 0.0, 0.0), end, 0.2, (1, 0, 0), 0.05)
+    (tube,) = parts
+    start, stop = np.array((0.1, 0.0, 0.0)), np.array(end)
+    assert tube.taper == (0.25, 0.25)
+    np.testing.assert_allclose(tube.center, (start + stop) / 2)
+    np.testing.assert_allclose(tube.center - tube.axes[:, 1], start, atol=1e-12)
+    np.testing.assert_allclose(tube.axes.T @ tube.axes, np.diag((0.04, (stop - start) @ (stop - start) / 4, 0.04)), atol=1e-12)
+    assert np.linalg.det(tube.axes) > 0
+    along = (stop - start) / np.linalg.norm(stop - start)
+    side = np.cross(along, (0.3, 0.7, -0.2))
+    side /= np.linalg.norm(side)
+    near_start, near_end = start + 0.01 * along, stop - 0.01 * along
+    assert tube.contains(np.array([near_start + 0.19 * side, near_start + 0.21 * side])).tolist() == [True, False]
+    assert tube.contains(np.array([near_end + 0.045 * side, near_end + 0.07 * side])).tolist() == [True, False]
+    parts.tube((0, 0, 0), end, 0.2, (1, 0, 0))
+    assert parts[1].taper == (1.0, 1.0)
+
+
+def test_what_is_moved_takes_its_head_and_its_seat_along() -> None:
+    parts = Parts()
+    parts.ball((1, 0, 0), 0.5, (1, 0, 0))
+    parts.head, parts.seat = (0.1, 0.2, 0.3, 0.4), (0.5, 0.6, 0.7, 0.8, 0.9)
+    found = parts.moved(2.0, (1, 2, 3))
+    assert found[0].center.tolist() == [3, 2, 3]
+    assert found.head == pytest.approx((1.2, 2.4, 3.6, 0.8))
+    assert found.seat == pytest.approx((2.0, 3.2, 4.4, 1.6, 1.8))
+    assert parts[0].center.tolist() == [1, 0, 0]
+    assert Parts(parts).moved(2.0, (0, 0, 0)).head is None
+
+
+@pytest.mark.parametrize("kind", [ELLIPSOID, DOME, FRUSTUM, BLOCK])
+def test_the_box_of_a_solid_is_that_of_its_mesh(kind: int) -> None:
+    taper = (1.4, 1.4 if kind == FRUSTUM else 0.6)
+    solid = Solid(kind, np.array((0.1, 0.2, 0.3)), turned(20, 30, 40) * (0.3, 0.5, 0.2), (1, 0, 0), taper)
+    vertices, _ = solid.mesh(96)
+    low, high = Parts([solid]).bounds()
+    np.testing.assert_allclose(low, vertices.min(0), atol=0.02)
+    np.testing.assert_allclose(high, vertices.max(0), atol=0.02)
+
+
+def test_a_pixel_is_the_mean_of_its_points_over_a_plain_grey() -> None:
+    """A wall whose edge goes through the middle of the picture: at 45 degrees of view it covers half of an odd middle column."""
+    parts = Parts()
+    parts.block((0.5, 0, 0), (0.5, 2, 0.001), (1.0, 1.0, 1.0))
+    pose = orbit(1, elevation=0.0, distance=3.0, size=5).pose.numpy()
+    (image,) = render.render([render.pack(parts)], pose, size=5, samples=2, fov_y=45.0)
+    assert image[2, 2, 3] == 0.5
+    np.testing.assert_allclose(image[2, 0, :3], render.BACKGROUND, atol=1e-6)
+    lit = image[2, 3, 0]
+    np.testing.assert_allclose(image[2, 2, 0], (lit + render.BACKGROUND) / 2, atol=0.02)
+    assert image.dtype == np.float32
+
+
+# ---------------------------------------------------------------------------------------------- scenes
+def test_captions_are_drawn_in_these_shares() -> None:
+    rng, count = np.random.default_rng(0), 20_000
+    drawn = [scene.sample_caption(rng) for _ in range(count)]
+    share = {relation: sum(c.relation == relation for c in drawn) / count for relation in (None, "on", "wearing")}
+    assert share == pytest.approx({None: 0.5, "on": 0.4, "wearing": 0.1}, abs=0.015)
+    assert sum(c.subject.color is None for c in drawn) / count == pytest.approx(0.35, abs=0.015)
+    standing = [c for c in drawn if c.relation == "on"]
+    rest = 0.15 * len(scene.SUPPORTS) / len(NOUN_NAMES)  # of any noun, one that is a support
+    assert sum(c.other.noun in scene.SUPPORTS for c in standing) / len(standing) == pytest.approx(0.85 + rest, abs=0.02)
+    assert {c.other.noun for c in standing} == set(NOUN_NAMES)
+    hats = [c for c in drawn if c.relation == "wearing"]
+    assert {c.other.noun for c in hats} == {"hat"}
+    assert {c.subject.noun for c in hats} == set(scene.WEARERS)
+
+
+def test_what_has_a_head_wears_a_hat_and_what_carries_has_a_seat() -> None:
+    for noun in scene.WEARERS:
+        parts = scene.build(Caption(Thing(noun)))
+        assert parts.head is None or parts.head[3] > 0
+        low, high = parts.bounds()
+        if parts.head is not None:
+            assert low[1] < parts.head[1] <= high[1] + 0.05, noun
+            assert abs(parts.head[0]) < 0.05, noun
+
+
+def test_only_these_look_alike_from_the_front_and_from_behind() -> None:
+    assert {name for name, noun in nouns.NOUNS.items() if not noun.front} == {
+        "rocket", "table", "mug", "lamp", "hat", "tree", "mushroom",
+    }  # fmt: skip
+
+
+def test_the_middle_proportions_are_the_middle_of_every_range() -> None:
+    """Of what is drawn at random they are the mean: a dog's legs, its length and its tail."""
+    seen: list[tuple[float, float]] = []
+    whole = nouns.NOUNS["dog"].build
+    whole((1, 0, 0), lambda low, high: seen.append((low, high)) or low)
+    assert len(seen) == 3
+    middle = scene._thing(Thing("dog"), None)
+    again = whole(nouns.COLORS["brown"], lambda low, high: (low + high) / 2)
+    assert all(np.allclose(a.axes, b.axes) and a.color == b.color for a, b in zip(middle, again, strict=True))
+
+
+def test_every_object_is_centred_and_touches_the_ball() -> None:
+    parts = scene._fit(Parts([Solid(BLOCK, np.array((5.0, 1.0, 2.0)), np.diag((2.0, 1.0, 3.0)), (1, 0, 0))]))
+    assert parts[0].center == pytest.approx((0, 0, 0), abs=1e-9)
+    assert np.linalg.norm(parts[0].corners(), axis=1).max() == pytest.approx(scene.RADIUS)
