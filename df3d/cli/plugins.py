@@ -37,7 +37,8 @@ def list_(context: typer.Context, json: bool = Json, debug: Debug = False) -> No
     show(parts)
     for plugin in catalog.plugins:
         if plugin.problem:
-            problem = f"{plugin.name} ({plugin.distribution} {plugin.version}): {plugin.problem}"
+            of = f"{plugin.distribution} {plugin.version}".strip()
+            problem = f"{plugin.name} ({of}): {plugin.problem}"
             show(Text.assemble(("broken", "red"), printable(f": {problem}")))
 
 

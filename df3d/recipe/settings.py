@@ -70,10 +70,10 @@ def _change(stage: dict[str, Any], keys: list[str], value: Any, catalog: Catalog
 def places(stage: dict[str, Any], catalog: Catalog) -> dict[str, list[Place]]:
     """Every path that can be set in a stage's table, and where it leads."""
     known: dict[str, list[Place]] = {key: [(stage, key)] for key in NUMBERS}
-    known["penalties"] = [(stage, "penalties")]
-    penalties = stage.setdefault("penalties", {}) if "source" not in stage else {}
-    for name in catalog.penalties.names() if "source" not in stage else ():
-        known[f"penalties.{name}"] = [(penalties, name)]
+    if "source" not in stage:
+        penalties = stage.setdefault("penalties", {})
+        known["penalties"] = [(stage, "penalties")]
+        known |= {f"penalties.{name}": [(penalties, name)] for name in catalog.penalties.names()}
     for part, kind in SINGLE.items():
         if isinstance(stage.get(part), dict):
             known |= {f"{part}.{key}": [place] for key, place in _keys(stage[part], kind, catalog).items()}

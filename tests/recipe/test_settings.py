@@ -130,3 +130,5 @@ def test_the_options_of_a_source_can_be_set(catalog: Catalog) -> None:
     other.add(Offers())
     recipe = recipes.from_table({"stage": [{"name": "one", "source": {"use": "maker"}}]})
     assert override(recipe, [("source.strength", 0.5)], other).stages[0].source.options == {"strength": 0.5}
+    with pytest.raises(ConfigError, match="penalties"):  # which nothing there would use
+        override(recipe, [("penalties.opacity", 1.0)], other)

@@ -93,5 +93,10 @@ class Hands:
         try:
             print(name, file=self._worker.stdin, flush=True)
         except OSError:
-            return False
-        return any(line.strip() == name for line in self._worker.stdout)
+            had_its_turn = False
+        else:
+            had_its_turn = any(line.strip() == name for line in self._worker.stdout)
+        if not had_its_turn:
+            self._worker.kill()  # it may take a while to end, and be asked again meanwhile
+            self._worker.wait()
+        return had_its_turn
