@@ -139,3 +139,14 @@ def test_every_stage_has_carried_noise_of_its_own_that_turns(kind: NoiseKind) ->
     assert abs(alike(first, drawn(10, "coarse", 10)[middle])) < 0.1
     assert torch.equal(drawn(0, "coarse", 0), drawn(10, "coarse", 0))
     assert abs(alike(first, drawn(0, "fine", 10)[middle])) < 0.1
+
+
+def test_from_above_a_surface_s_noise_is_seen_lower() -> None:
+    """By one pixel, for a camera that rose by one of them at the front of the sphere."""
+    risen = math.degrees(2 * 2.4 * math.tan(math.radians(20)) / 32 / 0.6)
+    elevation, step = torch.tensor([0.0, risen]), Step(0, 100, "coarse", 0)
+    cameras = look_at(0 * elevation, elevation, 3 + 0 * elevation, 40 + 0 * elevation, height=64, width=64)
+    front, above = noise_for("surface", 0, cameras, torch.Size((2, 4, 32, 32)), step, step.generator("x"), sphere_of(cameras))
+    middle = slice(13, 19)
+    assert alike(front[:, 13:19, middle], above[:, 14:20, middle]) > 0.6
+    assert abs(alike(front[:, 13:19, middle], above[:, 12:18, middle])) < 0.3

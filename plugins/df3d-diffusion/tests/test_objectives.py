@@ -299,3 +299,14 @@ def test_what_has_no_contrast_is_left_as_it_is() -> None:
     q = replace(q, noise=torch.zeros_like(q.noise))
     nothing = Prediction(*[torch.zeros_like(q.latents)] * 3)
     assert reconstruction(replace(q, predict=lambda z, t: nothing)).eq(0).all()
+
+
+def test_two_steps_to_the_clean_image_meet_in_the_middle() -> None:
+    """By hand: from 500 to 250 along the guided noise, and from there to the clean image."""
+    q = query(torch.randn(2, 3, 4, 4), inversion_steps=1, inversion_scale=1.0, inversion_noise=0.0, clean_steps=2)
+    a, z = MODEL.alphas_cumprod, q.latents
+    for now, after in ((0, 500), (500, 250)):
+        noise = expected_noise(z, now, 0.5, 0.2)
+        z = a[after].sqrt() * (z - (1 - a[now]).sqrt() * noise) / a[now].sqrt() + (1 - a[after]).sqrt() * noise
+    clean = (z - (1 - a[250]).sqrt() * expected_noise(z, 250, 0.5, 0.2)) / a[250].sqrt()
+    torch.testing.assert_close(q.latents - sdi(q), clean, atol=1e-4, rtol=1e-4)
