@@ -219,8 +219,11 @@ def test_of_several_objects_the_one_that_fits_best(objects: list[tuple[str, ...]
 
 def test_an_own_object_is_taken_for_captions_that_its_world_has() -> None:
     """And for others one with a sketch, however many words say more of it."""
-    index = of(known("dog", "a dog", "brown", own=True), known("dog/0", "a small old spotted dog of a farmer", "brown"))
+    index = of(
+        known("dog", "a spotted hairy dog", "brown", own=True), known("dog/0", "a small old spotted dog of a farmer", "brown")
+    )
     assert index.read("a dog").things[0].known.own
+    assert not index.read("a spotted hairy dog beside a barrel").things[0].known.own
     assert not index.read("a dog beside a barrel").things[0].known.own
     assert index.sketched == ["dog/0", "barrel/0", "dragon/0"]
     assert index.owns
@@ -299,6 +302,8 @@ def test_of_two_words_that_are_known_nouns_the_longer_is_meant() -> None:
     )
     assert index.read("a palm tree").things[0].noun == "palm tree"
     assert index.read("a big treasure chest").things[0].noun == "chest"
+    (bear,) = of(known("bear/0", "a bear", "brown")).read("a polar bear").things
+    assert (bear.asked, bear.noun, bear.near) == ("polar bear", "bear", 0.985)
 
 
 def test_an_oak_tree_is_no_brown_one() -> None:
