@@ -61,8 +61,9 @@ def test_large_texels_are_squares_where_that_is_wanted() -> None:
     uv = torch.tensor([[0.45, 0.5], [0.55, 0.5]])
     assert sample(texture, uv, nearest=True)[:, 0].tolist() == [0.0, 1.0]
     torch.testing.assert_close(sample(texture, uv)[:, 0], torch.tensor([0.4, 0.6]))
-    far = torch.eye(2).expand(2, 2, 2)
-    torch.testing.assert_close(sample(texture, uv, far, nearest=True)[:, 0], torch.tensor([0.5, 0.5]))
+    fine = texture.repeat_interleave(2, 0).repeat_interleave(2, 1)  # of which two texels are a pixel
+    found = sample(fine, uv, torch.eye(2).expand(2, 2, 2) / 2, nearest=True)
+    torch.testing.assert_close(found[:, 0], torch.tensor([0.4, 0.6]))
 
 
 def test_the_edge_of_a_texture_is_no_mean_with_the_other_edge() -> None:
