@@ -260,6 +260,7 @@ def test_the_world_is_told_each_colour() -> None:
         ("a red and blue bench", ("blue",)),
         ("a folding bench", ()),
         ("a folded bench", ()),
+        ("a mustard-yellow bench", ()),
         ("a shiny bench beside a shiny barrel", ("shiny",)),
         ("a bench beside a barrel on a dragon", ("dragon",)),
         ("two dragons beside a bench", ("two",)),
