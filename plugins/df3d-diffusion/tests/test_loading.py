@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +11,18 @@ from pathlib import Path
 import diffusers
 import pytest
 import torch
+from df3d_diffusion import folder as files
 from df3d_diffusion.config import SdsConfig
 from df3d_diffusion.latent import LatentDenoiser
 from df3d_diffusion.loading import load
-from df3d_diffusion.networks import pack, whole
+from df3d_diffusion.networks import pack, vae_of, whole
 from df3d_diffusion.noising import to_noise
 from df3d_diffusion.pixel import PixelDenoiser, shuffle, unshuffle
 from df3d_diffusion.sds import from_config
+from df3d_diffusion.text import fingerprint
 from diffusers import AutoencoderKL, AutoencoderTiny, DDPMScheduler, UNet2DConditionModel
 from pipelines import write_pipeline, write_single_file, write_taesd
+from safetensors.torch import save_file
 from transformers import AutoTokenizer, CLIPTextModel, T5EncoderModel
 
 from df3d.errors import ModelError
@@ -340,3 +344,106 @@ def test_of_deepfloyds_prediction_the_noise_is_taken_and_the_variance_left(deepf
         found = denoiser.predict(noisy, timestep, text, None)
     assert whole.shape[1] == 6
     torch.testing.assert_close(found, whole[:, :3], atol=1e-5, rtol=1e-4)
+
+
+def test_texts_are_kept_for_each_type_of_numbers(stable_diffusion: Path) -> None:
+    whole, half = (load(str(stable_diffusion), device="cpu", dtype=dtype).encode_text(["a red car"]).float()
+                   for dtype in ("float32", "bfloat16"))  # fmt: skip
+    assert not torch.equal(whole, half)
+    torch.testing.assert_close(whole, half, atol=0.1, rtol=0.1)
+
+
+def test_no_text_is_zeros_or_not_as_the_index_says(stable_diffusion_xl: Path, tmp_path: Path) -> None:
+    """Also where it was read before under another index."""
+    folder = shutil.copytree(stable_diffusion_xl, tmp_path / "xl")
+    zeros = load(str(folder), device="cpu", dtype="float32").encode_text(["", "a red car"])
+    change(folder / "model_index.json", force_zeros_for_empty_prompt=False)
+    own = load(str(folder), device="cpu", dtype="float32").encode_text(["", "a red car"])
+    assert zeros[0].eq(0).all()
+    assert own[0].abs().sum() > 0
+    assert torch.equal(own[1], zeros[1])
+
+
+def test_weights_that_changed_have_other_texts(tmp_path: Path) -> None:
+    file, inner = tmp_path / "a", tmp_path / "folder"
+    inner.mkdir()
+    (inner / "x").write_text("12")
+    file.write_text("12")
+    before = fingerprint(file), fingerprint(inner), fingerprint(file, inner)
+    assert len(set(before)) == 3
+    assert fingerprint(file) == before[0]
+    when = file.stat().st_mtime_ns
+    file.write_text("123")
+    os.utime(file, ns=(when, when))
+    assert fingerprint(file) != before[0]  # another size at the same time
+    (inner / "x").write_text("34")
+    os.utime(inner / "x", ns=(when + 10**9, when + 10**9))
+    assert fingerprint(inner) != before[1]  # the same size at another time
+
+
+def test_large_pictures_are_seen_whole_by_a_model_of_pixels(deepfloyd: Path) -> None:
+    """One white column in four: their mean, not what lies at the middle of a pixel."""
+    denoiser = load(str(deepfloyd), device="cpu", dtype="float32")
+    images = torch.zeros(1, 32, 32, 3)
+    images[:, :, ::4] = 1.0
+    found = denoiser.encode_images(images)
+    assert found.shape == (1, 3, 8, 8)
+    torch.testing.assert_close(found[..., 2:-2], torch.full((1, 3, 8, 4), -0.5), atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"layers": 128}, None), ({"layers": 129}, "`layers` cannot be 129"), ({"x": 1_000_000}, None),
+        ({"x": -1_000_001}, "`x` cannot be"), ({"x": float("nan")}, "`x` cannot be"), ({"a": {"b": [1, 2_000_000]}}, "`b`"),
+        ({"x": True}, None),
+    ],
+)  # fmt: skip
+def test_numbers_of_a_configuration_have_a_limit(tmp_path: Path, values: dict[str, object], message: str | None) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    if message is None:
+        files.config(tmp_path)
+        return
+    with pytest.raises(ModelError, match=message):
+        files.config(tmp_path)
+
+
+def test_an_adapter_is_no_network(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="is an adapter to another model"):
+        files.config(tmp_path)
+
+
+def test_numbers_are_counted_once(tmp_path: Path) -> None:
+    """Halves and wholes are the same ones, and averaged weights others of the same."""
+    for name, rows in (("model", 3), ("model.non_ema", 3), ("more", 5)):
+        save_file({"a": torch.zeros(rows, 4), "b": torch.zeros(2)}, tmp_path / f"{name}.safetensors", metadata={"format": "pt"})
+    assert files.parameters(tmp_path) == (3 * 4 + 2) + (5 * 4 + 2)
+    save_file({"a": torch.zeros(7, 4)}, tmp_path / "model.fp16.safetensors")
+    assert files.parameters(tmp_path) == 28
+
+
+def test_a_network_may_be_twice_as_large_as_its_weights(tmp_path: Path) -> None:
+    """Weights that two parts share are in a file once."""
+    save_file({"a": torch.zeros(10, 10)}, tmp_path / "model.safetensors")
+    files.check_size(tmp_path, lambda: torch.nn.Linear(20, 10, bias=False))
+    with pytest.raises(ModelError, match="holds 100 numbers, and its configuration asks for 210"):
+        files.check_size(tmp_path, lambda: torch.nn.Linear(20, 10))
+
+
+@pytest.mark.parametrize(
+    ("vae", "pixels"),
+    [({}, 8), ({"block_out_channels": [1, 2]}, 2), ({"block_out_channels": [1]}, 1), ({"encoder_block_out_channels": [1] * 6}, 32)],
+)
+def test_pixels_of_a_latent(vae: dict[str, list[int]], pixels: int) -> None:
+    assert files.pixels_per_latent(vae) == pixels
+
+
+def test_a_vae_that_overflows_in_half_precision_is_kept_whole(tmp_path: Path) -> None:
+    place = write_pipeline(tmp_path, "sd") / "vae"
+    change(place / "config.json", force_upcast=False)
+    assert vae_of(place, torch.float16).dtype == torch.float16
+    change(place / "config.json", force_upcast=True)
+    assert vae_of(place, torch.float16).dtype == torch.float32
+    assert vae_of(place, torch.bfloat16).dtype == torch.bfloat16

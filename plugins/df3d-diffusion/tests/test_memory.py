@@ -187,3 +187,78 @@ def test_a_compiled_model_predicts_the_same(stable_diffusion: Path, monkeypatch:
         denoiser.compile()
         torch.testing.assert_close(denoiser.predict(noisy, at, text, None), before, atol=1e-4, rtol=1e-3)
     assert captured
+
+
+GB = 1e9
+SD = {"sample_size": 64, "block_out_channels": [320]}
+
+
+def estimated(
+    folder: Path, patch: pytest.MonkeyPatch, work: Workload, *, unet: dict[str, Any] = SD, vae: dict[str, Any] | None = None,
+    **options: object,
+) -> tuple[float, float]:  # fmt: skip
+    """In GB, for a network of a hundred million numbers and a VAE of ten million."""
+    for name, table in (("unet", unet), ("vae", {"block_out_channels": [128, 1, 1, 1], **(vae or {})})):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "config.json").write_text(json.dumps(table))
+    patch.setattr(memory, "parameters", lambda place: {"unet": 100_000_000, "vae": 10_000_000}[place.name])
+    weights, activations = memory.estimate(SdsConfig(model=str(folder), **options), work)  # type: ignore[arg-type]
+    return round(weights / GB, 6), round(activations / GB, 6)
+
+
+@pytest.mark.parametrize(
+    ("views", "options", "activations"),
+    [
+        (1, {}, 2 * 0.25 + 1.25),  # with text and without, and the encoder
+        (4, {}, 8 * 0.25 + 4 * 1.25),
+        (1, {"view_texts": "perp-neg"}, 4 * 0.25 + 1.25),
+        (4, {"at_once": 3}, 3 * 0.25 + 1.25),
+        (1, {"at_once": 16}, 2 * 0.25 + 1.25),  # more than there are
+        (1, {"objective": "vsd"}, 2 * 0.25 + 2.0 + 1.25),
+        (3, {"objective": "esd"}, 6 * 0.25 + 3 * 2.0 + 3 * 1.25),
+        (1, {"checkpoint_vae": True}, 2 * 0.25 + 0.45),
+        (1, {"size": 1024}, 4 * (2 * 0.25 + 1.25)),
+        (1, {"dtype": "float32"}, 2 * (2 * 0.25 + 1.25)),
+        (1, {"unet": {**SD, "block_out_channels": [640]}}, 2 * 2 * 0.25 + 1.25),
+        (1, {"unet": {"image_size": 32, "model_channels": 320}}, (2 * 0.25 + 1.25) / 4),  # MVDream's authors call it so
+        (1, {"vae": {"force_upcast": True}}, 2 * 0.25 + 2 * 1.25),
+        (1, {"vae": {"_class_name": "AutoencoderTiny", "block_out_channels": [64] * 4}}, 2 * 0.25 + 0.4),
+        (1, {"vae": {"block_out_channels": [256] * 4}}, 2 * 0.25 + 2 * 1.25),
+    ],
+)
+def test_activations_by_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: int, options: dict[str, Any], activations: float
+) -> None:
+    assert estimated(tmp_path, monkeypatch, Workload(views, 64), **options)[1] == pytest.approx(activations)
+
+
+@pytest.mark.parametrize(
+    ("options", "weights"),
+    [
+        ({}, 0.2 + 0.01),  # two bytes a number; of the VAE the encoder, which is half
+        ({"dtype": "float32"}, 0.4 + 0.02),
+        ({"vae": {"force_upcast": True}}, 0.2 + 0.02),
+    ],
+)
+def test_weights_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], weights: float) -> None:
+    assert estimated(tmp_path, monkeypatch, Workload(1, 64), **options)[0] == pytest.approx(weights)
+
+
+def test_what_can_be_given_up_by_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cheapest first; nothing that is given up already, and the small VAE only where it is on disk and fits."""
+    estimated(tmp_path, monkeypatch, Workload(1, 64))
+    monkeypatch.setattr(memory, "resolve", lambda model: tmp_path / "vae" if model == "another" else tmp_path)
+
+    def given_up(views: int, *, here: bool = True, **options: object) -> list[dict[str, object]]:
+        monkeypatch.setattr(memory, "on_disk", lambda hub: tmp_path if here else None)
+        found = memory.memory(SdsConfig(**options), Workload(views, 64))  # type: ignore[arg-type]
+        assert "its weights alone are 0.2 GB" in found.hint
+        return [dict(saving.settings) for saving in found.savings]
+
+    vae, rows, small = {"checkpoint_vae": True}, {"at_once": 1}, {"vae": "taesd"}
+    assert given_up(1, model="sd15") == [vae, rows, small]
+    assert given_up(4, model="sd21") == [vae, rows, small]
+    assert given_up(1, model="sd15", here=False) == [vae, rows]
+    assert given_up(1, model="sdxl") == [vae, rows]
+    assert given_up(1, model="sd15", at_once=1, checkpoint_vae=True) == [small]
+    assert given_up(1, model="sd15", vae="another") == [vae, rows]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from command import df3d
 from df3d_diffusion import models
+from df3d_diffusion.config import SdsConfig
 from df3d_diffusion.models import ALIASES, choose_files, hubs_of, resolve
 
 from df3d.errors import ModelError
@@ -209,3 +210,61 @@ def test_files_are_half_precision_safetensors_part_by_part() -> None:
     assert choose_files(["model_index.json", "unet/model.bin"]) == []
     taesd = ["config.json", "diffusion_pytorch_model.bin", "diffusion_pytorch_model.safetensors", "taesd_encoder.onnx"]
     assert choose_files(taesd) == ["config.json", "diffusion_pytorch_model.safetensors"]
+
+
+def test_of_a_clip_its_own_weights_are_taken() -> None:
+    names = [
+        "open_clip_config.json",
+        "open_clip_model.bin",
+        "open_clip_model.safetensors",
+        "model.safetensors",
+        "config.json",
+    ]
+    assert choose_files(names) == ["open_clip_config.json", "open_clip_model.safetensors"]
+    assert choose_files(["open_clip_config.json", "model.safetensors"]) == []
+
+
+def test_everything_a_guidance_names_must_be_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "on_disk", lambda hub: None)
+    models.ready(SdsConfig(model=str(tmp_path)))
+    models.ready(SdsConfig(model=str(tmp_path), vae=str(tmp_path)))
+    with pytest.raises(ModelError, match="model `taesd` is not on this machine"):
+        models.ready(SdsConfig(model=str(tmp_path), vae="taesd"))
+
+
+def test_the_second_place_of_a_model_serves_where_the_first_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = {hub: tmp_path / str(i) for i, hub in enumerate(ALIASES["sd15"].hubs)}
+    monkeypatch.setattr(models, "on_disk", places.get)
+    assert resolve("sd15") == tmp_path / "0"
+    del places[ALIASES["sd15"].hubs[0]]
+    assert resolve("sd15") == tmp_path / "1"
+
+
+def test_only_safetensors_are_one_file_of_a_model(tmp_path: Path) -> None:
+    (tmp_path / "a.ckpt").write_bytes(b"")
+    (tmp_path / "a.safetensors").write_bytes(b"")
+    assert models.is_single_file(str(tmp_path / "a.safetensors"))
+    assert not models.is_single_file(str(tmp_path))
+    with pytest.raises(ModelError, match="is not a .safetensors file"):
+        models.is_single_file(str(tmp_path / "a.ckpt"))
+
+
+def test_a_model_is_on_disk_where_its_weights_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the revision that is asked for; an index alone is none."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    place = tmp_path / "models--someone--something"
+    (place / "refs").mkdir(parents=True)
+    for revision, weights in (("main", ""), ("v1", "unet"), ("v2", "transformer")):
+        commit = hashlib.sha1(revision.encode()).hexdigest()
+        (place / "refs" / revision).write_text(commit)
+        folder = place / "snapshots" / commit
+        folder.mkdir(parents=True)
+        (folder / "model_index.json").write_text("{}")
+        if weights:
+            (folder / weights).mkdir()
+            (folder / weights / "x.safetensors").write_bytes(b"")
+    assert models.on_disk("someone/something") is None
+    for revision in ("v1", "v2"):
+        found = models.on_disk(f"someone/something@{revision}")
+        assert found is not None
+        assert found.name == hashlib.sha1(revision.encode()).hexdigest()

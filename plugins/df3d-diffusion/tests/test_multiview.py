@@ -12,7 +12,16 @@ import torch
 from df3d_diffusion.config import MultiViewConfig, SdsConfig
 from df3d_diffusion.folder import check_kind
 from df3d_diffusion.loading import load
-from df3d_diffusion.multiview import PREFIX, VIEWS, JointAttention, MultiViewDenoiser, camera_code, from_checkpoint, stock_config
+from df3d_diffusion.multiview import (
+    PREFIX,
+    VIEWS,
+    JointAttention,
+    MultiViewDenoiser,
+    camera_code,
+    from_checkpoint,
+    is_multi_view,
+    stock_config,
+)
 from df3d_diffusion.sds import from_config
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -221,3 +230,29 @@ def test_what_does_not_fit_is_one_sentence(mvdream: Path, stable_diffusion: Path
     with pytest.raises(ModelError, match="cannot be loaded"):
         load(str(tmp_path / "damaged"), device="cpu")
     check_kind("it", json.loads((mvdream / "model_index.json").read_text()), table)
+
+
+def test_the_authors_configuration_in_the_words_of_a_stock_network() -> None:
+    """MVDream's own, whose fourth level looks at nothing: levels run from fine to coarse, and on the way up back."""
+    own = {
+        "image_size": 32, "in_channels": 4, "out_channels": 8, "model_channels": 320, "attention_resolutions": [4, 2, 1],
+        "num_res_blocks": 2, "channel_mult": [1, 2, 4, 4], "num_head_channels": 64, "context_dim": 1024,
+    }  # fmt: skip
+    stock = stock_config(own)
+    look, blind = "CrossAttnDownBlock2D", "DownBlock2D"
+    assert stock["down_block_types"] == [look, look, look, blind]
+    assert stock["up_block_types"] == ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]
+    assert stock["block_out_channels"] == [320, 640, 1280, 1280]
+    assert stock["attention_head_dim"] == [5, 10, 20, 20]
+    assert (stock["sample_size"], stock["in_channels"], stock["out_channels"]) == (32, 4, 8)
+    assert (stock["layers_per_block"], stock["cross_attention_dim"], stock["transformer_layers_per_block"]) == (2, 1024, 1)
+    assert stock_config({**own, "transformer_depth": 3})["transformer_layers_per_block"] == 3
+
+
+def test_a_network_of_many_views_is_known_by_its_configuration() -> None:
+    told = {"class_embed_type": "projection", "projection_class_embeddings_input_dim": 16}
+    assert is_multi_view(told)
+    assert is_multi_view({"camera_dim": 16})
+    assert not is_multi_view({**told, "projection_class_embeddings_input_dim": 32})
+    assert not is_multi_view({"projection_class_embeddings_input_dim": 16})
+    assert not is_multi_view({"camera_dim": 12})

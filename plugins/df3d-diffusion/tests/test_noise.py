@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from df3d_diffusion.config import NoiseKind
-from df3d_diffusion.noise import noise_for
+from df3d_diffusion.noise import _points, noise_for
 from torch import Tensor
 
 from df3d.scene.cameras import look_at, rays
@@ -92,3 +93,60 @@ def test_carried_noise_turns_into_another_bit_by_bit() -> None:
     assert abs(alike(first, middle) - 2**-0.5) < 0.05
     assert abs(alike(first, last)) < 0.05
     assert alike(noise("fixed", 19, every=20)[0], last) > 0.95
+
+
+def test_a_wide_picture_carries_its_noise_in_its_own_pixels() -> None:
+    """Half again as wide as high: a pixel is as large as before, so the same turn moves the surface by one pixel."""
+    turned = math.degrees(2 * 2.4 * math.tan(math.radians(20)) / 32 / 0.6)
+    angles, step = torch.tensor([0.0, turned]), Step(0, 100, "coarse", 0)
+    cameras = look_at(angles, 0 * angles, 3 + 0 * angles, 40 + 0 * angles, height=64, width=96)
+    front, moved = noise_for("surface", 0, cameras, torch.Size((2, 4, 32, 48)), step, step.generator("x"), sphere_of(cameras))
+    middle = slice(13, 19)
+    assert alike(front[:, middle, 21:27], moved[:, middle, 20:26]) > 0.6
+    assert abs(alike(front[:, middle, 21:27], moved[:, middle, 21:27])) < 0.3
+
+
+def test_what_lets_most_light_through_carries_nothing() -> None:
+    """There one picture is behind all views, as where there is no surface."""
+    angles, step = torch.tensor([0.0, 90.0]), Step(0, 100, "coarse", 0)
+    cameras = look_at(angles, 0 * angles, 3 + 0 * angles, 40 + 0 * angles, height=64, width=64)
+    seen = sphere_of(cameras)
+    shape = torch.Size((2, 4, 32, 32))
+    pale = noise_for("surface", 0, cameras, shape, step, step.generator("x"), replace(seen, opacity=0.4 * seen.opacity))
+    assert torch.equal(pale, noise_for("fixed", 0, cameras, shape, step, step.generator("x")))
+
+
+def test_points_that_carry_noise_are_even_in_the_ball() -> None:
+    """Half of them, by volume, lie beyond 0.5^(1/3) of the radius, and a tenth within 0.1^(1/3)."""
+    radii = _points().norm(dim=1)
+    assert float(radii.max()) <= 1.0
+    for share in (0.1, 0.5, 0.9):
+        assert float((radii < share ** (1 / 3)).float().mean()) == pytest.approx(share, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["fixed", "sphere", "surface"])
+def test_every_stage_has_carried_noise_of_its_own_that_turns(kind: NoiseKind) -> None:
+    angles = torch.tensor([0.0, 0.0])
+    cameras = look_at(angles, angles, 3 + angles, 40 + angles, height=64, width=64)
+
+    def drawn(index: int, stage: str, every: int) -> Tensor:
+        step = Step(index, 100, stage, 0)
+        return noise_for(kind, every, cameras, torch.Size((2, 4, 32, 32)), step, step.generator("x"), sphere_of(cameras))
+
+    middle = (slice(None), slice(None), slice(8, 24), slice(8, 24))
+    first = drawn(0, "coarse", 10)[middle]
+    assert alike(first, drawn(2, "coarse", 10)[middle]) > 0.9
+    assert abs(alike(first, drawn(10, "coarse", 10)[middle])) < 0.1
+    assert torch.equal(drawn(0, "coarse", 0), drawn(10, "coarse", 0))
+    assert abs(alike(first, drawn(0, "fine", 10)[middle])) < 0.1
+
+
+def test_from_above_a_surface_s_noise_is_seen_lower() -> None:
+    """By one pixel, for a camera that rose by one of them at the front of the sphere."""
+    risen = math.degrees(2 * 2.4 * math.tan(math.radians(20)) / 32 / 0.6)
+    elevation, step = torch.tensor([0.0, risen]), Step(0, 100, "coarse", 0)
+    cameras = look_at(0 * elevation, elevation, 3 + 0 * elevation, 40 + 0 * elevation, height=64, width=64)
+    front, above = noise_for("surface", 0, cameras, torch.Size((2, 4, 32, 32)), step, step.generator("x"), sphere_of(cameras))
+    middle = slice(13, 19)
+    assert alike(front[:, 13:19, middle], above[:, 14:20, middle]) > 0.6
+    assert abs(alike(front[:, 13:19, middle], above[:, 12:18, middle])) < 0.3

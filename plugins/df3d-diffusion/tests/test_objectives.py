@@ -240,3 +240,73 @@ def test_clipping_bounds_values_and_each_views_size() -> None:
     assert float(by_norm[1].square().mean().sqrt()) == pytest.approx(2.0)
     assert float(by_norm[1, 0, 0, 0] / by_norm[1, 0, 1, 1]) == pytest.approx(-8 / 3)
     assert torch.equal(clip_gradient(gradient[:1], value=0.0, norm=0.0), gradient[:1])
+
+
+def one_row(q: Query, i: int) -> Query:
+    """The same, asked about one of its latents alone."""
+    part = slice(i, i + 1)
+    return replace(q, latents=q.latents[part], noise=q.noise[part], timestep=q.timestep[part])
+
+
+@pytest.mark.parametrize("objective", ["sds", "csd", "ism", "asd", "sdi", "reconstruction"])
+def test_views_at_other_timesteps_change_nothing_of_one(objective: str) -> None:
+    """Inversions go on until the last of a batch is there: those that are there already wait."""
+    q = query(torch.randn(3, 3, 4, 4), scale=3.0, inversion_steps=4, inversion_noise=0.0, clean_steps=2)
+    q = replace(q, timestep=torch.tensor([10, 320, 800]))
+    whole = OBJECTIVES[objective](q)
+    for i in range(3):
+        torch.testing.assert_close(whole[i : i + 1], OBJECTIVES[objective](one_row(q, i)), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("objective", ["sdi", "reconstruction"])
+def test_clean_images_are_cut_to_the_range_of_the_model(objective: str) -> None:
+    q = query(2 * torch.randn(2, 3, 4, 4), scale=7.5, inversion_noise=0.0)
+    free, cut = (q.latents - OBJECTIVES[objective](replace(q, clip=clip)) for clip in (None, 0.3))
+    assert float(free.abs().max()) > 0.3
+    torch.testing.assert_close(cut, free.clamp(-0.3, 0.3))
+
+
+def test_a_share_smaller_than_one_timestep_is_one() -> None:
+    latents = torch.randn(2, 3, 4, 4)
+    small, one = (ism(query(latents, t=4, ism_interval=share, ism_stride=share)) for share in (1e-5, 0.0011))
+    assert torch.equal(small, one)
+
+
+def test_the_second_look_is_within_the_schedule() -> None:
+    """From 990 by 890: at the last timestep, 999; and at 0, where there is nothing to be seen, not at all."""
+    latents = torch.randn(2, 3, 4, 4)
+    a = MODEL.alphas_cumprod
+    q = query(latents, t=990, asd_shift=1.0)
+    later = a[999].sqrt() * latents + (1 - a[999]).sqrt() * q.noise
+    now = a[990].sqrt() * latents + (1 - a[990]).sqrt() * q.noise
+    expected = expected_noise(now, 990, 0.5, 0.2) - expected_noise(later, 999, 0.5, 0.2)
+    torch.testing.assert_close(asd(q), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_contrast_is_that_of_all_views_of_an_object() -> None:
+    """By hand, two objects of two views: one factor for each object."""
+    q = replace(query(torch.zeros(4, 3, 4, 4), rescale=1.0), group=2)
+    alphabar = MODEL.alphas_cumprod[T]
+    strong, plain = 3 * torch.randn(4, 3, 4, 4), torch.randn(4, 3, 4, 4) * torch.tensor([0.1, 1, 2, 3])[:, None, None, None]
+    text, guided = ((q.noisy - alphabar.sqrt() * clean) / (1 - alphabar).sqrt() for clean in (plain, strong))
+    found = -reconstruction(replace(q, predict=lambda z, t: Prediction(text, text, guided)))
+    for pair in (slice(0, 2), slice(2, 4)):
+        torch.testing.assert_close(found[pair], strong[pair] * plain[pair].std() / strong[pair].std(), atol=1e-4, rtol=1e-4)
+
+
+def test_what_has_no_contrast_is_left_as_it_is() -> None:
+    q = query(torch.zeros(1, 3, 4, 4), rescale=1.0)
+    q = replace(q, noise=torch.zeros_like(q.noise))
+    nothing = Prediction(*[torch.zeros_like(q.latents)] * 3)
+    assert reconstruction(replace(q, predict=lambda z, t: nothing)).eq(0).all()
+
+
+def test_two_steps_to_the_clean_image_meet_in_the_middle() -> None:
+    """By hand: from 500 to 250 along the guided noise, and from there to the clean image."""
+    q = query(torch.randn(2, 3, 4, 4), inversion_steps=1, inversion_scale=1.0, inversion_noise=0.0, clean_steps=2)
+    a, z = MODEL.alphas_cumprod, q.latents
+    for now, after in ((0, 500), (500, 250)):
+        noise = expected_noise(z, now, 0.5, 0.2)
+        z = a[after].sqrt() * (z - (1 - a[now]).sqrt() * noise) / a[now].sqrt() + (1 - a[after]).sqrt() * noise
+    clean = (z - (1 - a[250]).sqrt() * expected_noise(z, 250, 0.5, 0.2)) / a[250].sqrt()
+    torch.testing.assert_close(q.latents - sdi(q), clean, atol=1e-4, rtol=1e-4)

@@ -8,10 +8,12 @@ import pytest
 import torch
 from denoisers import Gaussian
 from df3d_diffusion.config import DistillationConfig, SdsConfig, ViewWords, outputs
+from df3d_diffusion.objectives import OBJECTIVES, Query
 from df3d_diffusion.sds import Distillation, from_config
+from pipelines import write_single_file, write_taesd
 from torch import Tensor
 
-from df3d.errors import ConfigError
+from df3d.errors import ConfigError, ModelError
 from df3d.prompt import Prompt
 from df3d.scene.cameras import orbit
 from df3d.scene.options import ViewConfig
@@ -217,3 +219,222 @@ def test_a_student_that_is_not_told_the_view_reads_the_plain_prompt() -> None:
     told, untold = asked
     assert torch.equal(told, encoded.views["front"].expand(2, -1, -1))
     assert torch.equal(untold, encoded.views[None].expand(2, -1, -1))
+
+
+class Watched(Gaussian):
+    """One that remembers the timesteps it was asked at, and that it was compiled."""
+
+    def __init__(self, means: dict[str, float], **options: object) -> None:
+        super().__init__(means, **options)  # type: ignore[arg-type]
+        self.timesteps: list[list[int]] = []
+        self.compiled = 0
+
+    def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
+        self.timesteps.append(timestep.tolist())
+        return super().predict(noisy, timestep, text, cameras)
+
+    def compile(self) -> None:
+        self.compiled += 1
+
+
+def test_a_model_is_compiled_where_that_is_wanted() -> None:
+    denoiser = Watched({})
+    distillation(denoiser)
+    assert denoiser.compiled == 0
+    distillation(denoiser, compile=True)
+    assert denoiser.compiled == 1
+
+
+def test_the_second_look_begins_at_the_lowest_timestep_of_the_step() -> None:
+    """At 500, of at least 300, and half of the difference later."""
+    denoiser = Watched({})
+    options = {"order": "falling", "t_min": Schedule(0.3), "t_max": Schedule(0.5), "asd_shift": 0.5}
+    gradient(distillation(denoiser, objective="asd", **options), torch.rand(1, 4, 4, 3))
+    assert sorted({t for asked in denoiser.timesteps for t in asked}) == [500, 600]
+
+
+@pytest.mark.parametrize("order", ["random", "falling"])
+def test_the_ends_of_the_schedule_are_timesteps_of_it(order: str) -> None:
+    last = distillation(Gaussian({}), order=order, t_min=Schedule(1.0), t_max=Schedule(1.0))
+    assert timesteps(last, 0, seeds=2).tolist() == [999] * 8
+    first = distillation(Gaussian({}), order=order, t_min=Schedule(0.0), t_max=Schedule(0.0))
+    assert timesteps(first, 0, seeds=2).tolist() == [0] * 8
+
+
+def test_the_timestep_is_told_as_a_share() -> None:
+    guidance = distillation(Gaussian({}))
+    guided = guidance.step(render(torch.rand(2, 4, 4, 3)), orbit(2, size=4), guidance.encode(Prompt("x")), Step(0, 10))
+    assert float(guided.stats["t"]) == pytest.approx(0.5)
+
+
+def test_gradients_are_clipped_as_their_schedules_say() -> None:
+    """Of latents, which move twice as fast as the images; for two views each half."""
+    images = torch.rand(2, 8, 8, 3)
+    free = gradient(distillation(Gaussian({})), images)
+    by_value = gradient(distillation(Gaussian({}), clip_value=Schedule(0.0, 0.1)), images, Step(9, 10))
+    assert float(by_value.abs().max()) == pytest.approx(0.1)
+    assert float(free.abs().max()) > 0.2
+    by_norm = gradient(distillation(Gaussian({}), clip_norm=Schedule(0.05)), images)
+    torch.testing.assert_close(by_norm.square().mean((1, 2, 3)).sqrt(), torch.full((2,), 0.05))
+    unlike = gradient(distillation(Gaussian({}), clip_value=Schedule(0.0, 0.1)), images, Step(0, 10))
+    torch.testing.assert_close(unlike, free)
+
+
+def test_the_noise_is_of_the_kind_that_is_asked_for() -> None:
+    images = torch.rand(2, 8, 8, 3)
+    steps = Step(0, 10), Step(1, 10)
+    same = [gradient(distillation(Gaussian({}), noise="fixed"), images, step) for step in steps]
+    assert torch.equal(*same)
+    turning = [gradient(distillation(Gaussian({}), noise="fixed", noise_every=1), images, step) for step in steps]
+    assert torch.equal(turning[0], same[0])
+    assert not torch.equal(*turning)
+
+
+def test_the_last_step_of_taking_shapes_for_latents(stable_diffusion: Path) -> None:
+    """A share of one half of eleven steps is over at the sixth."""
+    guidance = from_config(SdsConfig(model=str(stable_diffusion), latent_until=0.5, dtype="float32"))
+    encoded = guidance.encode(Prompt("a red car"))
+    for index, early in ((4, True), (5, False)):
+        rgb, normal = (torch.rand(1, 16, 16, 3).requires_grad_() for _ in range(2))
+        view = RenderOutput(rgb, torch.ones(1, 16, 16, 1), normal=normal)
+        guidance.step(view, orbit(1, size=16), encoded, Step(index, 11)).loss.backward()
+        assert (rgb.grad is None) == early
+
+
+def test_only_models_of_four_channels_take_shapes_for_latents(deepfloyd: Path) -> None:
+    guidance = from_config(SdsConfig(model=str(deepfloyd), latent_until=1.0, dtype="float32"))
+    view = RenderOutput(torch.rand(1, 8, 8, 3), torch.ones(1, 8, 8, 1), normal=torch.rand(1, 8, 8, 3))
+    with pytest.raises(ConfigError, match="models with four latent channels"):
+        guidance.step(view, orbit(1, size=8), guidance.encode(Prompt("a red car")), Step(0, 10))
+
+
+def opacity_gradient(image: float, opacity: float, count: int = 1) -> Tensor:
+    """Of matting with weight 1, for a model that knows the clean image, over grey."""
+    denoiser = Gaussian({"yes, front view": image, "yes, back view": image, "": image}, spread=1e-4)
+    denoiser.clip = 1.0
+    guidance = distillation(denoiser, objective="reconstruction", matting=Schedule(1.0))
+    leaf = torch.full((count, 8, 8, 1), opacity, requires_grad=True)
+    grey = torch.full((count, 8, 8, 3), 0.5)
+    view = RenderOutput(grey.clone().requires_grad_(), leaf, background=grey)
+    guidance.step(view, orbit(count, size=8), guidance.encode(Prompt("yes")), Step(0, 10)).loss.backward()
+    assert leaf.grad is not None
+    return leaf.grad
+
+
+def test_more_opacity_than_is_needed_is_no_fault() -> None:
+    assert opacity_gradient(0.0, 0.6).abs().max() < 1e-3  # nothing is there, and that needs none
+
+
+def test_matting_is_a_mean_over_the_views() -> None:
+    torch.testing.assert_close(opacity_gradient(1.0, 0.25, 2)[0], opacity_gradient(1.0, 0.25)[0] / 2, atol=1e-2, rtol=0)
+
+
+def test_the_student_learns_under_the_text_and_camera_of_each_view() -> None:
+    denoiser = Gaussian({"yes": 0.5, "yes, front view": 0.7}, knows_cameras=True)
+    seen: list[tuple[object, ...]] = []
+
+    class Student:
+        def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
+            return torch.zeros_like(noisy)
+
+        def loss(self, *given: object) -> Tensor:
+            seen.append(given)
+            return torch.full((), 5.0)
+
+    for camera in (False, True):
+        guidance = distillation(denoiser)
+        guidance._student = Student()  # type: ignore[assignment]
+        guidance.config = SdsConfig(objective="vsd", camera=camera, student_rate=0.5)
+        encoded = guidance.encode(Prompt("yes"))
+        front = orbit(1, size=8)
+        guidance.step(render(torch.rand(1, 8, 8, 3)), front, encoded, Step(0, 10))
+        _, text, told, _ = seen[-1]
+        assert torch.equal(text, encoded.views[None if camera else "front"])  # type: ignore[arg-type]
+        assert told is (front if camera else None)
+
+
+def test_what_an_objective_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Views of one object have one timestep and are one group; more noise is noise of its own."""
+    asked: list[Query] = []
+
+    def objective(query: Query) -> Tensor:
+        asked.append(query)
+        assert query.draw is not None
+        assert not torch.equal(query.draw(), query.noise)
+        assert query.draw().shape == query.noise.shape
+        return torch.zeros_like(query.latents)
+
+    monkeypatch.setitem(OBJECTIVES, "sds", objective)
+    denoiser = Gaussian({}, knows_cameras=True)
+    denoiser.group, denoiser.clip = 2, 1.0
+    guidance = distillation(denoiser, t_min=Schedule(0.2), t_max=Schedule(0.9))
+    guidance.step(render(torch.rand(8, 4, 4, 3)), orbit(8, size=4), guidance.encode(Prompt("x")), Step(0, 10))
+    (query,) = asked
+    assert (query.group, query.low, query.clip) == (2, 200, 1.0)
+    first, second = query.timestep.view(4, 2).unbind(1)
+    assert torch.equal(first, second)
+    assert len(set(first.tolist())) > 1
+    guidance = distillation(denoiser, camera=False)
+    guidance.step(render(torch.rand(8, 4, 4, 3)), orbit(8, size=4), guidance.encode(Prompt("x")), Step(0, 10))
+    assert asked[1].group == 1
+
+
+def test_other_options_leave_a_loaded_model_as_it_is() -> None:
+    denoiser = Gaussian({})
+    first = distillation(denoiser, at_once=2, latent_until=0.25)
+    first.save_memory()
+    other = first.with_config(SdsConfig(scale=7.5, at_once=8, latent_until=0.75, words=ViewWords(front="its face")))
+    assert other is not None
+    assert other.denoiser is denoiser
+    assert (other.config.scale, other._most, other._latent_until) == (7.5, 8, 0.75)
+    assert (first.config.scale, first._most, first._latent_until) == (1.0, 1, 0.25)
+    other.encode(Prompt("a car"))
+    assert denoiser.asked[1] == "its face"
+    first.encode(Prompt("a car"))
+    assert denoiser.asked[1] == "a car, front view"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "another"}, {"dtype": "bfloat16"}, {"vae": "taesd"}, {"family": "sd21"}, {"checkpoint_vae": True}, {"size": 64},
+        {"compile": True}, {"objective": "vsd"}, {"objective": "esd"},
+    ],
+)  # fmt: skip
+def test_what_loads_or_learns_something_else_begins_anew(change: dict[str, object]) -> None:
+    guidance = distillation(Gaussian({}))
+    assert guidance.with_config(SdsConfig(**change)) is None  # type: ignore[arg-type]
+    assert guidance.with_config(SdsConfig()) is not None
+    guidance.config = SdsConfig(objective="vsd")
+    assert guidance.with_config(SdsConfig()) is None
+
+
+def test_a_pipeline_is_loaded_as_its_options_say(stable_diffusion: Path, tmp_path: Path) -> None:
+    options = {"model": str(stable_diffusion), "dtype": "float32"}
+    large = from_config(SdsConfig(size=32, vae=str(write_taesd(tmp_path / "tiny")), **options))  # type: ignore[arg-type]
+    assert large.denoiser.encode_images(torch.rand(1, 8, 8, 3)).shape == (1, 4, 16, 16)
+    assert type(large.denoiser.vae).__name__ == "AutoencoderTiny"  # type: ignore[attr-defined]
+    saving = from_config(SdsConfig(checkpoint_vae=True, **options))  # type: ignore[arg-type]
+    assert saving.denoiser.vae.is_gradient_checkpointing  # type: ignore[attr-defined]
+    with pytest.raises(ModelError, match="cannot see pictures of 24 pixels"):
+        from_config(SdsConfig(size=24, **options))  # type: ignore[arg-type]
+    alone = write_single_file(stable_diffusion, tmp_path / "model.safetensors")
+    whole = from_config(SdsConfig(model=str(alone), family=str(stable_diffusion), dtype="float32"))
+    assert torch.equal(whole.denoiser.encode_text(["x"]), saving.denoiser.encode_text(["x"]))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"t_min": Schedule(-0.1)}, {"t_max": Schedule(0.5, 1.1)}, {"ism_interval": 0.0}, {"ism_stride": 0.0}, {"ism_stride": 1.1},
+        {"latent_until": 1.1}, {"latent_until": -0.1}, {"student_rate": -1.0},
+    ],
+)  # fmt: skip
+def test_options_out_of_range_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=f"`{next(iter(options))}`"):
+        SdsConfig(**options)  # type: ignore[arg-type]
+
+
+def test_noise_of_a_surface_needs_to_know_where_it_is() -> None:
+    assert outputs(SdsConfig(noise="surface")) == {"opacity", "depth"}
+    assert outputs(SdsConfig(noise="sphere")) == set()

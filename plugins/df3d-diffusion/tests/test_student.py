@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from df3d_diffusion.config import SdsConfig
+from df3d_diffusion.loading import load
 from df3d_diffusion.sds import Distillation, from_config
 
 from df3d.prompt import Prompt
@@ -84,3 +85,46 @@ def test_every_objective_guides_a_pipeline(stable_diffusion: Path, objective: st
     assert images.grad is not None
     assert torch.isfinite(images.grad).all()
     assert images.grad.abs().sum() > 0
+
+
+def test_the_rank_and_the_rate_are_those_of_the_options(stable_diffusion: Path) -> None:
+    (group,) = vsd(stable_diffusion, student_rank=3, student_rate=0.25).parameter_groups()
+    assert group["lr"] == 0.25
+    assert all(min(weight.shape) == 3 for weight in group["params"])
+
+
+def test_a_student_s_loss_is_what_it_does_not_see(stable_diffusion: Path) -> None:
+    """By hand, for a fresh one, which sees what the teacher sees: a sum over the latents, a mean over the views."""
+    guidance = vsd(stable_diffusion)
+    student, denoiser = guidance._student, guidance.denoiser
+    assert student is not None
+    latents, draws = torch.randn(3, 4, 8, 8), torch.Generator().manual_seed(5)
+    text = guidance.encode(Prompt("a red car")).views[None].expand(3, -1, -1)
+    timestep = torch.randint(0, 1000, (3,), generator=draws)
+    noise = torch.randn(latents.shape, generator=draws)
+    alphabar = denoiser.alphas_cumprod[timestep][:, None, None, None]
+    noisy = alphabar.sqrt() * latents + (1 - alphabar).sqrt() * noise
+    with torch.no_grad():
+        expected = (denoiser.predict(noisy, timestep, text, None) - noise).square().sum() / 3
+        found = student.loss(latents, text, None, torch.Generator().manual_seed(5))
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-4)
+
+
+def test_a_student_adds_its_matrices_to_the_attention(stable_diffusion: Path) -> None:
+    """With B and A at random it is the network whose weights are W + B A, with no other factor."""
+    guidance, plain = vsd(stable_diffusion), load(str(stable_diffusion), device="cpu", dtype="float32")
+    student = guidance._student
+    assert student is not None
+    weights = student.state_dict()
+    with torch.no_grad():
+        for weight in weights.values():
+            weight.copy_(0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(len(weight))))
+        layers = dict(plain.unet.named_modules())
+        for name in weights:
+            if ".lora_A." in name:
+                place = name.split(".lora_A.")[0]
+                layers[place].weight += weights[name.replace("lora_A", "lora_B")] @ weights[name]
+        noisy, t, text = torch.randn(1, 4, 8, 8), torch.tensor([300]), torch.randn(1, 77, 16)
+        told = student.predict(noisy, t, text, None)
+        torch.testing.assert_close(told, plain.predict(noisy, t, text, None), atol=1e-4, rtol=1e-4)
+        assert not torch.allclose(told, guidance.denoiser.predict(noisy, t, text, None), atol=1e-3)

@@ -268,3 +268,28 @@ def test_a_text_encoder_that_asks_for_more_than_its_weights_is_refused(folders: 
 
 def test_the_kinds_that_are_let_in_are_those_that_are_known() -> None:
     assert set(TRANSFORMERS) == set(FAMILIES)
+
+
+def test_at_the_end_of_a_flow_nothing_divides_by_zero() -> None:
+    """Of the image nothing is left there, and of its share still a little."""
+    assert float(alphabar_of(torch.tensor([1.0]))) == pytest.approx(1e-8)
+    assert torch.isfinite(alphabar_of(shifted(3.0)).rsqrt()).all()
+
+
+@pytest.mark.parametrize(("said", "shift"), [({"shift": 2.0}, 2.0), ({"flow_shift": 5.0}, 5.0), ({}, 1.0)])
+def test_the_shift_of_a_flow_is_its_scheduler_s(
+    folders: dict[str, Path], tmp_path: Path, said: dict[str, float], shift: float
+) -> None:
+    copy = Path(shutil.copytree(folders["sana"], tmp_path / "copy"))
+    (copy / "scheduler" / "scheduler_config.json").write_text(json.dumps(said))
+    denoiser = load(str(copy), device="cpu", dtype="float32")
+    torch.testing.assert_close(denoiser.alphas_cumprod, alphabar_of(shifted(shift)))
+
+
+def test_a_model_that_says_no_size_sees_512_pixels(folders: dict[str, Path], tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folders["prx"], tmp_path / "copy"))
+    assert load(str(copy), device="cpu")._size == 16  # type: ignore[attr-defined]
+    index = json.loads((copy / "model_index.json").read_text())
+    del index["default_sample_size"]
+    (copy / "model_index.json").write_text(json.dumps(index))
+    assert load(str(copy), device="cpu")._size == 512  # type: ignore[attr-defined]

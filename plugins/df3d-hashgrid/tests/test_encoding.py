@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from df3d_hashgrid.config import GridConfig
-from df3d_hashgrid.encoding import Encoding, choose, make
+from df3d_hashgrid.encoding import Encoding, choose, make, note
 from df3d_hashgrid.encoding.numba import NumbaEncoding
 from df3d_hashgrid.encoding.table import Layout
 from df3d_hashgrid.encoding.torch import TorchEncoding, encode
+
+from df3d.errors import PluginError
 
 CONFIGS = [
     GridConfig(levels=4, log2_table=8, base=4, finest=64),  # hashed levels
@@ -119,8 +121,6 @@ def test_the_backend_is_chosen_by_the_device_and_what_is_there(monkeypatch: pyte
 def test_tcnn_without_tinycudann_says_what_to_do() -> None:
     from df3d_hashgrid.encoding import tcnn
 
-    from df3d.errors import PluginError
-
     if tcnn.tinycudann is not None:
         pytest.skip("tinycudann is installed here")
     with pytest.raises(PluginError, match="needs tinycudann"):
@@ -130,3 +130,30 @@ def test_tcnn_without_tinycudann_says_what_to_do() -> None:
 @pytest.mark.parametrize(("levels", "expected"), [(1, [16]), (3, [16, 181, 2048])])
 def test_resolutions_grow_geometrically(levels: int, expected: list[int]) -> None:
     assert GridConfig(levels=levels).resolutions() == expected
+
+
+def test_a_level_is_dense_where_it_fits_and_hashed_where_not() -> None:
+    """5^3 = 125 corners take 128 rows, in multiples of 8; 9^3 = 729 do not fit into 512."""
+    layout = Layout.of(GridConfig(levels=2, log2_table=9, base=4, finest=8))
+    assert layout.resolutions == (4, 8)
+    assert layout.offsets == (0, 128, 128 + 512)
+    assert [layout.hashed(level) for level in (0, 1)] == [False, True]
+    assert [layout.rows(level) for level in (0, 1)] == [128, 512]
+    table = layout.new_table().detach()
+    assert table.shape == (640, 2)
+    assert 0.9e-4 < float(table.abs().max()) <= 1e-4
+    assert abs(float(table.mean())) < 1e-5
+
+
+def test_slow_grids_are_noted_on_a_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("df3d_hashgrid.encoding.find_spec", lambda name: None)
+    assert "slowly" in note("auto", "cuda")[0]
+    assert note("torch", "cuda") == []  # which was asked for
+    assert note("auto", "cpu") == []
+
+
+@pytest.mark.parametrize(("backend", "device"), [("numba", "cuda"), ("triton", "cpu")])
+def test_a_backend_of_another_machine_says_so(backend: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(PluginError, match=f"backend `{backend}` works on"):
+        make(GridConfig(backend=backend), device)  # type: ignore[arg-type]

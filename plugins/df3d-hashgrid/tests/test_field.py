@@ -121,3 +121,44 @@ def test_the_density_gradient_is_that_of_differences_under_every_option(changes:
         found = found.detach()
     error = (found - differences).norm(dim=1) / (differences.norm(dim=1) + 0.1)
     assert float(error.median()) < 0.02  # kinks of ReLU and borders of cells aside
+
+
+def test_each_kind_of_parameter_has_its_own_rate() -> None:
+    made = field(grid_rate=0.3, network_rate=0.4)
+    grid, networks = made.parameter_groups()
+    assert (grid["lr"], networks["lr"]) == (0.3, 0.4)
+    assert grid["params"] == [made.encoding.table]
+    every = {id(parameter) for parameter in made.parameters()}
+    assert {id(parameter) for parameter in [*grid["params"], *networks["params"]]} == every
+
+
+def test_density_by_hand_without_the_networks() -> None:
+    """softplus(bias + height * (1 - |x| / radius)), and in the corners of the cube no less than at the ball's own rim."""
+    made = field(density_bias=1.0, blob_density=4.0, blob_radius=0.5)
+    made.density_out.weight.data.zero_()
+    points = torch.tensor([[0.0, 0.0, 0.25], [0.6, 0.0, 0.0], [0.0, -1.0, 0.0], [0.9, 0.9, 0.9]])
+    expected = torch.nn.functional.softplus(torch.tensor([1 + 2.0, 1 - 0.8, 1 - 4.0, 1 - 4.0]))
+    torch.testing.assert_close(made.density(points).detach(), expected)
+
+
+def test_levels_begin_and_end_where_they_are_told() -> None:
+    """All of them without a start; at once where they come into use in no time; and never more than there are."""
+    assert field().levels == 4
+    assert field(start_levels=9).levels == 4
+    made = field(start_levels=2, levels_until=0.0)
+    assert made.levels == 2
+    made.before_step(Step(0, 100))
+    assert made.levels == 2
+    made.before_step(Step(1, 100))
+    assert made.levels == 4
+    assert int(made.levels_in_use) == 4
+    still = field()
+    still.before_step(Step(99, 100))
+    assert still.levels == 4
+
+
+def test_points_outside_of_levels_in_use_are_the_same_for_query_and_density() -> None:
+    made, points = field(start_levels=1), inner_points(100)
+    samples = made.query(points)
+    torch.testing.assert_close(samples.density, made.density(points))
+    torch.testing.assert_close(samples.albedo, made.albedo(points))

@@ -82,3 +82,53 @@ def test_a_cell_is_drawn_from_the_opacity_of_a_step_on(backend: str) -> None:
 
     assert samples(limit * 0.98) == 0
     assert samples(limit * 1.02) >= 39
+
+
+def test_a_step_that_is_done_again_does_not_look_again() -> None:
+    cells, field = grid(), Even(2.0)
+    cells.refresh(field, Step(0, 100))
+    field.value = 0.0
+    cells.refresh(field, Step(0, 100))
+    assert cells.most[4, 4, 4] == 2.0
+    cells.refresh(field, Step(1, 100))
+    assert float(cells.most[4, 4, 4]) == pytest.approx(1.8)
+
+
+def test_what_is_kept_is_put_back_and_not_shared() -> None:
+    first, second, field = grid(every=4), grid(every=4), Even(2.0)
+    first.refresh(field, Step(0, 100))
+    field.value = 0.0
+    first.refresh(field, Step(4, 100))
+    state = first.state()
+    second.load_state(state)
+    assert torch.equal(second.most, first.most)
+    assert torch.equal(second.least, first.least)
+    state.fill_(9.0)
+    second.refresh(Even(5.0), Step(5, 100))  # it is no new one: the next time is at step 8
+    assert torch.equal(second.most, first.most)
+    second.refresh(field, Step(8, 100))
+    assert float(second.most[4, 4, 4]) == pytest.approx(2.0 * 0.9**2)
+
+
+def test_only_cells_that_reach_into_the_ball_are_looked_at() -> None:
+    """A cell is 0.25 wide: its farthest corner is 0.217 from its middle."""
+    asked: list[Tensor] = []
+
+    class Watched:
+        def density(self, points: Tensor) -> Tensor:
+            asked.append(points)
+            return torch.ones(len(points))
+
+    cells = grid()
+    cells.refresh(Watched(), Step(0, 100))  # type: ignore[arg-type]
+    axis = (torch.arange(8) + 0.5) / 4 - 1
+    centers = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1).view(-1, 3)
+    (points,) = asked
+    assert len(points) == int((centers.norm(dim=-1) < 1.225).sum())
+    middles = ((points + 1) * 4).floor().add(0.5).div(4).sub(1)
+    assert len(torch.unique(middles, dim=0)) == len(points)  # each in a cell of its own
+    again = grid()
+    again.refresh(Watched(), Step(0, 100))  # type: ignore[arg-type]
+    assert torch.equal(asked[1], points)
+    again.refresh(Watched(), Step(1, 100))  # type: ignore[arg-type]
+    assert not torch.equal(asked[2], points)

@@ -8,6 +8,7 @@ import struct
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ import trimesh
 from df3d_mesh.reading.importer import read
 from df3d_mesh.writing.glb import GlbExporter
 from df3d_mesh.writing.gltf import GltfExporter
+from df3d_mesh.writing.html import HtmlExporter, _shown
 from df3d_mesh.writing.obj import ObjExporter
 from df3d_mesh.writing.ply import PlyExporter
 from df3d_mesh.writing.stl import StlExporter
+from df3d_mesh.writing.trimeshes import texel
 from PIL import Image
 
 from df3d import NoConfig
@@ -184,3 +187,168 @@ def test_an_open_mesh_is_no_stl(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="not watertight"):
         StlExporter(NoConfig()).write(asset, tmp_path / "a.stl")
     assert not (tmp_path / "a.stl").exists()
+
+
+def flat(*, uvs: np.ndarray | None = None, colors: np.ndarray | None = None, **material: Any) -> MeshAsset:
+    """A square, with coordinates within its texture unless others are given."""
+    corners = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32)
+    normals = np.tile(np.float32([0, 0, 1]), (4, 1))
+    mesh = Mesh(corners, np.array([[0, 1, 2], [0, 2, 3]]), normals, corners[:, :2].copy() if uvs is None else uvs, colors=colors)
+    return MeshAsset(mesh, Material(**{"base_color": np.full((2, 2, 3), 0.5, np.float32), **material}))
+
+
+def tree_of(asset: MeshAsset, folder: Path) -> dict[str, Any]:
+    GlbExporter(NoConfig()).write(asset, folder / "a.glb")
+    return chunk(folder / "a.glb")
+
+
+OPACITY = np.full((2, 2), 0.25, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("material", "said"),
+    [
+        ({}, {"alphaMode": "OPAQUE"}),
+        ({"opacity": OPACITY}, {"alphaMode": "BLEND"}),
+        ({"opacity": OPACITY, "cutoff": 0.375}, {"alphaMode": "MASK", "alphaCutoff": 0.375}),
+    ],
+)
+def test_how_solid_a_material_is_in_a_glb(tmp_path: Path, material: dict[str, Any], said: dict[str, Any]) -> None:
+    (entry,) = tree_of(flat(**material), tmp_path)["materials"]
+    assert {key: entry[key] for key in ("alphaMode", "alphaCutoff") if entry.get(key) is not None} == said
+    again = read(tmp_path / "a.glb").material
+    assert again.cutoff == material.get("cutoff")
+    assert (again.opacity is None) == ("opacity" not in material)
+
+
+@pytest.mark.parametrize("two_sided", [True, False])
+def test_what_else_a_glb_says_of_a_material(tmp_path: Path, two_sided: bool) -> None:
+    tree = tree_of(flat(two_sided=two_sided, metallic=0.25, roughness=0.5), tmp_path)
+    (entry,) = tree["materials"]
+    assert bool(entry.get("doubleSided")) == two_sided
+    assert entry["pbrMetallicRoughness"]["metallicFactor"] == 0.25
+    assert entry["pbrMetallicRoughness"]["roughnessFactor"] == 0.5
+    assert "name" not in entry
+    assert tree["asset"]["generator"].startswith("df3d ")
+
+
+@pytest.mark.parametrize(
+    ("scale", "material", "sampler"),
+    [
+        (1.0, {"wrap": ("repeat", "mirror")}, (9729, 33071, 33071)),  # no bleeding where nothing repeats
+        (2.0, {"wrap": ("repeat", "mirror")}, (9729, 10497, 33648)),
+        (2.0, {"wrap": ("clamp", "repeat"), "nearest": True}, (9728, 33071, 10497)),
+    ],
+)
+def test_samplers_say_how_a_texture_is_looked_up(
+    tmp_path: Path, scale: float, material: dict[str, Any], sampler: tuple[int, ...]
+) -> None:
+    asset = flat(uvs=np.float32([[0, 0], [1, 0], [1, 1], [0, 1]]) * np.float32(scale), **material)
+    (found,) = tree_of(asset, tmp_path)["samplers"]
+    assert (found["magFilter"], found["wrapS"], found["wrapT"]) == sampler
+    assert found["minFilter"] == 9987
+
+
+def test_normal_maps_and_tangents_are_in_the_glb(asset: MeshAsset, tmp_path: Path) -> None:
+    tree = tree_of(with_normal_map(asset), tmp_path)
+    assert "TANGENT" in tree["meshes"][0]["primitives"][0]["attributes"]
+    assert {texture["sampler"] for texture in tree["textures"]} == {0}
+    assert len(tree["textures"]) == 2
+
+
+def test_colours_of_vertices_are_linear_in_a_glb(tmp_path: Path) -> None:
+    colors = np.full((4, 3), 0.5, np.float32)
+    GlbExporter(NoConfig()).write(flat(colors=colors), tmp_path / "a.glb")
+    scene = trimesh.load(tmp_path / "a.glb", process=False)
+    (mesh,) = scene.geometry.values()
+    found = np.asarray(
+        mesh.vertex_attributes["color"] if "color" in mesh.vertex_attributes else mesh.visual.vertex_attributes["color"]
+    )
+    np.testing.assert_allclose(found[:, :3] / (255 if found.max() > 1 else 1), 0.214, atol=0.003)
+
+
+@pytest.mark.parametrize(("exporter", "name"), [(ObjExporter, "a.obj"), (PlyExporter, "a.ply")])
+def test_several_materials_and_textures_that_end_are_refused_where_they_would_be_lost(
+    tmp_path: Path, exporter: type[ObjExporter | PlyExporter], name: str
+) -> None:
+    asset = flat()
+    several = replace(
+        asset, mesh=replace(asset.mesh, materials=np.array([0, 1])), others=(Material(np.ones((1, 1, 3), np.float32)),)
+    )
+    with pytest.raises(ExportError, match="one material, and this mesh has 2"):
+        exporter(NoConfig()).write(several, tmp_path / name)
+    with pytest.raises(ExportError, match="no opacity, and this mesh has one"):
+        exporter(NoConfig()).write(flat(opacity=OPACITY), tmp_path / name)
+    beyond = np.float32([[0, 0], [2, 0], [2, 1], [0, 1]])
+    ObjExporter(NoConfig()).write(flat(wrap=("clamp", "clamp")), tmp_path / "a.obj")  # it ends nowhere that is seen
+    ObjExporter(NoConfig()).write(flat(uvs=beyond), tmp_path / "a.obj")
+    with pytest.raises(ExportError, match="textures that repeat, and this mesh has one that does not"):
+        ObjExporter(NoConfig()).write(flat(uvs=beyond, wrap=("clamp", "repeat")), tmp_path / "a.obj")
+    PlyExporter(NoConfig()).write(flat(uvs=beyond, wrap=("clamp", "repeat")), tmp_path / "a.ply")  # which has its colours
+
+
+def test_texels_are_those_where_the_coordinates_lie() -> None:
+    """Two columns and two rows, the first row on top; each axis goes on in its own way."""
+    image = np.array([[[0.0] * 3, [0.2] * 3], [[0.4] * 3, [0.6] * 3]], np.float32)
+    uvs = np.float32([[0.25, 0.75], [0.75, 0.25], [1.25, 0.25], [-0.25, 0.25], [0.25, 1.25], [1.0, 0.0], [0.0, 1.0]])
+
+    def found(*wrap: Any) -> list[float]:
+        return [round(float(value), 1) for value in texel(flat(base_color=image, wrap=wrap), uvs)[:, 0]]
+
+    assert found("repeat", "repeat") == [0.0, 0.6, 0.4, 0.6, 0.4, 0.6, 0.0]
+    assert found("clamp", "repeat") == [0.0, 0.6, 0.6, 0.4, 0.4, 0.6, 0.0]
+    assert found("mirror", "clamp") == [0.0, 0.6, 0.6, 0.4, 0.0, 0.6, 0.0]
+
+
+def test_a_ply_has_normals_and_the_product_of_both_kinds_of_colours(tmp_path: Path) -> None:
+    """Linear 0.214 (sRGB 0.5) times the same is 0.0458, sRGB 0.237."""
+    PlyExporter(NoConfig()).write(flat(colors=np.full((4, 3), 0.5, np.float32)), tmp_path / "a.ply")
+    back = trimesh.load(tmp_path / "a.ply", process=False)
+    assert back.visual.vertex_colors[0, :3].tolist() == [60, 60, 60]
+    assert b"property float nx" in (tmp_path / "a.ply").read_bytes()[:1000]
+    alone = flat(colors=np.full((4, 3), 0.5, np.float32))
+    PlyExporter(NoConfig()).write(replace(alone, mesh=replace(alone.mesh, uvs=None)), tmp_path / "b.ply")
+    assert trimesh.load(tmp_path / "b.ply", process=False).visual.vertex_colors[0, :3].tolist() == [128, 128, 128]
+
+
+def test_holes_of_an_stl_are_filled(tmp_path: Path) -> None:
+    box = trimesh.creation.box()
+    asset = MeshAsset(Mesh(box.vertices.astype(np.float32), box.faces[1:]), Material(np.ones((1, 1, 3), np.float32)))
+    StlExporter(NoConfig()).write(asset, tmp_path / "a.stl")
+    back = trimesh.load(tmp_path / "a.stl")
+    assert back.is_watertight
+    assert len(back.faces) == 12
+    assert back.volume == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("uvs", "normals", "corner"), [(1, 1, "1/1/1"), (1, 0, "1/1"), (0, 1, "1//1"), (0, 0, "1")])
+def test_corners_of_an_obj_name_what_there_is(tmp_path: Path, uvs: int, normals: int, corner: str) -> None:
+    asset = flat()
+    mesh = replace(asset.mesh, uvs=asset.mesh.uvs if uvs else None, normals=asset.mesh.normals if normals else None)
+    ObjExporter(NoConfig()).write(replace(asset, mesh=mesh), tmp_path / "a.obj")
+    lines = (tmp_path / "a.obj").read_text().splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("f ")] == [corner, corner]
+    assert lines[-1].split()[1:] == [corner.replace("1", number) for number in "134"]
+    assert ("map_Kd" in (tmp_path / "a.mtl").read_text()) == bool(uvs)
+    assert [bool(sum(line.startswith(f"{key} ") for line in lines)) for key in ("vt", "vn")] == [bool(uvs), bool(normals)]
+
+
+def test_a_page_says_what_it_shows(asset: MeshAsset, tmp_path: Path) -> None:
+    """Lit, no mirror, and of one size, whatever the file is for other viewers."""
+    vast = replace(asset.mesh, vertices=asset.mesh.vertices * 1000 + 5000)
+    own = replace(asset, mesh=vast, material=replace(asset.material, unlit=True, metallic=1.0))
+    HtmlExporter(NoConfig()).write(own, tmp_path / "a.html")
+    text = (tmp_path / "a.html").read_text()
+    assert "<title>a box" in text
+    for name, value in (("triangles", "12"), ("vertices", "36"), ("seed", "3"), ("texture", "64 x 64, 0.0 MB")):
+        assert f"<td>{name}</td><td>{value}</td>" in text
+    assert "<img" not in text  # there is no turntable beside it
+    shown = _shown(own)
+    assert (shown.material.unlit, shown.material.metallic) == (False, 0.0)
+    assert float(np.linalg.norm(shown.mesh.vertices, axis=1).max()) < 2
+    assert own.material.unlit
+    Image.new("RGB", (4, 4), (9, 9, 9)).save(tmp_path / "turntable.webp")
+    HtmlExporter(NoConfig()).write(replace(own, mesh=replace(vast, uvs=None)), tmp_path / "a.html")
+    text = (tmp_path / "a.html").read_text()
+    assert "<img" in text
+    assert "<td>texture</td><td>none</td>" in text

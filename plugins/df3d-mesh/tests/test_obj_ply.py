@@ -362,3 +362,115 @@ def test_a_ply_with_two_textures_and_one_with_opacity(tmp_path: Path) -> None:
     mesh = read(tmp_path / "glass.ply").mesh
     assert mesh.colors is not None
     np.testing.assert_allclose(mesh.colors, [[1, 0, 0, 0.2]] * 4, atol=1e-6)
+
+
+def test_strips_of_a_ply_are_triangles(tmp_path: Path) -> None:
+    """Every second one the other way round, and -1 between two strips."""
+    points = "".join(f"{x} {y} 0\n" for x in range(3) for y in range(2))
+    (tmp_path / "a.ply").write_text(
+        "ply\nformat ascii 1.0\nelement vertex 6\nproperty float x\nproperty float y\nproperty float z\nelement tristrips 1\n"
+        f"property list int int vertex_indices\nend_header\n{points}8 0 2 1 3 -1 2 4 3\n"
+    )
+    assert read(tmp_path / "a.ply").mesh.faces.shape == (3, 3)
+    assert area(tmp_path / "a.ply") == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("names", ["s t", "u v", "texture_u texture_v", "texture_s texture_t"])
+def test_texture_coordinates_of_a_ply(tmp_path: Path, names: str) -> None:
+    """From the bottom left, as in an OBJ."""
+    Image.fromarray(np.array([[[255, 0, 0]], [[0, 0, 255]]], np.uint8)).save(tmp_path / "t.png")
+    one, two = names.split()
+    (tmp_path / "a.ply").write_text(
+        "ply\nformat ascii 1.0\ncomment TextureFile t.png\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+        f"property float {one}\nproperty float {two}\n{FACE}end_header\n0 0 0 0 0\n1 0 0 1 0\n0 1 0 0 1\n3 0 1 2\n"
+    )
+    asset = read(tmp_path / "a.ply")
+    assert asset.mesh.uvs is not None
+    assert asset.mesh.uvs.tolist() == [[0, 0], [1, 0], [0, 1]]
+    assert as_floats(asset.material.base_color)[0, 0].tolist() == [1, 0, 0]  # the first row is the upper one
+
+
+@pytest.mark.parametrize(
+    ("header", "vertex", "note"),
+    [
+        ("comment TextureFile t.png\n", "", "its texture is not drawn: it has no texture coordinates"),
+        (
+            "comment TextureFile t.png\n",
+            "property float s\nproperty float t\n" + COLOR,
+            "colours of its vertices are not drawn where",
+        ),
+        (
+            "comment TextureFile t.png\ncomment TextureFile t.png\n",
+            "property float s\nproperty float t\n",
+            "it has 2 textures, and the first",
+        ),
+        ("comment TextureFile gone.png\n", "property float s\nproperty float t\n", "`gone.png` is not there"),
+    ],
+)
+def test_what_a_ply_says_and_is_not_drawn_is_named(tmp_path: Path, header: str, vertex: str, note: str) -> None:
+    Image.new("RGB", (2, 2)).save(tmp_path / "t.png")
+    more = " 0" * vertex.count("property")
+    head = HEAD.replace("element vertex", f"{header}element vertex")
+    (tmp_path / "a.ply").write_text(head + vertex + FACE + f"end_header\n0 0 0{more}\n1 0 0{more}\n0 1 0{more}\n3 0 1 2\n")
+    assert [found for found in read(tmp_path / "a.ply").notes if note in found]
+
+
+@pytest.mark.parametrize(("values", "expected"), [("0 0 1", [0, 0, 1 / 255]), ("2 0 255", [2 / 255, 0, 1])])
+def test_bytes_are_bytes_however_dark(tmp_path: Path, values: str, expected: list[float]) -> None:
+    (tmp_path / "a.ply").write_text(ply("vertex_indices", "uchar", values))
+    colors = read(tmp_path / "a.ply").mesh.colors
+    assert colors is not None
+    np.testing.assert_allclose(colors, [expected] * 4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("alpha", "columns"), [("255", 3), ("51", 4), ("0", 4)])
+def test_opacity_that_says_nothing_is_none(tmp_path: Path, alpha: str, columns: int) -> None:
+    (tmp_path / "a.ply").write_text(ply("vertex_indices", "uchar", f"255 0 0 {alpha}", "red green blue alpha"))
+    asset = read(tmp_path / "a.ply")
+    assert asset.mesh.colors is not None
+    assert asset.mesh.colors.shape == (4, columns)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (HEAD.replace("ascii 1.0", "utf8 1.0") + FACE, "its format is `utf8`"),
+        (HEAD.replace("float z", "number z") + FACE, "its header has a line that says nothing: `property number z`"),
+        (HEAD.replace("property float z\n", "") + FACE, "it has no vertices with x, y and z"),
+        (HEAD.replace("vertex 3", "vertex 999999999") + FACE, "it speaks of 999999999 rows"),
+        (HEAD.replace("ply", "plz") + FACE, "it has no header of a PLY"),
+    ],
+)
+def test_headers_that_are_none(tmp_path: Path, header: str, message: str) -> None:
+    (tmp_path / "a.ply").write_text(header + "end_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n")
+    with pytest.raises(ExportError, match=message):
+        read(tmp_path / "a.ply")
+
+
+def test_the_folder_of_an_mtl_is_where_its_pictures_are(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    Image.new("RGB", (2, 2), (255, 0, 0)).save(tmp_path / "parts" / "t.png")
+    (tmp_path / "parts" / "a.mtl").write_text("newmtl a\nmap_Kd t.png\n")
+    (tmp_path / "a.obj").write_text("mtllib parts/a.mtl\n" + TEXTURED)
+    asset = read(tmp_path / "a.obj")
+    assert asset.notes == ()
+    assert as_floats(asset.material.base_color)[0, 0].tolist() == [1, 0, 0]
+
+
+def test_materials_that_are_not_there_are_named_and_the_opacity_map_too(tmp_path: Path) -> None:
+    assert any("opacity map of its material `a`" in note for note in material_of(tmp_path, "map_d t.png\nmap_Kd t.png")[1].notes)
+    (tmp_path / "a.obj").write_text("mtllib gone.mtl\n" + TEXTURED)
+    assert "its materials `gone.mtl` are not there" in read(tmp_path / "a.obj").notes
+
+
+def test_colours_of_vertices_in_bytes_are_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a.obj").write_text("v 0 0 0 128 0 0\nv 1 0 0 255 0 0\nv 0 1 0 0 255 51\nf 1 2 3")
+    colors = read(tmp_path / "a.obj").mesh.colors
+    assert colors is not None
+    np.testing.assert_allclose(colors, np.array([[128, 0, 0], [255, 0, 0], [0, 255, 51]]) / 255, atol=1e-6)
+
+
+def test_one_number_of_a_scale_or_an_offset_is_that_of_the_first_axis(tmp_path: Path) -> None:
+    _, asset = material_of(tmp_path, "map_Kd -s 2 -o 0.5 t.png")
+    assert asset.mesh.uvs is not None
+    assert {tuple(uv) for uv in asset.mesh.uvs.round(4).tolist()} == {(0.5, 0.0), (2.5, 0.0), (2.5, 1.0), (0.5, 1.0)}

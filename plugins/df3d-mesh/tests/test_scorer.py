@@ -144,3 +144,44 @@ def test_a_face_without_area_is_one_at_any_size(tmp_path: Path, scale: float) ->
     ball = trimesh.creation.icosphere(1)
     ball.apply_scale(scale)
     assert scores(ball, tmp_path)["degenerate"] == 0
+
+
+def test_what_is_counted(tmp_path: Path) -> None:
+    """Two boxes, of which the second lacks a face: two pieces, 3 of 36 edges with one face, and no genus."""
+    whole = trimesh.creation.box()
+    torn = trimesh.creation.box().apply_translation((3, 0, 0))
+    torn.update_faces(np.arange(12) > 0)
+    both = trimesh.util.concatenate([whole, torn])
+    found = scores(both, tmp_path)
+    assert (found["components"], found["triangles"], found["vertices"], found["watertight"]) == (2, 23, 16, 0)
+    assert found["boundary"] == pytest.approx(3 / 36)
+    assert found["bytes"] == (tmp_path / "a.ply").stat().st_size
+    assert "genus" not in found
+
+
+def test_three_faces_at_an_edge_are_too_many(tmp_path: Path) -> None:
+    corners = np.array([[0, 0, 0], [0, 0, 1], [1, 0, 0], [-1, 1, 0], [-1, -1, 0]], float)
+    found = scores(trimesh.Trimesh(corners, [[0, 1, 2], [0, 1, 3], [1, 0, 4]], process=False), tmp_path)
+    assert found["nonmanifold"] == pytest.approx(1 / 7)
+    assert found["boundary"] == pytest.approx(6 / 7)
+    assert found["flipped"] == 0  # of edges with two faces, which it has none of
+
+
+def test_seams_of_a_texture_open_nothing() -> None:
+    """Of a box whose faces share no vertices, each with texture coordinates of its own."""
+    box = trimesh.creation.box()
+    vertices = box.vertices[box.faces].reshape(-1, 3).astype(np.float32)
+    uvs = np.tile(np.float32([[0, 0], [0.1, 0], [0, 0.1]]), (12, 1)) + np.repeat(np.arange(12), 3)[:, None].astype(np.float32) / 20
+    asset = MeshAsset(Mesh(vertices, np.arange(36).reshape(-1, 3), uvs=uvs), Material(GREY))
+    found = GeometryScorer(NoConfig()).score(TargetSubject(Target(Path(__file__), ""), Catalog(), asset=asset))
+    assert (found["watertight"], found["components"], found["genus"], found["vertices"]) == (1, 1, 0, 36)
+
+
+def test_handles_of_all_pieces_together(tmp_path: Path) -> None:
+    rings = [
+        trimesh.creation.torus(1.0, 0.3),
+        trimesh.creation.torus(1.0, 0.3).apply_translation((5, 0, 0)),
+        trimesh.creation.box(),
+    ]
+    found = scores(trimesh.util.concatenate(rings), tmp_path)
+    assert (found["genus"], found["components"]) == (2, 3)

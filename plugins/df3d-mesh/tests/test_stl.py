@@ -90,3 +90,26 @@ def test_vertices_are_joined_where_they_are_the_same_and_nowhere_else(tmp_path: 
     mesh = of(tmp_path, data).mesh
     assert len(mesh.vertices) == 4
     np.testing.assert_allclose(np.ptp(mesh.vertices, axis=0)[:2], size, rtol=1e-6)
+
+
+@pytest.mark.parametrize("magics", [True, False])
+def test_colours_have_five_bits_each(tmp_path: Path, magics: bool) -> None:
+    """Red 31, green 16 and blue 8: the other way round where it is not Magics that wrote them, whose bit says it is its own."""
+    red, green, blue = 31, 16, 8
+    color = red | green << 5 | blue << 10 if magics else 1 << 15 | red << 10 | green << 5 | blue
+    header = (b"COLOR=\xff\xff\xff\xff" if magics else b"").ljust(80)
+    facet = struct.pack("<12fH", 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, color)
+    colors = of(tmp_path, header + struct.pack("<I", 1) + facet).mesh.colors
+    assert colors is not None
+    np.testing.assert_allclose(colors[0], [1.0, 16 / 31, 8 / 31], atol=1e-5)
+
+
+def test_what_is_drawn_against_its_word_is_noted(tmp_path: Path) -> None:
+    assert of(tmp_path, binary(2, 0)).notes == ("it speaks of no triangle, and all 2 that are there are drawn",)
+    assert of(tmp_path, binary(2, 2)).notes == ()
+    assert len(of(tmp_path, binary(3, 2)).mesh.faces) == 2
+
+
+def test_zero_and_minus_zero_are_one_place(tmp_path: Path) -> None:
+    text = ONE + ONE.replace("vertex 0 0 0", "vertex -0.0 0 -0.0").replace("vertex 0 1 0", "vertex 0 -1 0")
+    assert len(of(tmp_path, text).mesh.vertices) == 4

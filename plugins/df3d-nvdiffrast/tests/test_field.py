@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from df3d_nvdiffrast.config import TetsConfig
-from df3d_nvdiffrast.field import TetsField, blur, distances_of
+from df3d_nvdiffrast.field import TetsField, _without_crumbs, blur, distances_of
 from fields import Ball
 
 from df3d.errors import EmptyFieldError
@@ -86,3 +86,60 @@ def test_points_of_the_grid_stay_within_half_a_cell() -> None:
     moved = field.surface().vertices.detach() - before
     torch.testing.assert_close(moved, torch.full_like(moved, 0.45 * field.cell), atol=1e-4, rtol=0)
     assert 0.45 * field.cell < 0.5 * 2 / SMALL["resolution"]
+
+
+def test_crumbs_are_left_out_by_their_share_of_the_largest() -> None:
+    """Of 100 cells: a piece of 2 stays, and one of 1 goes."""
+    solid = np.zeros((30, 30, 30), bool)
+    solid[2:7, 2:7, 2:6] = True
+    solid[10:12, 10, 10] = True
+    solid[20, 20, 20] = True
+    kept = _without_crumbs(solid)
+    assert kept.sum() == 102
+    assert kept[10, 10, 10]
+    assert not kept[20, 20, 20]
+    alone = np.zeros((4, 4, 4), bool)
+    alone[1, 1, 1] = True
+    assert np.array_equal(_without_crumbs(alone), alone)
+
+
+def test_without_a_start_it_is_a_ball_of_its_radius() -> None:
+    field = TetsField(TetsConfig(**SMALL, radius=0.7))
+    radii = field.surface().vertices.detach().norm(dim=-1)
+    assert float((radii - 0.7).abs().max()) < 0.01
+
+
+def test_changes_are_blurred_as_often_as_it_is_told() -> None:
+    """Where one point changes by 1, its surroundings move too: by the middle of the filter, 6/16 along each axis, at the point."""
+    for times, share in ((0, 1.0), (1, (6 / 16) ** 3)):
+        field = TetsField(TetsConfig(**SMALL, smoothing=times))
+        field.change.data[12, 12, 12] = 0.3
+        moved = field.start + blur(field.change, field.config.smoothing) - field.start
+        assert float(moved[12, 12, 12].detach()) == pytest.approx(0.3 * share)
+    smooth, rough = (TetsField(TetsConfig(**SMALL, smoothing=times)) for times in (8, 0))
+    noise = 0.05 * torch.randn(smooth.change.shape, generator=torch.Generator().manual_seed(0))
+    for field in (smooth, rough):
+        field.change.data += noise
+    spread = [float(field.surface().vertices.detach().norm(dim=-1).std()) for field in (smooth, rough)]
+    assert spread[0] < 0.3 * spread[1]
+
+
+def test_a_field_s_own_sides_are_outside() -> None:
+    """Whatever is there: distances on the rim count by their size, and a tenth of a cell more."""
+    field = TetsField(TetsConfig(**SMALL))
+    field.start.fill_(-1.0)
+    vertices = field.surface().vertices.detach()
+    inner, outer = 1 - field.cell, 1.0
+    assert float(vertices.abs().max()) < outer
+    assert float(vertices.abs().max()) > inner
+    # on the way from -1 in the last cell to 1 + cell / 10 at the rim
+    at = inner + field.cell / (2 + 0.1 * field.cell)
+    flat = vertices[(vertices[:, 1:].abs() < 0.5).all(1) & (vertices[:, 0] > 0.5)]
+    torch.testing.assert_close(flat[:, 0], torch.full((len(flat),), at))
+
+
+def test_the_fit_of_colours_can_be_left_out() -> None:
+    torch.manual_seed(0)
+    field = TetsField(TetsConfig(**SMALL, fit_steps=0), start_from=Ball(0.5))
+    found = field.albedo(field.surface().vertices.detach()).detach()
+    assert float(found.std(0).max()) < 0.01

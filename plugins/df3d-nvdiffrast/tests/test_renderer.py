@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
 from df3d_hashgrid.config import RayMarchConfig
 from df3d_hashgrid.renderer import RayMarchRenderer
 from df3d_nvdiffrast.config import RasterConfig
-from df3d_nvdiffrast.renderer import RasterRenderer, project
+from df3d_nvdiffrast.raster import make
+from df3d_nvdiffrast.renderer import RasterRenderer, _shrink, _to_linear, _to_srgb, project, vertex_normals
 
 from df3d.scene.cameras import look_at, orbit, rays
 from df3d.scene.options import ShadingConfig
@@ -88,3 +90,77 @@ def test_nvdiffrast_is_asked_for_only_where_it_can_work() -> None:
 
     with pytest.raises(PluginError, match="rasteriser backend `nvdiffrast` cannot be used"):
         RasterRenderer(RasterConfig(backend="nvdiffrast"))
+
+
+def test_normals_of_vertices_are_weighted_by_area() -> None:
+    """Two faces at a right angle, one of them three times as large as the other."""
+    corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 3, 0], [0, 0, 1]])
+    faces = torch.tensor([[0, 1, 2], [0, 3, 1]])  # areas 1.5 along z and 0.5 along y
+    found = vertex_normals(SurfaceMesh(corners, faces))
+    torch.testing.assert_close(found[0], torch.tensor([0.0, 1.0, 3.0]) / 10**0.5)
+    torch.testing.assert_close(found[2], torch.tensor([0.0, 0.0, 1.0]))
+    torch.testing.assert_close(found[3], torch.tensor([0.0, 1.0, 0.0]))
+
+
+def square(**more: object) -> HollowBall:
+    """A square of the size 1 in the plane z = 0, seen from the front."""
+    corners = torch.tensor([[-0.5, -0.5, 0.0], [0.5, -0.5, 0.0], [0.5, 0.5, 0.0], [-0.5, 0.5, 0.0]])
+
+    class Square(HollowBall):
+        def surface(self) -> SurfaceMesh:
+            return SurfaceMesh(corners, torch.tensor([[0, 1, 2], [0, 2, 3]]), **more)  # type: ignore[arg-type]
+
+    return Square()
+
+
+def test_depth_and_normals_are_means_of_what_a_pixel_shows() -> None:
+    """From 3 away: 3 in the middle, and along the ray to the left more; normals face whoever looks, where both sides are seen."""
+    full = torch.ones(2)
+    views = look_at(torch.tensor([0.0, 180.0]), 0 * full, 3 * full, 20 * full, height=33, width=33)
+    drawn = RasterRenderer(RasterConfig(supersample=1, shading=ALBEDO)).render(square(two_sided=True), views)
+    assert float(drawn.depth[0, 16, 16, 0]) == pytest.approx(3.0, abs=1e-4)
+    pixel = 2 * 3 * math.tan(math.radians(10)) / 33
+    assert float(drawn.depth[0, 16, 10, 0]) == pytest.approx(math.hypot(3.0, 6 * pixel), abs=1e-4)
+    torch.testing.assert_close(drawn.normal[:, 16, 16], torch.tensor([[0.0, 0, 1], [0, 0, -1]]), atol=1e-6, rtol=0)
+    one_sided = RasterRenderer(RasterConfig(supersample=1, shading=ALBEDO)).render(square(), views)
+    torch.testing.assert_close(one_sided.normal[:, 16, 16], torch.tensor([[0.0, 0, 1], [0, 0, 1]]), atol=1e-6, rtol=0)
+
+
+def test_faces_seen_from_behind_are_left_out_where_that_is_wanted() -> None:
+    full = torch.ones(2)
+    views = look_at(torch.tensor([0.0, 180.0]), 0 * full, 3 * full, 20 * full, height=9, width=9)
+    for cull, expected in ((False, [1.0, 1.0]), (True, [1.0, 0.0])):
+        drawn = RasterRenderer(RasterConfig(cull=cull, shading=ALBEDO)).render(square(), views)
+        assert drawn.opacity[:, 4, 4, 0].tolist() == expected
+
+
+def test_colours_of_vertices_are_drawn() -> None:
+    colors = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]])
+    full = torch.ones(1)
+    views = look_at(0 * full, 0 * full, 3 * full, 20 * full, height=33, width=33)
+    drawn = RasterRenderer(RasterConfig(supersample=1, shading=ALBEDO)).render(square(colors=colors), views).rgb[0]
+    torch.testing.assert_close(drawn[16, 16], torch.tensor([0.5, 0.0, 0.5]), atol=0.02, rtol=0)  # on the diagonal from red to blue
+
+
+def test_each_time_memory_runs_out_there_is_one_sample_less_along_a_side() -> None:
+    renderer = RasterRenderer(RasterConfig(supersample=3))
+    assert renderer.save_memory() == "drawing 4 samples a pixel"
+    assert renderer.config.supersample == 3
+
+
+def test_a_mean_over_samples_is_taken_in_both_directions() -> None:
+    image = torch.arange(24.0).view(1, 4, 6, 1)
+    assert _shrink(image, 2)[0, :, :, 0].tolist() == [[3.5, 5.5, 7.5], [15.5, 17.5, 19.5]]
+    assert _shrink(image, 1) is image
+
+
+def test_srgb_and_back() -> None:
+    """Values of IEC 61966-2-1."""
+    linear = torch.tensor([0.0, 0.002, 0.2140, 1.0])
+    torch.testing.assert_close(_to_srgb(linear), torch.tensor([0.0, 0.02584, 0.5, 1.0]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(_to_linear(_to_srgb(linear)), linear, atol=1e-6, rtol=0)
+
+
+def test_the_slow_rasteriser_is_noted_on_a_gpu_alone() -> None:
+    assert RasterRenderer(RasterConfig()).notes == []
+    assert make("cpu", "cuda")[1] == ""  # which was asked for

@@ -53,3 +53,28 @@ def test_a_texture_goes_on_outside_as_it_is_told() -> None:
         [0.25, 1.0],
     ]
     assert torch.equal(_wrapped(uvs, ("repeat", "repeat")), uvs)
+
+
+def test_large_texels_are_squares_where_that_is_wanted() -> None:
+    """And mixed where they are smaller than a pixel."""
+    texture = torch.tensor([[[0.0], [1.0]], [[0.0], [1.0]]])
+    uv = torch.tensor([[0.45, 0.5], [0.55, 0.5]])
+    assert sample(texture, uv, nearest=True)[:, 0].tolist() == [0.0, 1.0]
+    torch.testing.assert_close(sample(texture, uv)[:, 0], torch.tensor([0.4, 0.6]))
+    fine = texture.repeat_interleave(2, 0).repeat_interleave(2, 1)  # of which two texels are a pixel
+    found = sample(fine, uv, torch.eye(2).expand(2, 2, 2) / 2, nearest=True)
+    torch.testing.assert_close(found[:, 0], torch.tensor([0.4, 0.6]))
+
+
+def test_the_edge_of_a_texture_is_no_mean_with_the_other_edge() -> None:
+    texture = torch.tensor([[[0.0], [1.0]]]).expand(2, 2, 1)
+    uv = torch.tensor([[0.0, 0.5], [1.0, 0.5], [1.25, 0.5]])
+    assert sample(texture, uv)[:, 0].tolist() == [0.0, 1.0, 0.0]
+
+
+def test_oblong_textures_count_their_own_sides() -> None:
+    """A pixel as wide as one of 8 texels across, and as high as a quarter of the 2 down: the finest level."""
+    texture = torch.rand(2, 8, 1, generator=torch.Generator().manual_seed(0))
+    uv = torch.rand(20, 2, generator=torch.Generator().manual_seed(1))
+    step = torch.tensor([[1 / 8, 0.0], [0.0, 1 / 8]]).expand(20, 2, 2)
+    torch.testing.assert_close(sample(texture, uv, step), sample(texture, uv))

@@ -95,3 +95,14 @@ def test_black_and_white_can_still_be_learnt() -> None:
     field.surface().texture.sum().backward()  # type: ignore[union-attr]
     assert field.texels.grad is not None
     assert float(field.texels.grad.min()) > 0
+
+
+def test_its_options_reach_its_mesh_and_its_texture() -> None:
+    small, whole = (
+        TextureField(TextureConfig(size=64, faces=faces, resolution=32, rate=0.5), start_from=Ball(0.5)) for faces in (600, 0)
+    )
+    coarse = TextureField(TextureConfig(size=64, faces=0, resolution=16), start_from=Ball(0.5))
+    assert small.texels.shape == (64, 64, 3)
+    assert small.parameter_groups()[0]["lr"] == 0.5
+    assert len(small.faces) < 0.7 * len(whole.faces)
+    assert len(coarse.faces) < 0.4 * len(whole.faces)

@@ -13,6 +13,7 @@ import trimesh
 from command import df3d
 from df3d_prior import check, library
 from df3d_prior.library import load, read_entries, typical
+from df3d_prior.objects import Object
 from PIL import Image
 
 from df3d import load as df3d_load
@@ -180,3 +181,122 @@ def test_pictures_on_the_page_show_the_object(folder: Path) -> None:
     red, green = drawn[0, check.PICTURE // 2, check.PICTURE // 2, :2]
     assert red > 2 * green
     assert Image.fromarray((drawn[0] * 255).astype(np.uint8)).size == (check.PICTURE, check.PICTURE)
+
+
+def checked(path: str, *colors: str, problem: str = "", doubts: tuple[str, ...] = (), written: bool = True) -> check.Checked:
+    entry = library.Entry(path, Path(path).stem, f"a <{Path(path).stem}>", path)
+    return check.Checked(entry, problem, doubts, 12, colors, written)
+
+
+@pytest.mark.parametrize(
+    ("path", "colors", "caption"),
+    [
+        ("old_red_anvil.glb", ("red", "grey", "blue"), "a red and grey old anvil"),
+        ("anvil.glb", ("orange",), "an orange anvil"),
+        ("anvil.glb", (), "an anvil"),
+        ("a_chest.glb", (), "a chest"),
+        ("zzyx_qwrt.glb", (), "a zzyx qwrt"),
+    ],
+)
+def test_a_caption_says_two_colours_and_what_the_name_says(path: str, colors: tuple[str, ...], caption: str) -> None:
+    assert check.captioned(checked(path, *colors)).caption == caption
+
+
+def test_of_a_name_the_last_noun_is_what_it_is_and_else_the_last_word() -> None:
+    assert check.from_name("chest sword") == ("sword", ("chest",))
+    assert check.from_name("zzyx_qwrt") == ("qwrt", ("zzyx",))
+    assert check.from_name("a_b_chest_c") == ("chest", ())
+
+
+def test_meshes_below_the_folder_and_in_capitals_are_found(folder: Path) -> None:
+    (folder / "more" / "deep").mkdir(parents=True)
+    (folder / "red_box.glb").rename(folder / "more" / "deep" / "ANVIL.GLB")
+    got = found(folder)
+    assert got["more/deep/ANVIL.GLB"].entry.noun == "anvil"
+    assert "no file" in got["red_box.glb"].problem
+
+
+def test_rows_that_lead_out_and_rows_twice_are_problems(folder: Path) -> None:
+    (folder / "blue_ball.glb").rename(folder.parent / "outside.glb")
+    with (folder / "captions.csv").open("a") as file:
+        file.write("../outside.glb,ball,a ball,object,x\nred_box.glb,box,a box,object,y\ngreen_post.glb,qwrtz,a qwrtz,object,z\n")
+    rows = look(folder)
+    assert [one.problem for one in rows if one.entry.path == "../outside.glb"] == ["`../outside.glb` leads out of the library"]
+    assert [one.problem for one in rows if one.entry.path == "red_box.glb"] == ["", "`red_box.glb` has more than one row"]
+    (doubtful,) = (one.doubts for one in rows if one.entry.noun == "qwrtz")
+    assert doubtful[0] == "`qwrtz` is no thing that a dictionary knows"
+
+
+def test_as_many_faces_as_can_be_drawn_are_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "MOST_FACES", 12)
+    monkeypatch.setattr(library, "MOST_FACES", 12)
+    assert not found(folder)["red_box.glb"].problem
+    monkeypatch.setattr(check, "MOST_FACES", 11)
+    assert "12 faces, more than 11" in found(folder)["red_box.glb"].problem
+
+
+def test_variants_of_one_model_may_look_the_same(folder: Path) -> None:
+    trimesh.load(folder / "blue_ball.glb").export(folder / "ball_again.glb")
+    captions = folder / "captions.csv"
+    captions.write_text(captions.read_text() + "ball_again.glb,ball,a ball again,object,blue_ball.glb\n")
+    assert not found(folder)["ball_again.glb"].doubts
+    captions.write_text(captions.read_text().replace("again,object,blue_ball.glb", "again,object,another"))
+    assert found(folder)["ball_again.glb"].doubts == ("it looks the same as `blue_ball.glb`",)
+    assert not found(folder)["red_box.glb"].doubts
+
+
+def test_what_reading_a_file_notes_is_a_doubt(tmp_path: Path) -> None:
+    box = "".join(f"v {x} {y} {z}\n" for x in (0, 1) for y in (0, 1) for z in (0, 1))
+    (tmp_path / "anvil.obj").write_text(box + "l 1 2\nf 1 2 4 3\nf 5 7 8 6\nf 1 5 6 2\nf 3 4 8 7\nf 1 3 7 5\nf 2 6 8 4\n")
+    (one,) = check.check(tmp_path, (".obj",), df3d_load)
+    assert any("are not drawn" in doubt for doubt in one.doubts)
+
+
+@pytest.mark.parametrize(
+    ("offset", "count"),
+    [((1.2, 0, 0), 1), ((2.5, 0, 0), 2), ((0, 0, 2.5), 2), ((0, 2.5, 0), 1), ((2.5, 0, 2.5), 2), ((0.5, 0, 0.5), 1)],
+)
+def test_things_apart_are_told_by_wide_gaps_seen_from_above(offset: tuple[float, ...], count: int) -> None:
+    boxes = [trimesh.creation.box((1, 1, 1)), trimesh.creation.box((1, 1, 1)).apply_translation(offset)]
+    corners = trimesh.util.concatenate(boxes).triangles.astype(np.float32)
+    none = np.zeros((len(corners), 3, 2), np.float32)
+    assert check.apart(Object(corners, np.ones_like(corners), none, np.full(len(corners), -1))) == count
+
+
+def test_problems_come_first_on_the_page_then_doubts_and_nothing_is_markup() -> None:
+    rows = [
+        checked("fine.glb"),
+        checked("odd.glb", doubts=("<i>odd</i>",), written=False),
+        checked("bad.glb", problem="<b>bad</b>"),
+    ]
+    text = check.page(rows)
+    assert "2 of 3 objects can be used" in text
+    assert text.index("bad.glb") < text.index("odd.glb") < text.index("fine.glb")
+    assert "a &lt;fine&gt;" in text
+    assert "&lt;i&gt;odd&lt;/i&gt;" in text
+    assert "&lt;b&gt;bad&lt;/b&gt;" in text
+    assert text.count("(from the file name)") == 1
+
+
+def test_rows_are_added_for_what_can_be_used_below_any_first_line(folder: Path) -> None:
+    """With the mark of UTF-8 too, which is no part of a column's name."""
+    (folder / "torn.glb").write_bytes(b"glTF")
+    captions = folder / "captions.csv"
+    captions.write_text("\ufeffpath,noun,caption\nred_box.glb,box,a red box\n", encoding="utf-8")
+    said = check.add_captions(folder, look(folder))
+    assert said.startswith("added 3 rows")
+    assert {entry.path for entry in read_entries(folder)} == {file for file, *_ in shelf.OBJECTS}
+    assert check.add_captions(folder, look(folder)).endswith("has a row for each mesh already")
+    assert [check.record(one)["written"] for one in (checked("a.glb"), checked("a.glb", written=False))] == [True, False]
+
+
+def test_entries_as_their_rows_tell_them(tmp_path: Path) -> None:
+    (tmp_path / "captions.csv").write_text(
+        "path,noun,caption,category,group\na.glb, Palm Tree ,a {colour} palm tree,Plant,\n"
+        "b.glb,palm tree,the old palm tree,thing,g\n"
+    )
+    one, other = read_entries(tmp_path)
+    assert (one.noun, one.word, one.group, one.hint) == ("palm tree", "palm-tree/0", "a.glb", "plant")
+    assert (other.word, other.group, other.hint) == ("palm-tree/1", "g", "")
+    assert (one.colorless, other.colorless) == (True, False)
+    assert (one.details, other.details) == ((), ("old",))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from df3d_prior import meaning
-from df3d_prior.prompts import index_of, notes
-from df3d_prior.reading import Index, Known
+from df3d_prior.prompts import FEW, index_of, notes
+from df3d_prior.reading import Index, Known, _stem
 from df3d_toybox.prompts import WORLD
 
 from df3d.errors import PromptError
@@ -192,3 +192,197 @@ def test_an_index_is_saved_and_read(tmp_path: Path) -> None:
     )
     written.save(tmp_path)
     assert Index.load(tmp_path).objects == written.objects
+
+
+def known(word: str, caption: str, *colors: str, hint: str = "", own: bool = False) -> Known:
+    return Known(word, word.split("/")[0], caption, colors, hint, own)
+
+
+def of(*objects: Known) -> Index:
+    """An index of a few objects, beside a barrel and a dragon."""
+    return Index([*objects, known("barrel/0", "a barrel", "brown"), known("dragon/0", "a dragon", "green")])
+
+
+@pytest.mark.parametrize(
+    ("objects", "text", "word"),
+    [
+        ([("bench/0", "a bench", "grey", "red"), ("bench/1", "a bench", "red")], "a red bench", "bench/1"),  # the largest colour
+        ([("bench/0", "a bench", "red"), ("bench/1", "a folding bench", "grey")], "a red folding bench", "bench/1"),
+        ([("bench/0", "a {colour} bench", "grey"), ("bench/1", "a bench", "grey")], "a bench", "bench/1"),
+        ([("bench/0", "a small old garden bench", "grey"), ("bench/1", "a bench", "grey")], "a bench", "bench/1"),
+        ([("bench/world", "a bench", "grey"), ("bench/1", "an old garden bench", "grey")], "a bench", "bench/1"),
+    ],
+)  # fmt: skip
+def test_of_several_objects_the_one_that_fits_best(objects: list[tuple[str, ...]], text: str, word: str) -> None:
+    assert of(*(known(*one) for one in objects)).read(text).things[0].known.word == word
+
+
+def test_an_own_object_is_taken_for_captions_that_its_world_has() -> None:
+    """And for others one with a sketch, however many words say more of it."""
+    index = of(
+        known("dog", "a spotted hairy dog", "brown", own=True), known("dog/0", "a small old spotted dog of a farmer", "brown")
+    )
+    assert index.read("a dog").things[0].known.own
+    assert not index.read("a spotted hairy dog beside a barrel").things[0].known.own
+    assert not index.read("a dog beside a barrel").things[0].known.own
+    assert index.sketched == ["dog/0", "barrel/0", "dragon/0"]
+    assert index.owns
+    assert not of().owns
+
+
+@pytest.mark.parametrize(
+    ("text", "color"),
+    [
+        ("a bronze green bench", "green"),  # what it is made of says less than a colour
+        ("a bronze bench", "brown"),
+        ("a mustard-yellow bench", "yellow"),
+        ("a red bench", None),  # which it is
+        ("a grey bench", "grey"),  # its second colour
+        ("a bench in blue from spain", "blue"),
+        ("a bench in blue green", "blue"),
+        ("a bench with a blue cushion", None),
+    ],
+)
+def test_what_is_painted(text: str, color: str | None) -> None:
+    assert of(known("bench/0", "a bench", "red", "grey")).read(text).things[0].color == color
+
+
+def test_the_world_is_told_each_colour() -> None:
+    world = Index([known("dog", "a brown dog", "brown", own=True)])
+    assert world.read("a brown dog").things[0].color == "brown"
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown"),
+    [
+        ("a red wooden bench", ()),
+        ("a red and grey bench", ()),  # which it has
+        ("a red and blue bench", ("blue",)),
+        ("a folding bench", ()),
+        ("a folded bench", ()),
+        ("a mustard-yellow bench", ()),
+        ("a shiny bench beside a shiny barrel", ("shiny",)),
+        ("a bench beside a barrel on a dragon", ("dragon",)),
+        ("two dragons beside a bench", ("two",)),
+        ("an amazing wonderful picture of a bench", ()),
+    ],
+)
+def test_what_is_left_out(text: str, unknown: tuple[str, ...]) -> None:
+    assert of(known("bench/0", "a folding bench", "red", "grey")).read(text).unknown == unknown
+
+
+def test_whether_the_first_thing_has_a_colour() -> None:
+    index = of()
+    assert index.read("a red barrel").colored
+    assert not index.read("a barrel beside a red dragon").colored
+    assert index.read("a red barrel beside a dragon").colored
+
+
+def test_what_is_said_first_of_how_things_stand_counts() -> None:
+    reading = of(known("bench/0", "a bench", "red")).read("a barrel beside a dragon on a bench")
+    assert (reading.relation, [thing.noun for thing in reading.things]) == ("beside", ["barrel", "dragon"])
+    assert reading.unknown == ("bench",)
+
+
+def test_two_of_nothing_are_nothing() -> None:
+    reading = of().read("two freedoms")
+    assert (reading.things, reading.relation, reading.caption) == ((), None, None)
+
+
+def test_how_near_what_is_made_is_to_what_was_asked() -> None:
+    index = of(known("dog/0", "a dog", "brown"), known("palm tree/0", "a palm tree", "green"))
+    assert index.read("a dog").things[0].near == 1.0
+    assert index.read("a palm tree").things[0].near == 1.0
+    assert index.read("a puppy").things[0].near == 0.985
+    assert 0.7 <= index.read("a poodle").things[0].near < 0.99
+
+
+def test_of_two_words_that_are_known_nouns_the_longer_is_meant() -> None:
+    index = of(
+        known("tree/0", "a tree", "green"), known("palm tree/0", "a palm tree", "green"), known("chest/0", "a chest", "brown")
+    )
+    assert index.read("a palm tree").things[0].noun == "palm tree"
+    assert index.read("a big treasure chest").things[0].noun == "chest"
+    (bear,) = of(known("bear/0", "a bear", "brown")).read("a polar bear").things
+    assert (bear.asked, bear.noun, bear.near) == ("polar bear", "bear", 0.985)
+
+
+def test_an_oak_tree_is_no_brown_one() -> None:
+    index = of(known("tree/0", "a tree", "green"))
+    assert index.read("an oak tree").things[0].color is None
+    assert index.read("a brown tree").things[0].color == "brown"
+    assert index.read("an oak barrel").things[0].color is None  # brown, as it is
+    assert index.read("an oak dragon").things[0].color == "brown"
+
+
+def test_words_with_a_hyphen_stay_together_where_they_are_known() -> None:
+    index = of(known("yo-yo/0", "a yo-yo", "red"))
+    assert index.read("a yo-yo").things[0].noun == "yo-yo"
+    assert index.read("a green-dragon").things[0].noun == "dragon"
+
+
+@pytest.mark.parametrize(
+    ("word", "stem"),
+    [("wooden", "wood"), ("rusty", "rust"), ("string", "string"), ("folding", "fold"), ("spotted", "spott"), ("boxes", "box")],
+)
+def test_words_without_their_endings(word: str, stem: str) -> None:
+    assert _stem(word) == stem
+
+
+def test_of_nouns_that_end_alike_the_most_usual_and_then_the_shortest_stands_for_all() -> None:
+    found = meaning.Known({"bass guitar": ("", 1), "electric guitar": ("", 3)}).nearest("guitar")
+    assert found == ("electric guitar", 0.98)
+    found = meaning.Known({"electric guitar": ("", 2), "bass guitar": ("", 2)}).nearest("guitar")
+    assert found == ("bass guitar", 0.98)
+
+
+def kind_of(noun: str, hint: str = "") -> int:
+    sense = meaning.chosen(noun, hint)
+    assert sense is not None
+    return meaning._table().kinds[sense.synset]
+
+
+def test_a_hint_says_which_meaning_a_noun_has() -> None:
+    assert kind_of("chicken", "animal") == meaning.ANIMAL
+    assert kind_of("chicken", "food") == meaning.FOOD
+    assert kind_of("apple", "plant") == meaning.PLANT
+    assert kind_of("cook") == meaning.PERSON  # where it is nothing else
+    assert meaning.chosen("chest") == meaning.chosen("coffer")  # of wood, and no part of a body
+    assert meaning.chosen("green garden shed") == meaning.chosen("shed")
+    assert meaning.chosen("swiftly") is None
+
+
+def test_an_animal_comes_before_what_is_named_after_it_and_a_fruit_before_its_tree() -> None:
+    kinds = meaning._table().kinds
+    for word, kind in (("turkey", meaning.ANIMAL), ("lamb", meaning.ANIMAL), ("cherry", meaning.FOOD), ("fig", meaning.FOOD)):
+        assert kinds[meaning.ordered(word)[0]] == kind
+
+
+def test_plurals_in_f_and_of_words_that_only_begin_a_noun() -> None:
+    assert meaning.singular("shelves") == "shelf"
+    assert meaning.singular("labradors") == "labrador"
+    assert meaning.singular("glass") == "glass"
+    assert meaning.singular("freedoms") == "freedoms"
+
+
+def test_few_nouns_are_named_all() -> None:
+    """Twenty of them, in order; of more a sample, which is no longer."""
+    few = Index([known(f"{noun}/0", f"a {noun}", "red") for noun in ("barrel", "dragon", "axe")])
+    with pytest.raises(PromptError) as error:
+        notes("swiftly", few)
+    assert str(error.value.hint).startswith("it knows axe, barrel, dragon;")
+    many = Index([known(f"noun{i:02d}/0", "a thing", "red") for i in range(45)])
+    with pytest.raises(PromptError) as error:
+        notes("swiftly", many)
+    named = str(error.value.hint).partition("among them ")[2].partition(";")[0].split(", ")
+    assert "it knows 45 nouns" in str(error.value.hint)
+    assert len(named) <= FEW
+    assert named == [f"noun{i:02d}" for i in range(0, 45, 3)]
+
+
+def test_a_word_that_is_spelled_otherwise_is_asked_about(index: Index) -> None:
+    (note,) = notes("a dragon with a brrel", index)
+    assert "`brrel` (did you mean `barrel`?)" in note
+    (note,) = notes("a dragon with two coins under it", index)
+    assert "did you mean" not in note
+    assert notes("a wooden barrel", index) == []  # no other thing stands for it

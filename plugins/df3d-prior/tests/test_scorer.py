@@ -9,8 +9,8 @@ import pytest
 import shelf
 from df3d_prior.config import LibraryScorerConfig
 from df3d_prior.library import Library
-from df3d_prior.likeness import faces_met
-from df3d_prior.scorer import RING, VIEWS, LibraryScorer, draw, judge, noun_rank
+from df3d_prior.likeness import color_error, faces_met, silhouette_iou
+from df3d_prior.scorer import RING, VIEWS, Candidates, LibraryScorer, draw, judge, noun_rank
 
 from df3d.errors import ConfigError, PromptError
 from df3d.evaluation.subject import TargetSubject
@@ -111,3 +111,105 @@ def test_what_cannot_be_judged_is_said(scorer: LibraryScorer, folder: Path) -> N
         scorer.score(TargetSubject(Target(folder / "red_box.glb", ""), Catalog.discover()))
     with pytest.raises(PromptError, match="no object of the prompt"):
         scorer.score(TargetSubject(Target(folder / "red_box.glb", "the of"), Catalog.discover()))
+
+
+def ring_of(seen: list[int]) -> float:
+    """Faces met by somebody who sees these of 24 sides of an object one after the other; each side is a picture of its own."""
+    sides = np.zeros((RING, 1, RING, 4), np.float32)
+    sides[np.arange(RING), 0, np.arange(RING), :3] = 1.0
+    blank = np.full_like(sides, 0.5)
+    return faces_met(sides[seen], np.stack([blank, sides]))
+
+
+def test_faces_are_runs_of_views_that_show_the_front() -> None:
+    """The front is seen within 45 degrees, which is three of 24 sides to the left and three to the right."""
+    front, back = [0] * 2, [12]
+    assert ring_of(list(range(RING))) == 1
+    assert ring_of(front + back * 22) == 1
+    assert ring_of([0] + back * 23) == 0  # one view alone is none
+    assert ring_of([0, 0, 12, 0, 0] + back * 19) == 1  # and parts none
+    assert ring_of(front + back * 10 + front + back * 10) == 2
+    assert ring_of([3, 3] + back * 22) == 1
+    assert ring_of([4, 4] + back * 22) == 0
+    assert ring_of([21, 21] + back * 22) == 1
+    assert ring_of([0] * RING) == 4  # all around: each has a quarter of the way
+    assert ring_of([0] * 12 + back * 12) == 2
+
+
+def test_likenesses_by_hand() -> None:
+    one, other = np.zeros((2, 2, 2), np.float32), np.zeros((2, 2, 2), np.float32)
+    one[0], other[0, 0] = 1.0, 1.0  # half of it in the one view, and in the other nothing of either
+    assert silhouette_iou(one, other) == 0.25
+    a, b = np.zeros((1, 2, 2, 4), np.float32), np.zeros((1, 2, 2, 4), np.float32)
+    a[..., :3], b[..., :3] = 0.75, 0.25
+    a[0, 0, :, 3], b[0, 1, :, 3] = 1.0, 1.0
+    assert color_error(a, b) == 1.0  # seen nowhere together
+    b[0, 0, :, 3] = 1.0
+    assert color_error(a, b) == 0.5
+
+
+def test_an_equal_error_takes_no_place() -> None:
+    assert noun_rank(np.array([0.2, 0.2, 0.1]), np.array(["a", "b", "c"]), "a") == 2
+
+
+def synthetic(scorer: LibraryScorer, errors: list[tuple[str, str, float]]) -> dict[str, float]:
+    """What is measured of a black asset among candidates of a noun, a group and a grey each."""
+    pictures = np.stack([np.full((VIEWS, 4, 4, 4), grey, np.float32) for *_, grey in errors])
+    things = [scorer.library.objects[1]] * len(errors)
+    candidates = Candidates(things, *(np.array([row[i] for row in errors]) for i in (0, 1)), pictures)
+    reading = scorer.index.read("a ball")
+    return judge(np.zeros((VIEWS, 4, 4, 4), np.float32), np.zeros((RING, 32, 32, 4), np.float32), reading, candidates)
+
+
+def test_the_first_five_are_five(scorer: LibraryScorer) -> None:
+    others = [(noun, noun, 0.1 + 0.01 * i) for i, noun in enumerate("abcde")]
+    for nearer, top5 in ((4, 1.0), (5, 0.0)):
+        found = synthetic(scorer, [*others[:nearer], ("ball", "x", 0.5)])
+        assert (found["rank"], found["top1"], found["top5"]) == (nearer + 1, 0.0, top5)
+        assert "top1_others" not in found
+
+
+def test_without_the_nearest_object_its_variants_do_not_count_either(scorer: LibraryScorer) -> None:
+    rows = [("ball", "one", 0.1), ("ball", "one", 0.15), ("ball", "two", 0.4), ("a", "a", 0.2), ("b", "b", 0.3)]
+    found = synthetic(scorer, rows)
+    assert (found["rank"], found["top1_others"], found["top5_others"]) == (1.0, 0.0, 1.0)
+    assert synthetic(scorer, [*rows[:2], *rows[3:]]).keys() == found.keys() - {"top1_others", "top5_others"}
+
+
+def test_what_looks_alike_from_its_sides_has_no_front(scorer: LibraryScorer) -> None:
+    for noun in ("ball", "post", "table"):  # a table is as it is from behind
+        assert {"facing", "faces"}.isdisjoint(judged(scorer, f"a {noun}", pictures(scorer.library, noun)))
+
+
+def test_what_a_prompt_is_looked_up_among(scorer: LibraryScorer) -> None:
+    """All objects in the colour that is named, be it the object's own; and beside, on or under the second thing."""
+
+    def main_colors(prompt: str) -> list[str]:
+        return [one.main_colors[0] for one in scorer.candidates(scorer.index.read(prompt)).objects]
+
+    assert main_colors("a box") == ["red", "blue", "green", "brown"]
+    assert main_colors("a red box") == ["red"] * 4
+    assert main_colors("a yellow box") == ["yellow"] * 4
+    assert main_colors("a box") == ["red", "blue", "green", "brown"]
+    both = scorer.candidates(scorer.index.read("a ball on a yellow table")).objects
+    assert all({"yellow"} <= set(one.main_colors) for one in both)
+    assert [len(one.corners) for one in both] == [12 + 12, 320 + 12, 12 + 12, 12 + 12]
+    assert [len(one.corners) for one in scorer.candidates(scorer.index.read("a ball")).objects] == [12, 320, 12, 12]
+    two = scorer.candidates(scorer.index.read("two balls")).objects
+    assert [len(one.corners) for one in two] == [24, 640, 24, 24]
+
+
+def test_an_object_that_is_turned_by_a_quarter_faces_elsewhere(tmp_path: Path) -> None:
+    import trimesh
+
+    mesh = trimesh.creation.box((1, 1, 1))
+    mesh.unmerge_vertices()
+    colors = np.tile((180, 30, 25, 255), (len(mesh.faces), 1))
+    colors[mesh.face_normals[:, 2] > 0.9] = 255
+    mesh.visual.vertex_colors = np.repeat(colors, 3, axis=0)
+    mesh.export(tmp_path / "one.glb")
+    (tmp_path / "captions.csv").write_text("path,noun,caption\none.glb,oven,a red oven\n")
+    judge_of = LibraryScorer(LibraryScorerConfig(folder=str(tmp_path)))
+    straight = draw(list(judge_of.library.objects), VIEWS)[0]
+    for turn, facing in ((0, 1.0), (2, 0.0), (4, 0.0), (-2, 0.0)):
+        assert judged(judge_of, "an oven", np.roll(straight, turn, axis=0))["facing"] == facing
