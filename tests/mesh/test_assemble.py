@@ -102,7 +102,7 @@ def test_a_volume_becomes_a_mesh_with_a_texture_in_steps_that_are_told() -> None
     assert asset.material.base_color.shape == (32, 32, 3)
     assert (asset.material.normal, asset.mesh.tangents, asset.material.unlit) == (None, None, False)
     assert asset.mesh.normals is not None
-    assert len(asset.mesh.faces) <= 200
+    assert len(asset.mesh.faces) < 300
     assert asset.up == "y"
 
 
@@ -147,7 +147,7 @@ def test_a_normal_map_is_that_of_the_mesh_before_it_was_simplified(monkeypatch: 
     monkeypatch.setattr(texture, "bake_normals", baked)
     asset, _ = written(Ball(0.5, edge=0.3), "mesh", **SMALL, normal_map=True, unlit=True)
     ((coarse, fine),) = seen
-    assert coarse <= 200 < fine
+    assert coarse < 300 < 1000 < fine
     assert asset.material.normal.shape == (32, 32, 3)
     assert asset.mesh.tangents is not None
     assert asset.material.unlit
