@@ -98,3 +98,77 @@ def test_open_and_twisted_meshes_are_not_closed() -> None:
     assert cleanup.is_closed(tetrahedron)
     assert not cleanup.is_closed(tetrahedron[:3])
     assert not cleanup.is_closed(np.concatenate([tetrahedron[:3], tetrahedron[3:, ::-1]]))
+
+
+def test_a_piece_is_as_large_as_its_share_of_the_largest_says() -> None:
+    """12 faces beside 48 are a quarter of the largest, and a fifth of all."""
+    large, small = trimesh.creation.box().subdivide(), trimesh.creation.box((0.1, 0.1, 0.1)).apply_translation((3, 0, 0))
+    both = trimesh.util.concatenate([large, small])
+    mesh = Mesh(np.asarray(both.vertices, np.float32), np.asarray(both.faces, np.int64))
+    assert len(cleanup.clean(mesh, keep=0.25, faces=0).faces) == 60
+    assert len(cleanup.clean(mesh, keep=0.26, faces=0).faces) == 48
+    assert len(cleanup.clean(mesh, keep=0.0, faces=0).faces) == 60
+
+
+def test_faces_that_share_any_corner_are_one_piece() -> None:
+    vertices = np.eye(5, 3, dtype=np.float32) + np.arange(5, dtype=np.float32)[:, None]
+    for second in ([3, 4, 2], [2, 3, 4], [3, 2, 4]):
+        _, faces = cleanup._without_floaters(vertices, np.array([[0, 1, 2], second, [0, 1, 2]]), 0.6)
+        assert len(faces) == 3
+
+
+def test_a_simplification_that_tears_the_mesh_is_tried_with_more_faces() -> None:
+    stairs = surface.extract(Ball(0.5), resolution=24)  # of steps as high as a cell
+    simple = cleanup.clean(stairs, keep=0.0, faces=200)
+    assert 200 < len(simple.faces) < len(stairs.faces)
+    assert cleanup.is_closed(simple.faces)
+
+
+def test_no_mesh_is_simplified_to_less_than_a_solid() -> None:
+    ball = trimesh.creation.icosphere(2)
+    simple = cleanup.clean(Mesh(np.asarray(ball.vertices, np.float32), np.asarray(ball.faces, np.int64)), keep=0.0, faces=1)
+    assert 4 <= len(simple.faces) < len(ball.faces)
+    assert cleanup.is_closed(simple.faces)
+
+
+def test_a_mesh_with_no_more_faces_than_asked_for_keeps_its_places() -> None:
+    ball = trimesh.creation.icosphere(2)
+    mesh = Mesh(np.asarray(ball.vertices, np.float32), np.asarray(ball.faces, np.int64))
+    for faces in (320, 1000, 0):
+        same = cleanup.clean(mesh, keep=0.0, faces=faces)
+        assert {tuple(row) for row in same.vertices} == {tuple(row) for row in mesh.vertices}
+
+
+def test_vertices_are_welded_within_a_hundredth_of_a_thousandth() -> None:
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [4e-6, 0, 0], [1, 4e-6, 0], [1, 1, 0]], np.float32)
+    welded, faces = cleanup._welded(vertices, np.array([[0, 1, 2], [3, 4, 5], [0, 3, 2]]))
+    assert len(welded) == 4
+    assert len(faces) == 2  # the one without area is gone
+    apart, _ = cleanup._welded(
+        np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [3e-5, 0, 0]], np.float32), np.array([[0, 1, 2], [3, 1, 2]])
+    )
+    assert len(apart) == 4
+
+
+def test_what_comes_apart_moves_a_hundredth_of_the_way() -> None:
+    """The corner at the origin goes towards the middle of its three faces' middles: (2/9, 2/9, 2/9)."""
+    tetrahedron = np.array([[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, -1, 0], [0, 0, -1]], np.float32)
+    moved, _ = cleanup._unpinched(vertices, np.concatenate([tetrahedron, np.array([0, 1, 4, 5])[tetrahedron]]))
+    near = moved[np.abs(moved).max(1) < 0.1]
+    np.testing.assert_allclose(near[near[:, 1] > 0], [[0.02 / 9] * 3], atol=1e-6)
+    assert any((row == (0, 1, 0)).all() for row in moved)  # what had one place stays
+
+
+def test_a_normal_is_the_mean_of_its_faces_by_their_area() -> None:
+    """One face looks along z, another of three times its area along y; a vertex of none looks up."""
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 3], [9, 9, 9]], np.float32)
+    normals = cleanup.vertex_normals(vertices, np.array([[0, 1, 2], [0, 3, 1]]))
+    np.testing.assert_allclose(normals[0], np.array([0, 3, 1]) / np.sqrt(10), atol=1e-6)
+    np.testing.assert_allclose(normals[[2, 3, 4]], [[0, 0, 1], [0, 1, 0], [0, 1, 0]], atol=1e-6)
+
+
+def test_nothing_and_an_edge_of_four_faces_are_not_closed() -> None:
+    tetrahedron = np.array([[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
+    assert not cleanup.is_closed(np.zeros((0, 3), np.int64))
+    assert not cleanup.is_closed(np.concatenate([tetrahedron, tetrahedron]))
