@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from df3d.plugin.catalog import Catalog
-from df3d.plugin.records import Component
+from df3d.plugin.records import Component, Workload
+from df3d.scene.options import OrbitConfig
 from df3d.testing.check import check
 
 OWN = next(plugin for plugin in Catalog.discover().plugins if plugin.name == "df3d").components
@@ -16,3 +17,16 @@ def test_a_part_of_its_own_keeps_its_contract(part: Component) -> None:
     rows = list(check(part))
     assert not [row for row in rows if row["state"] == "failed"]
     assert sum(row["state"] == "ok" for row in rows) >= 5
+
+
+def test_each_part_says_what_it_needs_and_what_it_can(catalog: Catalog) -> None:
+    needs = {plugin.name: plugin.needs for plugin in catalog.penalties if plugin in OWN}
+    assert needs == {
+        "opacity": {"opacity"}, "entropy": {"opacity"}, "orientation": {"normal", "samples"}, "normal_consistency": {"mesh"},
+        "laplacian": {"mesh"}, "edge_length": {"mesh"}, "eikonal": {"mesh"},
+    }  # fmt: skip
+    orbit = catalog.cameras.get("orbit")
+    assert orbit.groups
+    assert orbit.ask("workload", OrbitConfig(views=3, size=32)) == Workload(3, 32)
+    assert catalog.launchers.get("slurm").ready
+    assert not catalog.launchers.get("local").ready

@@ -56,3 +56,12 @@ def test_every_moment_of_a_new_row_is_zero_and_one_of_another_shape_stays() -> N
     assert parameter.grad is not None
     assert torch.equal(parameter.grad, torch.tensor([[3.0, 3.0], [0, 0], [0, 0]]))
     assert parameter.dtype == torch.float32  # whatever the new rows were
+
+
+def test_what_an_optimiser_keeps_in_another_shape_is_left_alone() -> None:
+    parameter = torch.nn.Parameter(torch.ones(4, 2))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    optimizer.state[parameter] = {"rows": torch.arange(3.0), "name": "x"}
+    resize_rows(optimizer, parameter, torch.tensor([3]), torch.zeros(0, 2))
+    assert optimizer.state[parameter]["rows"].tolist() == [0.0, 1.0, 2.0]
+    assert optimizer.state[parameter]["name"] == "x"
