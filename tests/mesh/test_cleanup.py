@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 import trimesh
 from fields import Ball
@@ -117,26 +118,50 @@ def test_faces_that_share_any_corner_are_one_piece() -> None:
         assert len(faces) == 3
 
 
-def test_a_simplification_that_tears_the_mesh_is_tried_with_more_faces() -> None:
-    stairs = surface.extract(Ball(0.5), resolution=24)  # of steps as high as a cell
-    simple = cleanup.clean(stairs, keep=0.0, faces=200)
-    assert 200 < len(simple.faces) < len(stairs.faces)
+@pytest.fixture
+def targets(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of faces that a simplification was asked for: it tears the mesh until it is asked for 200."""
+    found: list[int] = []
+
+    def simplify(vertices: np.ndarray, faces: np.ndarray, *, target_count: int) -> tuple[np.ndarray, np.ndarray]:
+        found.append(target_count)
+        ball = trimesh.creation.icosphere(1)
+        return np.asarray(ball.vertices, np.float32), np.asarray(ball.faces)[0 if target_count >= 200 else 1 :]
+
+    monkeypatch.setattr(cleanup.fast_simplification, "simplify", simplify)
+    return found
+
+
+def icosphere() -> Mesh:
+    """A closed mesh of 320 faces."""
+    ball = trimesh.creation.icosphere(2)
+    return Mesh(np.asarray(ball.vertices, np.float32), np.asarray(ball.faces, np.int64))
+
+
+def test_a_simplification_that_tears_the_mesh_is_tried_with_more_faces(targets: list[int]) -> None:
+    simple = cleanup.clean(icosphere(), keep=0.0, faces=100)
+    assert targets == [100, 150, 225]
+    assert len(simple.faces) == 80
     assert cleanup.is_closed(simple.faces)
 
 
-def test_no_mesh_is_simplified_to_less_than_a_solid() -> None:
-    ball = trimesh.creation.icosphere(2)
-    simple = cleanup.clean(Mesh(np.asarray(ball.vertices, np.float32), np.asarray(ball.faces, np.int64)), keep=0.0, faces=1)
-    assert 4 <= len(simple.faces) < len(ball.faces)
-    assert cleanup.is_closed(simple.faces)
+def test_a_simplification_that_always_tears_the_mesh_is_left_out(targets: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    simplify = cleanup.fast_simplification.simplify
+    monkeypatch.setattr(cleanup.fast_simplification, "simplify", lambda *mesh, target_count: simplify(*mesh, target_count=1))
+    same = cleanup.clean(icosphere(), keep=0.0, faces=200)
+    assert len(targets) == 2  # with 200 and with 300 of the 320 faces
+    assert len(same.faces) == 320
 
 
-def test_a_mesh_with_no_more_faces_than_asked_for_keeps_its_places() -> None:
-    ball = trimesh.creation.icosphere(2)
-    mesh = Mesh(np.asarray(ball.vertices, np.float32), np.asarray(ball.faces, np.int64))
+def test_no_mesh_is_simplified_to_less_than_a_solid(targets: list[int]) -> None:
+    cleanup.clean(icosphere(), keep=0.0, faces=1)
+    assert targets[:3] == [4, 6, 9]
+
+
+def test_a_mesh_with_no_more_faces_than_asked_for_is_not_simplified(targets: list[int]) -> None:
     for faces in (320, 1000, 0):
-        same = cleanup.clean(mesh, keep=0.0, faces=faces)
-        assert {tuple(row) for row in same.vertices} == {tuple(row) for row in mesh.vertices}
+        assert len(cleanup.clean(icosphere(), keep=0.0, faces=faces).faces) == 320
+    assert targets == []
 
 
 def test_vertices_are_welded_within_a_hundredth_of_a_thousandth() -> None:
