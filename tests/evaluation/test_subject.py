@@ -11,7 +11,7 @@ import pytest
 import torch
 import trimesh
 
-from df3d.errors import ExportError, PluginError
+from df3d.errors import ExportError
 from df3d.evaluation.protocol import AMBIENT, BACKGROUND, DISTANCE, ELEVATION, FOV_Y, PROTOCOL, SIZE, VIEWS, protocol
 from df3d.evaluation.subject import TargetSubject
 from df3d.evaluation.targets import Target
@@ -129,10 +129,8 @@ def test_a_subject_is_seen_from_as_many_sides_as_are_asked_for(catalog: Catalog)
     assert seen.color.shape == (3, 256, 256, 3)
 
 
-def test_what_has_no_shape_of_its_own_is_not_drawn_without_colour(catalog: Catalog) -> None:
-    class Drawn(TargetSubject):
-        fitted = some_gaussians()  # type: ignore[assignment]
-
-    seen = Drawn(Target(Path(), "x"), Catalog(), asset=a_mesh(), views=1)
-    with pytest.raises((ExportError, PluginError), match="gaussians"):
+def test_what_has_no_shape_of_its_own_is_not_drawn_without_colour(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("df3d.evaluation.subject.drawable", lambda *given, **options: (None, None))
+    seen = TargetSubject(Target(Path(), "x"), catalog, asset=some_gaussians(), views=1)
+    with pytest.raises(ExportError, match="gaussians have no shape without colour"):
         _ = seen.geometry

@@ -128,7 +128,11 @@ def test_a_list_that_is_named_goes_before_those_that_lie_in_folders(tmp_path: Pa
     assert [target.prompt for target in found] == ["a chest", "a box"]
 
 
-def test_endings_are_known_in_any_case_and_found_in_order(catalog: Catalog, tmp_path: Path) -> None:
+def test_endings_are_known_in_any_case_and_found_in_order(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda self: iter(sorted(iterdir(self), reverse=True)))  # as a file system may
     for name in ("c.glb", "B.GLB", "a.Obj"):
         (tmp_path / name).touch()
     assert [target.path.name for target in find_targets([tmp_path], catalog)] == ["B.GLB", "a.Obj", "c.glb"]

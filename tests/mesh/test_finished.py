@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,3 +137,23 @@ def test_what_nothing_draws_or_starts_from_is_said_with_a_way_to_look(catalog: C
     with pytest.raises(PluginError, match="no field can start from voxels") as error:
         finished.field_of(other, catalog, frozenset(), device="cpu")
     assert "df3d plugins" in error.value.hint
+
+
+def test_what_is_no_mesh_becomes_the_first_field_that_starts_from_it_and_can_do_what_is_needed() -> None:
+    def field(name: str, starts_from: set[str], provides: set[str]) -> Any:
+        def build(config: object, *, device: str, start_from: object) -> Any:
+            return (name, device, start_from)
+
+        return SimpleNamespace(starts_from=starts_from, provides=provides, config=dict, build=build)
+
+    cloud = some_gaussians()
+    parts = [
+        field("meshes", {"mesh"}, {"splats"}),
+        field("plain", {"gaussians"}, set()),
+        field("able", {"gaussians"}, {"splats", "x"}),
+    ]
+    catalog: Any = SimpleNamespace(fields=parts)
+    assert finished.field_of(cloud, catalog, frozenset({"splats"}), device="cpu") == ("able", "cpu", cloud)
+    assert finished.field_of(cloud, catalog, frozenset(), device="cpu") == ("plain", "cpu", cloud)
+    with pytest.raises(PluginError, match="no field can start from gaussians"):
+        finished.field_of(cloud, catalog, frozenset({"volume"}), device="cpu")
