@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+<<<<<<< HEAD
+=======
+from types import SimpleNamespace
+>>>>>>> e6785ea16d42f7f1f069746f1486bdb9cd2d6df3
 from typing import Any
 
 import pytest
+from assets import box, write
 from command import TINY, Cli
 from public_api import LIST, listing
 
 import df3d
+<<<<<<< HEAD
 from df3d import ScorerPlugin, api, hookimpl, option
 from df3d.errors import ConfigError, ExportError, ModelError, PluginError, RunError
 from df3d.events import Event, RunFinished
 from df3d.plugin.catalog import Catalog
+=======
+from df3d import ScorerPlugin, api, hookimpl
+from df3d.errors import ConfigError, Df3dError, ExportError, ModelError, RunError
+from df3d.events import Event, RunFinished
+from df3d.plugin.catalog import Catalog
+from df3d.run import pictures
+>>>>>>> e6785ea16d42f7f1f069746f1486bdb9cd2d6df3
 
 SMALL: dict[str, object] = {
     key.removeprefix("--set="): json.loads(value)
@@ -105,6 +119,7 @@ def test_a_batch_does_what_is_left(cli: Cli, tmp_path: Path) -> None:
     assert "there is no launcher `moon`" in cli("batch", "list.txt", "--out", "o", "--launcher", "moon").stderr
 
 
+<<<<<<< HEAD
 @dataclass(frozen=True, kw_only=True)
 class Options:
     depth: int = option(3, "how deep", low=1, high=9)
@@ -236,3 +251,136 @@ def test_a_batch_returns_what_is_done_or_the_best(tmp_path: Path, monkeypatch: p
     assert [(row.prompt, row.seed) for row in batch.rows] == [("a red car", 3), ("a red car", 4)]
     assert (batch.recipe, batch.settings, batch.device) == ("toybox", ["steps=2"], "cpu")
     assert (crew.workers, crew.retries, crew.timeout, crew.config.threads) == (2, 5, 9.0, 3)
+=======
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What `render` would save, and from where it was seen."""
+    found: dict[str, Any] = {}
+    around = pictures.around
+
+    def seen(field: Any, renderer: Any, cameras: Any, *, device: str) -> Any:
+        found["cameras"] = cameras
+        return around(field, renderer, cameras.resized(16, 16), device=device)
+
+    monkeypatch.setattr(pictures, "around", seen)
+    monkeypatch.setattr(pictures, "save", lambda images, path: found.update(images=images, path=path))
+    return found
+
+
+def test_a_turntable_has_24_views_of_256_pixels_from_a_little_above(
+    drawn: dict[str, Any], tmp_path: Path, catalog: Catalog
+) -> None:
+    path = write(tmp_path / "a.glb", catalog)
+    assert df3d.render(path, device="cpu", catalog=catalog) == tmp_path / "a-turntable.webp"
+    cameras = drawn["cameras"]
+    assert (len(cameras), cameras.height, cameras.width, set(cameras.elevation.tolist())) == (24, 256, 256, {15.0})
+    assert drawn["images"][0, 0, 0].tolist() == [1.0, 1.0, 1.0]
+    df3d.render(path, tmp_path / "a.png", views=3, size=48, elevation=-20.0, device="cpu", catalog=catalog)
+    cameras = drawn["cameras"]
+    assert (len(cameras), cameras.height, set(cameras.elevation.tolist())) == (3, 48, {-20.0})
+
+
+def test_a_picture_has_the_light_and_the_background_that_are_asked_for(
+    drawn: dict[str, Any], tmp_path: Path, catalog: Catalog
+) -> None:
+    """The front of a red box, seen from 60 degrees above: the light at the camera meets it at a cosine of a half."""
+    path = write(tmp_path / "a.glb", catalog, box())
+    given: dict[str, Any] = {"views": 1, "elevation": 60.0, "background": (0.0, 0.25, 0.5), "device": "cpu", "catalog": catalog}
+
+    def colors(shading: str) -> Any:
+        df3d.render(path, tmp_path / "a.png", shading=shading, **given)
+        image = drawn["images"][0]
+        assert image[0, 0].tolist() == pytest.approx([0.0, 0.25, 0.5], abs=1e-3)
+        return image.reshape(-1, 3)
+
+    albedo, lit, shape = colors("albedo"), colors("lit"), colors("geometry")
+    red = albedo[:, 0] > 0.99
+    assert red.sum() > 20
+    assert float(albedo[red, 1].max()) < 0.01
+    top, front = float(lit[red, 0].max()), float(lit[red, 0].min())
+    assert 0.85 < top <= 1.0  # 0.4 + 0.6 * 0.87, and more at the edges that face the camera
+    assert 0.4 < front < 0.8
+    assert float((shape[red, 0] - shape[red, 2]).abs().max()) < 0.01  # white
+
+
+def test_what_is_not_drawn_is_told_and_what_cannot_be_is_refused(
+    drawn: dict[str, Any], tmp_path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, told = write(tmp_path / "a.glb", catalog), list[str]()
+    noted = dataclasses.replace(box(), notes=("a lamp is not drawn",))
+    monkeypatch.setattr("df3d.mesh.files.read", lambda path, catalog: noted)
+    df3d.render(path, views=1, device="cpu", catalog=catalog, on_note=told.append)
+    assert told == [f"{path}: a lamp is not drawn"]
+    df3d.render(path, views=1, device="cpu", catalog=catalog)
+    for given, error, message in (
+        ({"out": tmp_path / "a.jpg"}, ConfigError, "is neither a sheet"),
+        ({"out": tmp_path / "no" / "a.png"}, ConfigError, "there is no folder"),
+        ({"shading": "shiny"}, ConfigError, "there is no shading"),
+        ({"asset": tmp_path / "gone.glb"}, ExportError, "there is no file"),
+    ):
+        with pytest.raises(error, match=message):
+            df3d.render(**{"asset": path, "device": "cpu", "catalog": catalog, **given})  # type: ignore[arg-type]
+
+
+def test_scorers_that_cannot_work_are_noted_unless_they_are_asked_for() -> None:
+    class Judges:
+        @hookimpl
+        def df3d_scorers(self) -> list[ScorerPlugin]:
+            given = {"target": "nowhere:Scorer", "headline": ("one",), "summary": "Judges"}
+            return [ScorerPlugin(name="unready", ready="test_api:unready", **given)]  # type: ignore[arg-type]
+
+    own = Catalog.discover()
+    own.add(Judges())
+    chosen, notes = api.choose_scorers([], [], own)
+    assert "geometry" in chosen
+    assert "unready" not in chosen
+    assert "without scorer `unready`: it has no weights" in notes
+    assert list(api.choose_scorers(["geometry"], [], own)[0]) == ["geometry"]
+    with pytest.raises(ModelError, match="it has no weights"):
+        api.choose_scorers(["unready"], [], own)
+    for settings in (["unready.x=1"], ["geometri.x=1"], ["geometry.wrong=1"]):
+        with pytest.raises(Df3dError):
+            api.choose_scorers([], settings, own)
+
+
+def unready(config: object) -> None:
+    raise ModelError("it has no weights")
+
+
+def test_a_scorer_that_cannot_be_built_is_noted_unless_it_is_asked_for() -> None:
+    def build(config: object, *, device: str) -> object:
+        if config == "bad":
+            raise ModelError("damaged")
+        return (config, device)
+
+    chosen: Any = {
+        name: SimpleNamespace(config=config, plugin=SimpleNamespace(build=build)) for name, config in (("a", "bad"), ("b", "good"))
+    }
+    assert api.build_scorers(chosen, [], device="cpu") == ({"b": ("good", "cpu")}, ["without scorer `a`: damaged"])
+    assert api.build_scorers(chosen, ["b"], device="cpu")[1] == ["without scorer `a`: damaged"]
+    with pytest.raises(ModelError, match="damaged"):
+        api.build_scorers(chosen, ["a", "b"], device="cpu")
+
+
+def test_a_run_knows_its_asset_its_prompt_and_its_scores(tmp_path: Path, catalog: Catalog) -> None:
+    (tmp_path / "run.json").write_text('{"prompt": "a car", "status": "running", "asset": "asset.glb"}')
+    run = df3d.Run(tmp_path)
+    assert (run.asset, run.prompt, run.scores()) == (None, "a car", {})
+    assert repr(run) == f"Run({str(tmp_path)!r}, prompt='a car', not finished)"
+    with pytest.raises(RunError, match="has no asset yet") as error:
+        run.mesh()
+    assert "df3d generate" in error.value.hint
+    (tmp_path / "scores.json").write_text("[]")
+    with pytest.raises(RunError, match="is damaged"):
+        run.scores()
+    assert run._repr_mimebundle_() == {"text/plain": repr(run)}
+    (tmp_path / "turntable.webp").write_bytes(b"RIFF\0\0\0\0WEBP")
+    assert run._repr_mimebundle_()["text/html"].startswith("<img alt=")
+    assert api.asset_path(tmp_path / "any.glb") == tmp_path / "any.glb"
+
+
+def test_a_script_may_set_any_number_and_ask_for_what_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="steps"):
+        df3d.generate("a red car", out=tmp_path / "x", steps=0, device="cpu")
+    assert api.as_settings({"a": True, "b": None, "c": Path("x")}) == ["a=true", 'b="None"', 'c="x"']
+>>>>>>> e6785ea16d42f7f1f069746f1486bdb9cd2d6df3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -37,3 +38,14 @@ def test_the_public_names_are_the_listed_ones() -> None:
 
     assert df3d.__all__ == sorted(df3d.__all__)
     assert all(hasattr(df3d, name) for name in df3d.__all__)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [({}, "20000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
+)
+def test_idle_threads_of_torch_soon_rest_unless_the_user_has_said_how(environment: dict[str, str], expected: str) -> None:
+    given = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    code = "import os, df3d; print(os.environ.get('GOMP_SPINCOUNT'))"
+    done = subprocess.run([sys.executable, "-c", code], env={**given, **environment}, capture_output=True, text=True, timeout=120)
+    assert done.stdout == f"{expected}\n", done.stderr

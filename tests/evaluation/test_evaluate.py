@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from assets import box, write
 from command import Cli
 
+from df3d import ScorerPlugin, hookimpl
 from df3d.errors import PromptError
 from df3d.evaluation import evaluate, protocol
 from df3d.evaluation.statistics import summary
@@ -130,3 +132,102 @@ def test_bad_input_is_one_line_and_a_hint(cli: Cli, arguments: tuple[str, ...], 
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+class Seen:
+    """Scores how many views there are."""
+
+    def score(self, subject: TargetSubject) -> dict[str, float]:
+        return {"views": float(len(subject.cameras))}
+
+
+def test_another_number_of_views_is_another_protocol_and_its_scores_stand_alone(catalog: Catalog, tmp_path: Path) -> None:
+    manifest = '{"prompt": "a box", "seed": 7, "status": "finished", "asset": "asset.glb"}'
+    (tmp_path / "run.json").write_text(manifest)
+    write(tmp_path / "asset.glb", catalog)
+
+    def kept(name: str, views: int) -> tuple[str, dict[str, float]]:
+        (result,) = evaluate.evaluate(find_targets([tmp_path], catalog), {name: Seen()}, catalog, views=views)
+        assert result.target.seed == 7
+        written = json.loads((tmp_path / "scores.json").read_text())
+        assert written["protocol"] == result.protocol
+        return result.protocol, written["scores"]
+
+    assert kept("one", 12) == ("df3d-1", {"one.views": 12.0})
+    assert kept("two", 6) == ("df3d-1/views=6", {"two.views": 6.0})
+    assert kept("one", 6) == ("df3d-1/views=6", {"two.views": 6.0, "one.views": 6.0})
+    (tmp_path / "run.json").write_text(manifest.replace("a box", "a crate"))
+    assert kept("three", 6) == ("df3d-1/views=6", {"three.views": 6.0})
+
+
+def test_a_score_that_is_measured_again_replaces_the_one_before(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"prompt": "a box", "status": "finished", "asset": "asset.glb"}')
+    write(tmp_path / "asset.glb", catalog)
+    kept = []
+    for value in (1.0, 2.0):
+
+        class Changing:
+            value: float
+
+            def score(self, subject: TargetSubject) -> dict[str, float]:
+                return {"value": self.value}
+
+        scorer = Changing()
+        scorer.value = value
+        list(evaluate.evaluate(find_targets([tmp_path], catalog), {"s": scorer}, catalog))
+        kept.append(json.loads((tmp_path / "scores.json").read_text())["scores"])
+    assert kept == [{"s.value": 1.0}, {"s.value": 2.0}]
+
+
+def test_a_file_tells_its_seed_and_its_notes(catalog: Catalog, tmp_path: Path) -> None:
+    asset = dataclasses.replace(box(), provenance={"prompt": "a box", "seed": 4})
+    (result,) = evaluate.evaluate(find_targets([write(tmp_path / "a.glb", catalog, asset)], catalog), {}, catalog)
+    assert (result.target.seed, result.notes) == (4, ())
+    noted = dataclasses.replace(box(), notes=("a note",))
+    target = Target(tmp_path / "a.glb", "a box")
+    subject = TargetSubject(target, catalog, asset=noted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "TargetSubject", lambda *given, **options: subject)
+        (result,) = evaluate.evaluate([target], {}, catalog)
+    assert result.notes == ("a note",)
+
+
+def test_a_scorer_that_ends_the_program_or_judges_other_things_stops_nothing(catalog: Catalog, tmp_path: Path) -> None:
+    class Leaving:
+        def score(self, subject: TargetSubject) -> dict[str, float]:
+            raise SystemExit(3)
+
+    class Clouds:
+        @hookimpl
+        def df3d_scorers(self) -> list[ScorerPlugin]:
+            given = {
+                "target": "nowhere:Scorer",
+                "headline": ("one",),
+                "takes": frozenset({"gaussians"}),
+                "summary": "Judges clouds",
+            }
+            return [ScorerPlugin(name="clouds", **given)]  # type: ignore[arg-type]
+
+    own = Catalog.discover()
+    own.add(Clouds())
+    scorers = {"leaving": Leaving(), "clouds": Seen(), "seen": Seen()}
+    (result,) = evaluate.evaluate(find_targets([write(tmp_path / "a.glb", catalog)], own), scorers, own)
+    assert result.problems == {
+        "leaving": "SystemExit: 3 (--debug shows where)",
+        "clouds": "it takes gaussians, and this is mesh",
+    }
+    assert result.scores == {"seen.views": 12.0}
+
+
+def test_a_damaged_run_gets_no_scores_and_one_that_cannot_be_written_says_so(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text("{")
+    list(evaluate.evaluate(find_targets([tmp_path], catalog), {"seen": Seen()}, catalog))
+    assert not (tmp_path / "broken" / "scores.json").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text('{"prompt": "a box", "status": "finished", "asset": "asset.glb"}')
+    write(tmp_path / "run" / "asset.glb", catalog)
+    (tmp_path / "run" / "scores.json").mkdir()
+    (result,) = evaluate.evaluate(find_targets([tmp_path / "run"], catalog), {"seen": Seen()}, catalog)
+    assert "cannot write" in result.problems["scores.json"]
+    assert result.scores == {"seen.views": 12.0}

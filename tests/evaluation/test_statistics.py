@@ -97,3 +97,55 @@ def test_a_measure_that_some_lack_is_a_mean_of_the_others() -> None:
     assert (found.mean, found.count) == (2.0, 2)
     assert found.low >= 1.0
     assert found.high <= 4.0
+
+
+def test_an_interval_is_of_95_in_100_and_the_same_each_time() -> None:
+    """Of a normal sample: 1.96 standard errors to either side, within what 2000 draws are off."""
+    values = list(np.random.default_rng(7).normal(0.0, 1.0, 400))
+    found, again = interval(values), interval(values)
+    assert found == again
+    error = np.std(values) / 20
+    assert (found.high - found.low) / (2 * error) == pytest.approx(1.96, abs=0.1)
+    assert (found.high + found.low) / 2 == pytest.approx(found.mean, abs=0.2 * error)
+
+
+def test_nothing_has_no_mean() -> None:
+    for values in ([], [float("nan")], [float("inf")]):
+        none = interval(values)
+        assert none.count == 0
+        assert all(np.isnan(number) for number in (none.mean, none.low, none.high))
+
+
+def test_an_error_is_said_of_the_most_prompts_and_not_of_one() -> None:
+    assert standard_error(summary([result("a", 0, 1.0)])) == ""
+    two = summary([result("a", 0, 1.0), result("b", 0, 1.0), Result(Target(Path("c"), "c", seed=0), {"s.other": 1.0})])
+    assert standard_error(two) == "A share of 2 has a standard error of up to 35.4 points."
+
+
+def test_what_could_not_be_scored_counts_for_nothing() -> None:
+    blank = Result(Target(Path("c"), "c", seed=0), {}, {"asset": "damaged"})
+    assert summary([result("a", 0, 1.0), result("a", 1, 3.0), blank])["s.m"].count == 2  # of one prompt alone, each counts
+    assert compare([result("a", 0, 1.0), blank], [result("a", 0, 2.0), blank])["s.m"].mean == 1.0
+
+
+def test_a_measure_that_one_side_lacks_is_not_compared() -> None:
+    first = [Result(Target(Path("a"), "a", seed=0), {"s.m": 1.0, "s.old": 1.0})]
+    second = [Result(Target(Path("a"), "a", seed=0), {"s.m": 3.0, "s.new": 1.0})]
+    assert list(compare(first, second)) == ["s.m"]
+
+
+def test_a_prompt_of_which_a_seed_is_there_twice_is_the_mean_of_all() -> None:
+    twice = [result("a", 0, 1.0), result("a", 0, 2.0), result("a", 1, 6.0), result("b", 0, 5.0)]
+    assert summary(twice)["s.m"].mean == pytest.approx((3.0 + 5.0) / 2)
+
+
+def test_those_without_a_prompt_are_not_compared_whatever_their_names() -> None:
+    with pytest.raises(RunError, match="share no prompt") as error:
+        compare([Result(Target(Path("x"), ""), {"s.m": 1.0})], [Result(Target(Path("x"), ""), {"s.m": 2.0})])
+    assert "--prompts" in error.value.hint
+
+
+def test_meshes_without_a_seed_are_paired_by_their_means_though_some_have_one() -> None:
+    first = [result("a", None, 1.0), result("a", None, 3.0), result("a", 4, 5.0)]
+    second = [result("a", None, 10.0), result("a", 5, 20.0)]
+    assert compare(first, second)["s.m"].mean == pytest.approx(15.0 - 3.0)

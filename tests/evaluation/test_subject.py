@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 import torch
 import trimesh
 
+from df3d.errors import ExportError
 from df3d.evaluation.protocol import AMBIENT, BACKGROUND, DISTANCE, ELEVATION, FOV_Y, PROTOCOL, SIZE, VIEWS, protocol
 from df3d.evaluation.subject import TargetSubject
 from df3d.evaluation.targets import Target
 from df3d.mesh.finished import RADIUS
 from df3d.plugin.catalog import Catalog
 from df3d.scene.cameras import orbit
+from df3d.testing import a_mesh, some_gaussians
 from df3d.types import Material, Mesh, MeshAsset
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "protocol.md"
@@ -108,3 +111,26 @@ def test_shape_and_colour_are_drawn_at_one_size_whatever_the_files(catalog: Cata
     torch.testing.assert_close(small.geometry, large.geometry, atol=1e-3, rtol=0)
     torch.testing.assert_close(small.color, large.color, atol=1e-3, rtol=0)
     assert 0.05 < float((large.geometry.amin(-1) < 0.99).float().mean()) < 0.6
+
+
+def test_the_prompt_of_a_list_goes_before_that_of_the_file(catalog: Catalog) -> None:
+    told = dataclasses.replace(a_mesh(), provenance={"prompt": "of the\x1bfile"})
+    assert TargetSubject(Target(Path(), "of the list"), catalog, asset=told).prompt == "of the list"
+    assert TargetSubject(Target(Path(), ""), catalog, asset=told).prompt == "of the file"
+    assert TargetSubject(Target(Path(), ""), catalog, asset=dataclasses.replace(told, provenance={})).prompt == ""
+
+
+def test_a_subject_is_seen_from_as_many_sides_as_are_asked_for(catalog: Catalog) -> None:
+    seen = TargetSubject(Target(Path(), "x"), catalog, asset=a_mesh(), views=3)
+    assert seen.cameras.azimuth.tolist() == pytest.approx([0.0, 120.0, -120.0])
+    assert seen.opacity.shape == (3, 256, 256)
+    assert set(seen.opacity[0, 0].tolist()) == {0.0}
+    assert float(seen.opacity.max()) == 1.0
+    assert seen.color.shape == (3, 256, 256, 3)
+
+
+def test_what_has_no_shape_of_its_own_is_not_drawn_without_colour(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("df3d.evaluation.subject.drawable", lambda *given, **options: (None, None))
+    seen = TargetSubject(Target(Path(), "x"), catalog, asset=some_gaussians(), views=1)
+    with pytest.raises(ExportError, match="gaussians have no shape without colour"):
+        _ = seen.geometry

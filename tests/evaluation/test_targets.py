@@ -126,3 +126,85 @@ def test_a_list_that_is_named_goes_before_those_that_lie_in_folders(tmp_path: Pa
     (tmp_path / "mine.csv").write_text("path,prompt\na.glb,a chest\n")
     found = find_targets([tmp_path], Catalog.discover(), prompts=tmp_path / "mine.csv")
     assert [target.prompt for target in found] == ["a chest", "a box"]
+
+
+def test_endings_are_known_in_any_case_and_found_in_order(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda self: iter(sorted(iterdir(self), reverse=True)))  # as a file system may
+    for name in ("c.glb", "B.GLB", "a.Obj"):
+        (tmp_path / name).touch()
+    assert [target.path.name for target in find_targets([tmp_path], catalog)] == ["B.GLB", "a.Obj", "c.glb"]
+    (tmp_path / "LIST.CSV").write_text("path,prompt\nc.glb,a crate\n")
+    assert read_prompts(tmp_path / "LIST.CSV")["c.glb"] == "a crate"
+
+
+def test_a_run_keeps_its_seed_and_is_called_by_its_folder(catalog: Catalog, tmp_path: Path) -> None:
+    write(tmp_path / "run" / "asset.glb", catalog)
+    (tmp_path / "run" / "run.json").write_text('{"status": "finished", "asset": "asset.glb", "prompt": "a car", "seed": 3}')
+    (run,) = find_targets([tmp_path / "run"], catalog)
+    (file,) = find_targets([tmp_path / "run" / "asset.glb"], catalog)
+    assert (run.seed, run.name) == (3, str(tmp_path / "run"))
+    assert (file.seed, file.name) == (None, str(tmp_path / "run" / "asset.glb"))
+
+
+def test_an_option_that_says_nothing_takes_the_prompt_away(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "a.glb").touch()
+    (tmp_path / "prompts.csv").write_text("path,prompt\na.glb,a crate\n")
+    assert [target.prompt for target in find_targets([tmp_path], catalog, prompt="")] == [""]
+
+
+def test_of_one_target_the_first_that_has_a_prompt_counts(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.glb").touch()
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "b.glb").symlink_to(tmp_path / "one" / "a.glb")
+    for name, prompt in (("one/prompts.csv", "a crate"), ("two/prompts.csv", "a chest")):
+        (tmp_path / name).write_text(f"path,prompt\na.glb,{prompt}\nb.glb,{prompt}\n")
+    assert [target.prompt for target in find_targets([tmp_path / "one", tmp_path / "two"], catalog)] == ["a crate"]
+
+
+def test_a_damaged_run_alone_is_a_result_with_a_problem(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{")
+    (target,) = find_targets([tmp_path], catalog)
+    assert "is damaged" in target.problem
+
+
+def test_a_list_that_is_given_goes_before_one_that_lies_in_the_folder(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "meshes").mkdir()
+    (tmp_path / "meshes" / "a.glb").touch()
+    (tmp_path / "meshes" / "prompts.csv").write_text("path,prompt\na.glb,a crate\n")
+    (tmp_path / "prompts.csv").write_text("path,prompt\nmeshes/a.glb,a chest\n")
+    (target,) = find_targets([tmp_path / "meshes", tmp_path / "prompts.csv"], catalog)
+    assert target.prompt == "a chest"
+    (tmp_path / "mine.jsonl").write_text('{"path": "meshes/a.glb", "prompt": "a trunk"}')
+    (target,) = find_targets([tmp_path / "meshes", tmp_path / "prompts.csv"], catalog, prompts=tmp_path / "mine.jsonl")
+    assert target.prompt == "a trunk"
+
+
+def test_the_path_of_a_row_goes_before_its_name(catalog: Catalog, tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.glb").touch()
+    (tmp_path / "list.csv").write_text("path,prompt\na.glb,any\ny/a.glb,that of y\n")
+    found = find_targets([tmp_path / "x", tmp_path / "y"], catalog, prompts=tmp_path / "list.csv")
+    assert [target.prompt for target in found] == ["any", "that of y"]
+
+
+def test_folders_are_looked_into_fifty_deep(catalog: Catalog, tmp_path: Path) -> None:
+    for depth in (50, 51):
+        folder = tmp_path / f"from{depth}" / "/".join(["d"] * depth)
+        folder.mkdir(parents=True)
+        (folder / "a.glb").touch()
+    (target,) = find_targets([tmp_path / "from50"], catalog)
+    assert target.problem == ""
+    with pytest.raises(RunError, match="it lies more than 50 folders deep"):
+        find_targets([tmp_path / "from51"], catalog)
+
+
+@pytest.mark.parametrize("text", ["path,prompt\na.glb,\n", "path,prompt\n,a crate\n"])
+def test_a_row_needs_both_its_columns(tmp_path: Path, text: str) -> None:
+    (tmp_path / "p.csv").write_text(text)
+    with pytest.raises(ConfigError, match="row 1 of .* lacks"):
+        read_prompts(tmp_path / "p.csv")

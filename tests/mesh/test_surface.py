@@ -59,3 +59,60 @@ def test_the_surface_covers_as_much_as_the_volume_looks_to(resolution: int) -> N
     depth = 6.0 * 0.4 * np.sqrt(np.pi) * np.exp(-((y**2 + z**2) / 0.16))  # along a line through the ball
     area = float((1 - np.exp(-depth)).sum() * (axis[1] - axis[0]) ** 2)
     assert radius == pytest.approx(np.sqrt(area / np.pi), rel=0.06)
+
+
+def test_the_surface_lies_where_the_density_falls_to_the_threshold() -> None:
+    """Not a cell or half of one beside it, on any axis."""
+
+    class Beside(Ball):
+        def density(self, points: torch.Tensor) -> torch.Tensor:
+            return super().density(points - torch.tensor([0.2, -0.1, 0.05]))
+
+    mesh = surface.extract(Beside(0.4, edge=0.3), resolution=32, threshold=50.0)
+    middle = (mesh.vertices.min(0) + mesh.vertices.max(0)) / 2
+    np.testing.assert_allclose(middle, [0.2, -0.1, 0.05], atol=0.01)
+    assert np.linalg.norm(mesh.vertices - middle, axis=1).mean() == pytest.approx(0.4, abs=0.005)
+    assert volume(mesh) == pytest.approx(4 / 3 * np.pi * 0.4**3, rel=0.03)  # positive: faces look outwards
+
+
+def test_densities_are_asked_at_the_middle_of_cells_within_the_ball() -> None:
+    asked: list[torch.Tensor] = []
+
+    class Asked(Ball):
+        def density(self, points: torch.Tensor) -> torch.Tensor:
+            asked.append(points)
+            return points[:, 0] + 10 * points[:, 1] + 100 * points[:, 2]
+
+    density = surface.sample(Asked(), 4)
+    points = torch.cat(asked)
+    assert float(points.norm(dim=-1).max()) < 1
+    assert len(points) == 32  # of 64 cells: those without two coordinates at 0.75
+    assert density[2, 1, 0] == pytest.approx(0.25 - 2.5 - 75)
+    assert density[0, 3, 0] == 0
+
+
+def test_a_surface_needs_more_than_the_densest_point() -> None:
+    for threshold in (100.0, 100.5):
+        with pytest.raises(EmptyFieldError, match="the surface needs") as error:
+            surface.extract(Ball(0.5), resolution=16, threshold=threshold)
+        assert "--fresh" in error.value.hint
+    with pytest.raises(EmptyFieldError, match="diverged") as error:
+        surface.extract(Ball(0.5, inside=float("inf")), resolution=16)
+    assert "learning rate" in error.value.hint
+
+
+def test_a_volume_that_covers_a_dozen_pixels_is_not_empty() -> None:
+    """Eight cells that let nothing through cover 4 pixels from each of three sides, which is too little; four more are enough."""
+    density = np.zeros((16, 16, 16), np.float32)
+    density[8:10, 8:10, 8:10] = 1e6
+    with pytest.raises(EmptyFieldError, match="the field is empty: its densest point has 1e"):
+        surface.find_level(density, 2 / 16)
+    density[10, 8:10, 8:10] = 1e6
+    assert 0 < surface.find_level(density, 2 / 16) < 1e6
+
+
+def test_a_thin_haze_has_a_level_too() -> None:
+    """A cube that lets most of the light through: its level is above the haze around it, and below its own density."""
+    density = np.full((32, 32, 32), 0.02, np.float32)
+    density[8:24, 8:24, 8:24] = 2.0
+    assert 0.02 < surface.find_level(density, 2 / 32) < 2.0

@@ -3,11 +3,13 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
 from fields import Ball
+from scipy import ndimage
 
 from df3d.mesh import cleanup, surface, texture
-from df3d.types import Mesh
+from df3d.types import Mesh, SurfaceMesh
 
 
 def textured(size: int = 256) -> tuple[Mesh, np.ndarray]:
@@ -113,3 +115,104 @@ def test_a_tangent_is_the_mean_of_its_faces_by_their_area() -> None:
     np.testing.assert_allclose(found[0, :2], expected, atol=1e-5)
     np.testing.assert_allclose(found[1, :3], [1, 0, 0], atol=1e-5)
     np.testing.assert_allclose(found[3, :3], [0, 1, 0], atol=1e-5)
+
+
+def square(**changes: object) -> Mesh:
+    """The unit square, its texture as it lies: u along x, v along y."""
+    vertices = np.float32([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    mesh = Mesh(vertices, np.array([[0, 1, 2], [0, 2, 3]]), np.tile(np.float32([0, 0, 1]), (4, 1)), vertices[:, :2].copy())
+    return dataclasses.replace(mesh, **changes)  # type: ignore[arg-type]
+
+
+def test_a_texel_holds_what_is_under_its_middle_and_rows_go_down() -> None:
+    image = texture.bake(square(), Ball(), size=4)
+    centres = (np.arange(4) + 0.5) / 4
+    np.testing.assert_allclose(image[..., 0], np.tile(centres * 0.5 + 0.5, (4, 1)), atol=1e-6)
+    np.testing.assert_allclose(image[..., 1], np.tile((centres[::-1] * 0.5 + 0.5)[:, None], (1, 4)), atol=1e-6)
+
+
+def test_a_texel_beside_the_surface_is_as_the_nearest_on_it() -> None:
+    half = square(uvs=np.float32([[0, 0], [0.5, 0], [0.5, 1], [0, 1]]))
+    image = texture.bake(half, Ball(), size=8)
+    assert np.array_equal(image[:, 4:], np.repeat(image[:, 3:4], 4, axis=1))
+    triangle = dataclasses.replace(square(), faces=np.array([[0, 1, 2]]))
+    covered, _ = texture._at_texels(triangle, triangle.vertices[triangle.faces], 16)
+    assert covered[-1].all()
+    assert not covered[0, :-1].any()
+    assert covered.sum() == 16 * 17 // 2  # the half below the diagonal, and the diagonal
+
+
+def test_a_tangent_of_a_mirrored_texture_says_so() -> None:
+    plain, mirrored = square(), square(uvs=np.float32([[1, 0], [0, 0], [0, 1], [1, 1]]))
+    np.testing.assert_allclose(texture.tangents(plain), [[1, 0, 0, 1]] * 4, atol=1e-6)
+    np.testing.assert_allclose(texture.tangents(mirrored), [[-1, 0, 0, -1]] * 4, atol=1e-6)
+
+
+def test_a_tangent_lies_across_its_normal_and_is_there_without_a_texture_too() -> None:
+    leaning = np.tile(np.float32([0.6, 0, 0.8]), (4, 1))
+    np.testing.assert_allclose(texture.tangents(square(normals=leaning)), [[0.8, 0, -0.6, 1]] * 4, atol=1e-6)
+    for normal in np.eye(3, dtype=np.float32):
+        lost = texture.tangents(square(normals=np.tile(normal, (4, 1)), uvs=np.zeros((4, 2), np.float32)))
+        np.testing.assert_allclose(np.linalg.norm(lost[:, :3], axis=1), 1, atol=1e-6)
+        np.testing.assert_allclose(lost[:, :3] @ normal, 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_normal_map_says_how_far_the_finer_mesh_leans_and_to_which_side(mirrored: bool) -> None:
+    """A finer mesh that leans by 0.6 to the right and 0.48 up, seen along the texture's own axes."""
+    mesh = square(uvs=np.float32([[1, 0], [0, 0], [0, 1], [1, 1]])) if mirrored else square()
+    mesh = dataclasses.replace(mesh, tangents=texture.tangents(mesh))
+    leaning = square(normals=np.tile(np.float32([0.6, 0.48, 0.64]), (4, 1)))
+    image = texture.bake_normals(mesh, leaning, size=4)
+    expected = 0.5 + 0.5 * np.array([-0.6 if mirrored else 0.6, 0.48, 0.64])
+    np.testing.assert_allclose(image, np.broadcast_to(expected, (4, 4, 3)), atol=1e-5)
+
+
+def test_a_normal_map_never_turns_a_surface_away() -> None:
+    mesh = dataclasses.replace(square(), tangents=texture.tangents(square()))
+    behind = square(normals=np.tile(np.float32([0.6, 0, -0.8]), (4, 1)))
+    np.testing.assert_allclose(texture.bake_normals(mesh, behind, size=2), np.broadcast_to([1.0, 0.5, 0.5], (2, 2, 3)), atol=1e-5)
+
+
+def test_a_normal_is_mixed_from_the_three_nearest_by_how_near_they_are() -> None:
+    """In the middle of a texel at (0.5, 0.5): three points at distances of 1, 1 and 2, and one that is farther."""
+    mesh = dataclasses.replace(square(), tangents=texture.tangents(square()))
+    vertices = np.float32([[1.5, 0.5, 0], [-0.5, 0.5, 0], [0.5, 2.5, 0], [0.5, 0.5, 9]])
+    normals = np.float32([[1, 0, 0], [0, 0, 1], [0, 1, 0], [0, -1, 0]])
+    detailed = Mesh(vertices, np.array([[0, 1, 2]]), normals)
+    (((x, y, z),),) = 2 * texture.bake_normals(mesh, detailed, size=1) - 1
+    np.testing.assert_allclose([x, y, z], np.array([1, 0.5, 1]) / 1.5, atol=1e-5)
+
+
+def test_islands_are_far_enough_apart_for_smaller_pictures_and_as_large_as_fits() -> None:
+    size = 256
+    mesh = texture.unwrap(cleanup.clean(surface.extract(Ball(0.5, edge=0.3), resolution=24), keep=0.02, faces=0), size=size)
+    covered, _ = texture._at_texels(mesh, mesh.vertices[mesh.faces], size)
+    pieces, count = ndimage.label(covered, structure=np.ones((3, 3)))
+    assert count > 1
+    apart = min(
+        float(ndimage.distance_transform_edt(pieces != number)[(pieces != number) & covered].min())
+        for number in range(1, count + 1)
+    )
+    assert apart >= texture.PADDING - 2
+    assert texture.PADDING == 8
+    assert mesh.uvs is not None
+    assert mesh.uvs.max() > 0.95
+
+
+def test_a_texture_that_is_there_is_padded_and_its_seams_are_smooth() -> None:
+    """Two halves of a fold, of other texture coordinates where they meet: their normals are one all the same."""
+    vertices = np.float32([[0, 0, 0], [0, 1, 0], [-1, 0, 1], [0, 0, 0], [1, 0, 1], [0, 1, 0]])
+    faces, uvs = np.array([[0, 1, 2], [3, 4, 5]]), np.float32([[0, 0], [0, 0.5], [0.5, 0], [0.5, 0.5], [1, 0.5], [0.5, 1]])
+    image = np.zeros((8, 8, 3), np.float32)
+    image[4:, :4], image[:4, 4:] = (1, 0, 0), (0, 1, 0)
+    given = [torch.from_numpy(part) for part in (vertices, faces, uvs, image)]
+    made = SurfaceMesh(given[0], given[1], uvs=given[2], texture=given[3])
+    mesh, padded = texture.with_padding(made)
+    assert mesh.normals is not None
+    np.testing.assert_allclose(mesh.normals[0], mesh.normals[3], atol=1e-6)
+    np.testing.assert_allclose(mesh.normals[1], mesh.normals[5], atol=1e-6)
+    assert abs(float(mesh.normals[0, 0])) < 1e-6  # between the two
+    assert not (padded == 0).all(2).any()  # no black is left, which was outside
+    assert padded[7, 0].tolist() == [1, 0, 0]
+    assert padded[3, 4].tolist() == [0, 1, 0]

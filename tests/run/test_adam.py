@@ -33,3 +33,15 @@ def test_a_group_keeps_a_rate_of_its_own() -> None:
     parameter.grad = torch.tensor([4.0])
     optimizer.step()
     assert float(parameter.detach()) == pytest.approx(0.99)
+
+
+def test_steps_are_fused_so_that_nothing_waits_for_a_bad_gradient() -> None:
+    optimizer = adam(AdamConfig(), [{"params": [torch.nn.Parameter(torch.tensor([1.0]))]}])
+    assert all(group["fused"] for group in optimizer.param_groups)
+
+
+def test_rates_and_decays_that_cannot_be_are_refused() -> None:
+    AdamConfig(learning_rate=0.0, epsilon=0.0, betas=(0.0, 0.999))
+    for wrong in ({"learning_rate": -0.1}, {"epsilon": -1e-9}, {"betas": (0.9, 1.0)}, {"betas": (-0.1, 0.9)}):
+        with pytest.raises(ValueError, match="must be at least 0"):
+            AdamConfig(**wrong)  # type: ignore[arg-type]

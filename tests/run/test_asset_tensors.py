@@ -59,3 +59,39 @@ def test_what_is_no_asset_is_refused() -> None:
     for key, text in (("kind", "voxels"), ("provenance", "[]"), ("material", '{"roughness": 1e9}'), ("material", '{"unlit": 1}')):
         with pytest.raises(ValueError, match="`"):
             asset_from(tensors, {**metadata, key: text})
+
+
+def test_what_several_tensors_cannot_hold_is_made_again() -> None:
+    asset = a_mesh()
+    assert asset_tensors(replace(asset, others=(asset.material,))) is None
+    assert asset_tensors(replace(asset, material=replace(asset.material, opacity=np.ones((8, 8), np.float32)))) is None
+
+
+def test_a_texture_in_bytes_and_all_numbers_of_a_material_come_back() -> None:
+    asset = a_mesh()
+    material = replace(asset.material, base_color=np.full((8, 8, 3), 51, np.uint8), metallic=0.75, roughness=0.125)
+    again = asset_from(*(asset_tensors(replace(asset, material=material)) or ({}, {})))
+    assert isinstance(again, MeshAsset)
+    assert (again.material.metallic, again.material.roughness, again.material.unlit) == (0.75, 0.125, False)
+    np.testing.assert_allclose(again.material.base_color, 0.2, atol=1e-7)
+
+
+def test_numbers_at_their_limits_are_taken_and_beyond_them_refused() -> None:
+    tensors, metadata = asset_tensors(a_mesh()) or ({}, {})
+    cloud, told = asset_tensors(some_gaussians()) or ({}, {})
+    vertices, opacities, scales = tensors["mesh.vertices"], cloud["gaussians.opacities"], cloud["gaussians.scales"]
+    asset_from({**tensors, "mesh.vertices": vertices * 1e6}, metadata)
+    asset_from(tensors, {**metadata, "material": '{"roughness": 1, "metallic": 0}'})
+    asset_from({**cloud, "gaussians.opacities": opacities * 0 + 1, "gaussians.scales": scales * 0}, told)
+    for wrong, says in (
+        ({**tensors, "mesh.vertices": vertices * 1.1e6}, metadata),
+        (tensors, {**metadata, "material": '{"roughness": 1.1}'}),
+        (tensors, {**metadata, "material": '{"metallic": -0.1}'}),
+        (tensors, {**metadata, "material": "[]"}),
+        ({**cloud, "gaussians.opacities": opacities + 1}, told),
+        ({**cloud, "gaussians.opacities": opacities - 1}, told),
+        ({**cloud, "gaussians.scales": -scales}, told),
+        ({**cloud, "gaussians.rotations": cloud["gaussians.rotations"][:-1]}, told),
+    ):
+        with pytest.raises(ValueError, match="`"):
+            asset_from(wrong, says)

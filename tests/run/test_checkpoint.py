@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 from df3d.errors import RunError
 from df3d.run.checkpoint import KEEP, Checkpoints
 from df3d.system.tensors import read_tensors, write_tensors
+from df3d.testing import a_mesh
 
 
 class Part(nn.Linear):
@@ -107,3 +109,50 @@ def test_the_newest_is_that_of_the_most_steps_whatever_its_name_sorts_as(tmp_pat
     found = Checkpoints(tmp_path)
     assert [path.name for path in found.files] == ["step-000004.safetensors", "step-999999.safetensors", "step-1000000.safetensors"]
     assert found.steps_done == 1_000_000
+
+
+def test_two_checkpoints_are_kept_and_each_says_its_step(tmp_path: Path) -> None:
+    kept, (part, optimizer) = Checkpoints(tmp_path / "coarse"), stepped()
+    paths = [kept.save(step, {"field": part}, optimizer) for step in (2, 4, 6)]
+    assert kept.files == paths[1:]
+    assert read_tensors(paths[2])[1] == {"step": "6"}
+    assert paths[2].name == "step-000006.safetensors"
+
+
+def test_clearing_leaves_what_is_somebody_elses(tmp_path: Path) -> None:
+    kept, (part, optimizer) = Checkpoints(tmp_path / "coarse"), stepped()
+    Checkpoints(tmp_path / "none").clear()
+    kept.save(2, {"field": part}, optimizer)
+    for name in ("preview-000002.png", ".step-000004.safetensors.0a.tmp", ".preview-000002.png.ff.tmp"):
+        (tmp_path / "coarse" / name).touch()
+    (tmp_path / "coarse" / "mine.txt").touch()
+    kept.clear()
+    assert [path.name for path in (tmp_path / "coarse").iterdir()] == ["mine.txt"]
+    (tmp_path / "coarse" / "mine.txt").unlink()
+    kept.clear()
+    assert not (tmp_path / "coarse").exists()
+
+
+def test_what_a_source_made_is_one_step_and_comes_back(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path / "made")
+    assert kept.restore_asset() is None
+    kept.save_asset(dataclasses.replace(a_mesh(), provenance={"prompt": "é"}))
+    assert kept.steps_done == 1
+    again = kept.restore_asset()
+    assert again is not None
+    assert (again.kind, again.provenance) == ("mesh", {"prompt": "é"})
+    other = Checkpoints(tmp_path / "other")
+    other.save_asset(dataclasses.replace(a_mesh(), others=(a_mesh().material,)))  # of a kind that is not kept
+    assert other.files == []
+
+
+def test_a_reason_is_one_line(tmp_path: Path) -> None:
+    class Fussy(Part):
+        def load_state_dict(self, state: object) -> None:  # type: ignore[override]
+            raise RuntimeError("the first line\nand a second")
+
+    kept, (part, _) = Checkpoints(tmp_path), stepped()
+    kept.save(2, {"field": part}, None)
+    with pytest.raises(RunError) as refused:
+        kept.restore({"field": Fussy()})
+    assert refused.value.message.endswith("does not fit this recipe: the first line")

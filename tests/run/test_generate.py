@@ -11,15 +11,18 @@ import numpy as np
 import pytest
 from command import TINY, Cli
 from guides import Grey
+from PIL import Image
 from safetensors.numpy import load_file
 
 from df3d import GuidancePlugin, hookimpl
 from df3d.errors import PluginError
-from df3d.events import Event, StageStarted
+from df3d.events import Event, Exporting, RunFinished, RunPaused, RunStarted, StageStarted
 from df3d.mesh import surface
+from df3d.mesh.files import read
 from df3d.plugin.catalog import Catalog
 from df3d.recipe import compose
 from df3d.run.job import Job, prepare
+from df3d.run.rundir import RunDir
 
 BEFORE = Path(__file__).parents[1] / "data" / "run-0.1.0"
 SMALL = [setting.removeprefix("--set=") for setting in TINY if setting.startswith("--set=")]
@@ -126,3 +129,47 @@ def test_an_output_that_was_promised_and_is_not_there_ends_the_run(
     monkeypatch.setattr(RayMarchRenderer, "render", lambda *a, **k: dataclasses.replace(render(*a, **k), depth=None))
     with pytest.raises(PluginError, match="renderer `raymarch` of stage `coarse` did not put out depth"):
         follow(needy, tmp_path / "run")
+
+
+def test_a_run_writes_down_what_it_was_and_its_asset_carries_where_it_is_from(job: Job, tmp_path: Path, catalog: Catalog) -> None:
+    seen = follow(job, tmp_path / "run")
+    told = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (told["prompt"], told["negative"], told["seed"], told["recipe"], told["device"]) == ("a red car", "", 0, "toybox", "cpu")
+    assert (told["status"], told["asset"], told["stages"]) == ("finished", "asset.glb", ["coarse", "fine"])
+    assert told["versions"]["torch"]
+    assert told["seconds"] == round(told["seconds"], 1) > 0
+    assert 50 < told["peak_memory_mib"] < 50_000
+    asset = read(tmp_path / "run" / "asset.glb", catalog)
+    assert asset.provenance == {key: told[key] for key in ("prompt", "seed", "recipe", "versions")}
+    with Image.open(tmp_path / "run" / "sheet.png") as picture:
+        assert picture.size == (4 * 32, 2 * 32)  # eight sides, of `export.turntable` pixels each
+    started = next(event for event in seen if isinstance(event, RunStarted))
+    assert (started.prompt, started.recipe, started.device, started.seed) == ("a red car", "toybox", "cpu", 0)
+    assert started.stages == {"coarse": 4, "fine": 4}
+    last = seen[-1]
+    assert isinstance(last, RunFinished)
+    assert last.asset == tmp_path / "run" / "asset.glb"
+    assert last.files[0] == str(last.asset)
+    assert [event.what for event in seen if isinstance(event, Exporting)][-2:] == ["glb", "turntable"]
+    again = follow(job, tmp_path / "run")
+    assert [type(event) for event in again] == [RunFinished]
+
+
+def test_a_run_without_pictures_ends_with_its_file(catalog: Catalog, tmp_path: Path) -> None:
+    own = Catalog.discover()
+    own.add(Guides())
+    settings = [*SMALL, "guidance.use=grey", "steps=1", "export.turntable=0", "preview_every=0"]
+    seen = follow(prepare("a red car", recipe="toybox", settings=settings, device="cpu", catalog=own), tmp_path / "run")
+    assert not list((tmp_path / "run").rglob("*.png"))
+    assert not (tmp_path / "run" / "turntable.webp").exists()
+    assert "turntable" not in [event.what for event in seen if isinstance(event, Exporting)]
+
+
+def test_until_the_last_stage_is_until_the_end(catalog: Catalog, tmp_path: Path) -> None:
+    own = Catalog.discover()
+    own.add(Guides())
+    settings = [*SMALL, "guidance.use=grey", "steps=1", "export.turntable=0", "preview_every=0"]
+    for until, kind in (("coarse", RunPaused), ("fine", RunFinished)):
+        work = prepare("a red car", recipe="toybox", settings=settings, device="cpu", catalog=own, until=until)
+        assert isinstance(follow(work, tmp_path / "run")[-1], kind)
+        assert RunDir(tmp_path / "run").manifest()["status"] == ("running" if until == "coarse" else "finished")

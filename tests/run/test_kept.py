@@ -119,3 +119,32 @@ def test_one_that_ran_out_of_memory_is_not_kept(tmp_path: Path, monkeypatch: pyt
     assert "recovery" in (tmp_path / "short" / "run.json").read_text()
     (after,) = kept.built.values()
     assert after is not before
+
+
+def test_a_model_that_the_stage_still_uses_stays_when_another_is_loaded() -> None:
+    kept = KeptGuidance()
+    first = kept.of(stage(("a", "sd/1")), "cpu")["a"]
+    both = kept.of(stage(("a", "sd/1"), ("b", "clip/1")), "cpu")
+    assert both["a"] is first
+    both = kept.of(stage(("b", "xl/1"), ("a", "sd/1")), "cpu")
+    assert both["a"] is first
+    assert {guidance.config for guidance in kept.built.values()} == {"sd/1", "xl/1"}  # type: ignore[attr-defined]
+
+
+def test_one_that_has_a_state_or_parameters_learns() -> None:
+    class State(Learning):
+        def parameter_groups(self) -> list[dict[str, Any]]:
+            return []
+
+        def state_dict(self) -> dict[str, Any]:
+            return {"moments": 1}
+
+    class Still(Learning):
+        def parameter_groups(self) -> list[dict[str, Any]]:
+            return []
+
+    kept = KeptGuidance()
+    kept.of(stage(("a", "sd/1"), kind=State), "cpu")
+    assert kept.built == {}
+    kept.of(stage(("a", "sd/1"), kind=Still), "cpu")
+    assert len(kept.built) == 1

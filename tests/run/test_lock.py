@@ -131,3 +131,43 @@ def test_a_lease_beats_as_long_as_it_is_held(tmp_path: Path, network: None) -> N
         time.sleep(0.02)
     mine.release()
     assert len(seen) == 4
+
+
+def test_a_holder_has_several_beats_before_its_lease_is_taken() -> None:
+    assert lock.BEAT == 5.0
+    assert lock.PATIENCE == 30.0
+
+
+def test_a_mount_is_found_for_its_own_folder_and_the_nearest_counts(tmp_path: Path) -> None:
+    (tmp_path / "net" / "local").mkdir(parents=True)
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"a / ext4 rw 0 0\nb {tmp_path / 'net'} fuse.x rw 0 0\nc {tmp_path / 'net' / 'local'} xfs rw 0 0\nodd\n")
+    assert lock.on_network(tmp_path / "net", mounts) is True
+    assert lock.on_network(tmp_path / "net" / "local", mounts) is False
+    assert lock.on_network(tmp_path / "net" / "deeper" / "still", mounts) is True
+
+
+def test_a_process_of_somebody_else_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(process: int, number: int) -> None:
+        raise PermissionError
+
+    lease = lock._Lease(tmp_path / ".lease")
+    held: dict[str, object] = {"host": socket.gethostname(), "process": 4711, "token": "x", "number": 7}
+    monkeypatch.setattr(os, "kill", refused)
+    assert lease._is_alive(held)
+
+
+def test_of_two_that_take_a_lease_at_once_one_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, other = lock._Lease(tmp_path / ".lease"), lock._Lease(tmp_path / ".lease")
+    monkeypatch.setattr(lock.time, "sleep", lambda seconds: other._write(0))
+    with pytest.raises(RunError, match="in use by another df3d") as error:
+        mine.acquire()
+    assert "--out" in error.value.hint
+
+
+def test_a_lock_that_fails_for_another_reason_is_one_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def held(handle: int, operation: int) -> None:
+        raise OSError(errno.EWOULDBLOCK, "held")
+
+    monkeypatch.setattr(fcntl, "flock", held)
+    assert lock._locks_work(tmp_path / ".lock")

@@ -206,3 +206,58 @@ def test_smaller_steps_stay_smaller() -> None:
     before = [group["base_lr"] for group in parts.optimizer.param_groups]
     Recovery().go_back(parts, "coarse", 3)
     assert [group["base_lr"] for group in parts.optimizer.param_groups] == [0.5 * rate for rate in before]
+
+
+def test_what_was_never_given_up_is_not_written_down() -> None:
+    assert Recovery().table() == {}
+    assert Recovery(rollbacks=1).table() == {"rung": 0, "rollbacks": 1}
+    assert Recovery(rung=2).table() == {"rung": 2, "rollbacks": 0}
+
+
+def test_ten_bad_steps_in_a_row_go_back_and_three_times_are_enough() -> None:
+    assert (SKIPS, ROLLBACKS) == (10, 3)
+    recovery, parts = Recovery(), build(plan(), device="cpu", start_from=None, seed=0)
+    said = [recovery.go_back(parts, "coarse", step) for step in (5, 9, 11)]
+    assert [text.rsplit(" ", 1)[1] for text in said] == ["0.5", "0.25", "0.125"]
+    with pytest.raises(RunError, match=r"stage `coarse` diverged: .* at step 12, after 3 tries") as error:
+        recovery.go_back(parts, "coarse", 12)
+    assert "df3d export" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    "words", ["CUDA out of memory. Tried", "DefaultCPUAllocator: can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED when calling"]
+)
+def test_running_out_of_memory_has_several_names(words: str) -> None:
+    assert out_of_memory(RuntimeError(words))
+    assert not out_of_memory(RuntimeError("CUDA error: device-side assert"))
+    assert not out_of_memory(KeyError(words))
+
+
+def test_an_optimiser_that_is_not_fused_skips_a_bad_step_too() -> None:
+    weights = [torch.nn.Parameter(torch.ones(2)) for _ in range(2)]
+    optimizer = torch.optim.SGD(weights, lr=0.5)
+    assert float(step_unless_bad(optimizer)) == 0.0  # without any gradient
+    weights[0].grad, weights[1].grad = torch.ones(2), torch.tensor([1.0, float("-inf")])
+    assert float(step_unless_bad(optimizer)) == 1.0
+    assert all(torch.equal(weight, torch.ones(2)) for weight in weights)
+    weights[1].grad = torch.ones(2)
+    assert float(step_unless_bad(optimizer)) == 0.0
+    assert all(torch.equal(weight, torch.full((2,), 0.5)) for weight in weights)
+
+
+def test_half_made_moments_and_gradients_go_when_memory_runs_out() -> None:
+    parts = build(plan(), device="cpu", start_from=None, seed=0)
+    first, second, *_ = (parameter for group in parts.optimizer.param_groups for parameter in group["params"])
+    first.grad = torch.ones_like(first)
+    parts.optimizer.state[first] = {
+        "step": torch.zeros(()),
+        "exp_avg": torch.zeros_like(first),
+        "exp_avg_sq": torch.zeros_like(first),
+    }
+    parts.optimizer.state[second] = {"step": torch.zeros(())}
+    recovery = Recovery()
+    assert recovery.go_down(parts) == "out of memory: drawing 16384 rays at a time, and the same step again"
+    assert recovery == Recovery(rung=1)
+    assert first.grad is None
+    assert first in parts.optimizer.state
+    assert second not in parts.optimizer.state

@@ -40,3 +40,30 @@ def test_its_harmonics_are_orthogonal_over_the_sphere() -> None:
     products = terms.T @ terms / len(terms)
     sizes = products.diagonal().sqrt()
     torch.testing.assert_close(products / sizes / sizes[:, None], torch.eye(9), atol=0.02, rtol=0)
+
+
+def test_a_learned_one_stays_a_colour_and_learns_at_its_own_rate() -> None:
+    background = Background(BackgroundConfig(background="learned"))
+    (group,) = background.parameter_groups()
+    assert group["lr"] == 1e-3
+    with torch.no_grad():
+        for parameter in background.parameters():
+            parameter.mul_(100.0)
+        colors = background(DIRECTIONS, None)
+    assert colors.min() >= 0
+    assert colors.max() <= 1
+    assert "color" not in background.state_dict()  # an option, and no part of what is learnt
+
+
+def test_a_random_one_draws_numbers_of_its_own() -> None:
+    """Not those of the light or the cameras: it would then tell where they are."""
+    step = Step(3, 10, "coarse", 1)
+    color = Background(BackgroundConfig(background="random"))(DIRECTIONS, step)
+    assert torch.equal(color, color[:1].expand_as(color))
+    assert ((color >= 0) & (color <= 1)).all()
+    for purpose in ("light", "cameras"):
+        assert not torch.equal(torch.rand(3, generator=step.generator(purpose)), color[0])
+
+
+def test_without_options_it_is_white() -> None:
+    assert BackgroundConfig() == BackgroundConfig(background="fixed", background_color=(1.0, 1.0, 1.0))

@@ -89,3 +89,51 @@ def test_a_wide_picture_sees_as_much_more_to_the_sides() -> None:
 def test_an_orbit_begins_where_it_is_told() -> None:
     assert cameras.orbit(4, start=30.0).azimuth.tolist() == [30.0, 120.0, -150.0, -60.0]
     assert cameras.orbit(2).azimuth.tolist() == [0.0, -180.0]
+
+
+def test_an_orbit_stands_a_little_above_and_sees_the_whole_ball() -> None:
+    views = cameras.orbit(3)
+    assert set(views.elevation.tolist()) == {15.0}
+    assert set(views.distance.tolist()) == {3.0}
+    assert set(views.fov_y.tolist()) == {40.0}
+    assert (views.height, views.width) == (256, 256)
+
+
+def test_a_render_has_at_least_eight_pixels_a_side() -> None:
+    assert cameras.pixels(Schedule(1, 64), Step(0, 5)) == 8
+    assert cameras.pixels(Schedule(20, 20), Step(0, 5)) == 16  # to the nearest multiple; of two the even one
+    assert cameras.pixels(3, Step(0, 5)) == 3
+
+
+def test_training_cameras_come_from_everywhere_in_their_ranges() -> None:
+    sampler = cameras.OrbitCameras(OrbitConfig(views=4, elevation=(-10.0, 60.0), distance=(2.0, 4.0), fov_y=(30.0, 50.0)))
+    seen = [sampler.sample(Step(index, 200)) for index in range(200)]
+
+    def spread(name: str) -> torch.Tensor:
+        return torch.cat([getattr(one, name) for one in seen])
+
+    for name, low, high in (("elevation", -10.0, 60.0), ("distance", 2.0, 4.0), ("fov_y", 30.0, 50.0), ("azimuth", -180.0, 180.0)):
+        values, width = spread(name), high - low
+        assert low <= float(values.min()) < low + 0.02 * width, name
+        assert high - 0.02 * width < float(values.max()) <= high, name
+        assert float(values.mean()) == pytest.approx((low + high) / 2, abs=0.05 * width), name
+    assert all(len(set(one.elevation.tolist())) == 4 for one in seen)  # each view of a step has its own
+
+
+def test_views_of_a_step_are_not_evenly_apart() -> None:
+    """Each stands anywhere in a half of its share of the circle, all shares turned together."""
+    sampler = cameras.OrbitCameras(OrbitConfig(views=4))
+    around = torch.stack([sampler.sample(Step(index, 300)).azimuth % 360 for index in range(300)])
+    gaps = torch.diff(around, dim=1) % 360
+    assert float(gaps.min()) == pytest.approx(45.0, abs=3.0)
+    assert float(gaps.max()) == pytest.approx(135.0, abs=3.0)
+
+
+def test_the_first_cameras_of_groups_share_what_lies_between_two_of_a_group() -> None:
+    """Two groups of four: their first cameras are in one quarter of the circle, half of it apart on average."""
+    sampler = cameras.OrbitCameras(OrbitConfig(views=8), group=4)
+    firsts = torch.stack([sampler.sample(Step(index, 300)).azimuth[::4] % 360 for index in range(300)])
+    apart = (firsts[:, 1] - firsts[:, 0]) % 360
+    assert float(apart.min()) >= 22.5 - 1e-3
+    assert float(apart.max()) <= 67.5 + 1e-3
+    assert float(apart.mean()) == pytest.approx(45.0, abs=2.0)

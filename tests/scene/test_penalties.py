@@ -85,3 +85,43 @@ def test_penalties_on_meshes_have_the_gradient_of_differences(name: str) -> None
     vertices = (vertices + 0.3 * torch.rand(4, 3, generator=g)).requires_grad_()
     faces = [[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]]
     assert torch.autograd.gradcheck(lambda v: getattr(penalties, name)(mesh_view(v, faces)), (vertices,))
+
+
+def test_entropy_of_pixels_that_are_empty_or_solid_is_almost_none_and_a_number() -> None:
+    leaf = torch.tensor([0.0, 1.0]).view(1, 1, 2, 1).requires_grad_()
+    loss = penalties.entropy(view(leaf))
+    assert 0 < loss.item() < 2e-3
+    loss.backward()
+    assert leaf.grad is not None
+    assert torch.isfinite(leaf.grad).all()
+
+
+def test_orientation_grows_with_the_square_of_the_cosine() -> None:
+    """A normal at 60 degrees to its ray: a quarter of one along it."""
+    normals = torch.tensor([[0.0, math.sin(math.radians(60)), math.cos(math.radians(60))]])
+    samples = RaySamples(torch.tensor([0.8]), normals, torch.tensor([[0.0, 0, 1]]), rays=2)
+    assert penalties.orientation(view(torch.ones(1, 1, 2, 1), samples)).item() == pytest.approx(0.8 * 0.25 / 2)
+
+
+def test_a_vertex_without_neighbours_is_as_far_from_them_as_from_the_origin() -> None:
+    vertices = torch.tensor([[0.0, 0, 0], [2, 0, 0], [0, 2, 0], [0, 0, 3]])
+    found = penalties.laplacian(mesh_view(vertices, [[0, 1, 2]])).item()
+    assert found == pytest.approx(((1 + 1) + (4 + 1) + (1 + 4) + 9) / 4)
+
+
+def test_edges_are_told_apart() -> None:
+    """Two triangles that share no edge, though the sums of their edges' ends are the same: there is no pair to compare."""
+    vertices = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [0, 1, 1]])
+    shared = mesh_view(vertices, [[0, 1, 2], [1, 0, 3]])
+    assert penalties.normal_consistency(shared).item() == pytest.approx(1.0)
+    many = mesh_view(vertices, [[0, 1, 2], [1, 0, 3], [3, 5, 4]])
+    assert penalties.normal_consistency(many).item() == pytest.approx(1.0)
+
+
+def test_eikonal_says_how_to_do_without() -> None:
+    with pytest.raises(PluginError) as error:
+        penalties.eikonal(mesh_view(torch.zeros(3, 3), [[0, 1, 2]]))
+    assert "penalties.eikonal" in error.value.hint
+    uneven = torch.tensor([[1.5, 0, 0], [0, 0.5, 0], [0, 0, 4.0]])
+    squares = (0.5**2 + 0.5**2 + 3.0**2) / 3
+    assert penalties.eikonal(mesh_view(torch.zeros(3, 3), [[0, 1, 2]], uneven)).item() == pytest.approx(squares)

@@ -40,3 +40,28 @@ def test_all_rows_may_go_and_one_without_moments_may_change() -> None:
     resize_rows(optimizer, parameter, torch.zeros(0, dtype=torch.long), torch.ones(1, 4))
     assert parameter.shape == (1, 4)
     assert parameter.grad is None
+
+
+def test_every_moment_of_a_new_row_is_zero_and_one_of_another_shape_stays() -> None:
+    parameter = torch.nn.Parameter(torch.ones(3, 2))
+    optimizer = torch.optim.Adam([parameter], lr=0.1)
+    (parameter * torch.tensor([[1.0], [2.0], [3.0]])).sum().backward()
+    optimizer.step()
+    before = {name: value.clone() for name, value in optimizer.state[parameter].items()}
+    resize_rows(optimizer, parameter, torch.tensor([2]), torch.zeros(2, 2, dtype=torch.float64))
+    after = optimizer.state[parameter]
+    for name in ("exp_avg", "exp_avg_sq"):
+        assert torch.equal(after[name], torch.cat([before[name][2:], torch.zeros(2, 2)]))
+    assert torch.equal(after["step"], before["step"])
+    assert parameter.grad is not None
+    assert torch.equal(parameter.grad, torch.tensor([[3.0, 3.0], [0, 0], [0, 0]]))
+    assert parameter.dtype == torch.float32  # whatever the new rows were
+
+
+def test_what_an_optimiser_keeps_in_another_shape_is_left_alone() -> None:
+    parameter = torch.nn.Parameter(torch.ones(4, 2))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    optimizer.state[parameter] = {"rows": torch.arange(3.0), "name": "x"}
+    resize_rows(optimizer, parameter, torch.tensor([3]), torch.zeros(0, 2))
+    assert optimizer.state[parameter]["rows"].tolist() == [0.0, 1.0, 2.0]
+    assert optimizer.state[parameter]["name"] == "x"

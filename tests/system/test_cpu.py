@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,28 @@ def test_first_time_is_said_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(cpu, "_CACHE", tmp_path)
     assert cpu.first_time()
     assert not cpu.first_time()
+
+
+def test_as_many_threads_as_are_asked_for_and_no_more_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted(limit: str) -> int:
+        monkeypatch.setenv("OMP_NUM_THREADS", limit)
+        cpu.threads.cache_clear()
+        return cpu.threads()
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3, 5, 7}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    try:
+        assert [counted(limit) for limit in ("1", "4", "6", "9", "0", "", "4,2", "all")] == [1, 4, 6, 6, 6, 6, 6, 6]
+        monkeypatch.delattr(os, "sched_getaffinity")
+        assert [counted(limit) for limit in ("8", "")] == [8, 64]
+        monkeypatch.setattr(os, "cpu_count", lambda: None)
+        assert counted("") == 1
+    finally:
+        cpu.threads.cache_clear()
+
+
+def test_a_kernel_divides_by_nothing_as_numpy_does() -> None:
+    options = cpu.kernel(lambda x: 1.0 / x).targetoptions
+    assert options["error_model"] == "numpy"
+    assert options["nogil"]
+    assert options["fastmath"] == {"contract"}  # nothing that rounds differently from run to run
