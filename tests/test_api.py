@@ -6,10 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-<<<<<<< HEAD
-=======
 from types import SimpleNamespace
->>>>>>> e6785ea16d42f7f1f069746f1486bdb9cd2d6df3
 from typing import Any
 
 import pytest
@@ -18,18 +15,11 @@ from command import TINY, Cli
 from public_api import LIST, listing
 
 import df3d
-<<<<<<< HEAD
 from df3d import ScorerPlugin, api, hookimpl, option
-from df3d.errors import ConfigError, ExportError, ModelError, PluginError, RunError
-from df3d.events import Event, RunFinished
-from df3d.plugin.catalog import Catalog
-=======
-from df3d import ScorerPlugin, api, hookimpl
-from df3d.errors import ConfigError, Df3dError, ExportError, ModelError, RunError
+from df3d.errors import ConfigError, Df3dError, ExportError, ModelError, PluginError, RunError
 from df3d.events import Event, RunFinished
 from df3d.plugin.catalog import Catalog
 from df3d.run import pictures
->>>>>>> e6785ea16d42f7f1f069746f1486bdb9cd2d6df3
 
 SMALL: dict[str, object] = {
     key.removeprefix("--set="): json.loads(value)
@@ -119,7 +109,6 @@ def test_a_batch_does_what_is_left(cli: Cli, tmp_path: Path) -> None:
     assert "there is no launcher `moon`" in cli("batch", "list.txt", "--out", "o", "--launcher", "moon").stderr
 
 
-<<<<<<< HEAD
 @dataclass(frozen=True, kw_only=True)
 class Options:
     depth: int = option(3, "how deep", low=1, high=9)
@@ -251,7 +240,8 @@ def test_a_batch_returns_what_is_done_or_the_best(tmp_path: Path, monkeypatch: p
     assert [(row.prompt, row.seed) for row in batch.rows] == [("a red car", 3), ("a red car", 4)]
     assert (batch.recipe, batch.settings, batch.device) == ("toybox", ["steps=2"], "cpu")
     assert (crew.workers, crew.retries, crew.timeout, crew.config.threads) == (2, 5, 9.0, 3)
-=======
+
+
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What `render` would save, and from where it was seen."""
@@ -383,4 +373,3 @@ def test_a_script_may_set_any_number_and_ask_for_what_cannot_be(tmp_path: Path) 
     with pytest.raises(ConfigError, match="steps"):
         df3d.generate("a red car", out=tmp_path / "x", steps=0, device="cpu")
     assert api.as_settings({"a": True, "b": None, "c": Path("x")}) == ["a=true", 'b="None"', 'c="x"']
->>>>>>> e6785ea16d42f7f1f069746f1486bdb9cd2d6df3

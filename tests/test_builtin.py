@@ -19,7 +19,6 @@ def test_a_part_of_its_own_keeps_its_contract(part: Component) -> None:
     assert sum(row["state"] == "ok" for row in rows) >= 5
 
 
-<<<<<<< HEAD
 def test_a_penalty_needs_what_it_looks_at_and_no_more() -> None:
     """A renderer that does not put something out cannot have it."""
     assert {part.name: part.needs for part in OWN if part.kind == "penalty"} == {  # type: ignore[attr-defined]
@@ -40,7 +39,8 @@ def test_only_slurm_has_to_look_whether_it_can_work(catalog: Catalog) -> None:
     assert {launcher.name: bool(launcher.ready) for launcher in catalog.launchers if launcher in OWN} == {
         "local": False, "slurm": True, "print": False,
     }  # fmt: skip
-=======
+
+
 def test_each_part_says_what_it_needs_and_what_it_can(catalog: Catalog) -> None:
     needs = {plugin.name: plugin.needs for plugin in catalog.penalties if plugin in OWN}
     assert needs == {
@@ -52,4 +52,3 @@ def test_each_part_says_what_it_needs_and_what_it_can(catalog: Catalog) -> None:
     assert orbit.ask("workload", OrbitConfig(views=3, size=32)) == Workload(3, 32)
     assert catalog.launchers.get("slurm").ready
     assert not catalog.launchers.get("local").ready
->>>>>>> e6785ea16d42f7f1f069746f1486bdb9cd2d6df3
