@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,9 +15,13 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
+def earlier(number: int, frame: object) -> None:
+    """What listened before."""
+
+
 @pytest.fixture(autouse=True)
-def as_before() -> object:
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in NUMBERS}
+def as_before() -> Iterator[None]:
+    before = {number: signal.signal(number, earlier) for number in NUMBERS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -36,7 +41,7 @@ def test_the_first_asks_to_stop_and_says_so_once(number: signal.Signals) -> None
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(number)
     assert len(said) == 1
-    assert signal.getsignal(number) == signal.SIG_DFL
+    assert signal.getsignal(number) == earlier
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -62,7 +67,7 @@ def test_a_terminal_that_is_gone_cannot_be_told_and_the_run_stops_all_the_same()
 def test_handlers_come_back_when_the_run_fails() -> None:
     with pytest.raises(ZeroDivisionError), listening(threading.Event(), print):
         raise ZeroDivisionError
-    assert [signal.getsignal(number) for number in NUMBERS] == [signal.SIG_DFL] * 3
+    assert [signal.getsignal(number) for number in NUMBERS] == [earlier] * 3
 
 
 def test_outside_the_main_thread_nothing_is_heard_and_nothing_breaks() -> None:
@@ -70,7 +75,7 @@ def test_outside_the_main_thread_nothing_is_heard_and_nothing_breaks() -> None:
 
     def work() -> None:
         with listening(threading.Event(), print):
-            done.append(all(signal.getsignal(number) == signal.SIG_DFL for number in NUMBERS))
+            done.append(all(signal.getsignal(number) == earlier for number in NUMBERS))
 
     thread = threading.Thread(target=work)
     thread.start()

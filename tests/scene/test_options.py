@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from df3d.plugin.records import Workload
-from df3d.scene.options import OrbitConfig, ShadingConfig, ViewConfig, workload
+from df3d.scene.options import BackgroundConfig, OrbitConfig, ShadingConfig, ViewConfig, workload
 from df3d.schedule import Schedule
 
 
@@ -14,6 +14,7 @@ def test_the_defaults_are_those_that_the_reference_names() -> None:
     assert ShadingConfig() == ShadingConfig(
         albedo_until=0.2, lambertian=0.75, textureless=0.5, ambient=0.1, diffuse=0.9, light="random"
     )
+    assert BackgroundConfig() == BackgroundConfig(background="fixed", background_color=(1.0, 1.0, 1.0))
     assert ViewConfig() == ViewConfig(enabled=True, front=45.0, back=45.0, overhead=60.0)
 
 
