@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+LARGEST_SEED = 2**31 - 1  # of a run: what a generator takes, with room for what tells draws apart
+
 
 @dataclass(frozen=True)
 class Step:

@@ -48,7 +48,7 @@ class Cameras:
 
     pose: Tensor  # (V, 4, 4) camera to world
     fov_y: Tensor  # (V,) vertical field of view, degrees
-    azimuth: Tensor  # (V,) degrees in (-180, 180]
+    azimuth: Tensor  # (V,) degrees in [-180, 180)
     elevation: Tensor  # (V,) degrees in [-90, 90]
     distance: Tensor  # (V,) from the origin
     height: int

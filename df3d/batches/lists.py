@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from df3d.errors import ConfigError, Df3dError, did_you_mean
+from df3d.schedule import LARGEST_SEED
 
 KEYS = ("prompt", "negative", "seed", "recipe", "set", "out")
 SHOWN = 10  # mistakes that are told one by one
@@ -138,8 +139,8 @@ def _seed(told: object) -> int | None:
         return None
     if isinstance(told, str) and told.strip().isdecimal():
         told = int(told)
-    if not isinstance(told, int) or isinstance(told, bool) or not 0 <= told < 2**63:
-        raise ConfigError(f"`seed` is a whole number from 0 on, not `{told!s:.40}`")
+    if not isinstance(told, int) or isinstance(told, bool) or not 0 <= told <= LARGEST_SEED:
+        raise ConfigError(f"`seed` is a whole number from 0 to {LARGEST_SEED:,}, not `{told!s:.40}`")
     return told
 
 

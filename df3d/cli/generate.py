@@ -16,6 +16,7 @@ import typer
 from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, go_offline, nobody_listens, put, put_json, say
 from df3d.errors import ConfigError, Df3dError, PromptError, Stopped
 from df3d.prompt import Picture
+from df3d.schedule import LARGEST_SEED
 from df3d.system.files import read_text
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def generate(
         [], metavar="FILE[@AZIMUTH,ELEVATION]", help="A picture of what is wanted, and the degrees it is seen from; repeatable."
     ),
     mesh: Path | None = typer.Option(None, help="A mesh file to start from."),
-    seed: int = typer.Option(0, min=0, max=2**31 - 1, help="Seed of every random draw."),
+    seed: int = typer.Option(0, min=0, max=LARGEST_SEED, help="Seed of every random draw."),
     seeds: int = typer.Option(1, min=1, help="Make this many, with this seed and the next ones, each in a folder of its own."),
     best_by: str | None = typer.Option(
         None, metavar="SCORER[.MEASURE]", help="With --seeds: score all, print the path of the best."

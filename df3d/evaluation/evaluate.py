@@ -36,6 +36,7 @@ def evaluate(
                 raise RunError(target.problem)
             told = subject.asset.provenance
             seed = told.get("seed") if target.seed is None else target.seed
+            seed = seed if type(seed) is int else None  # a stranger's file may say anything
             target = dataclasses.replace(target, prompt=subject.prompt, seed=seed)
         except Df3dError as error:
             problems["asset"] = error.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite, nan
 from pathlib import Path
 
 from df3d.evaluation.results import Result
@@ -51,10 +52,9 @@ def write(
     columns = [measure for measure in headline if measure in means]
     best, worst = {}, {}
     for measure in columns:
-        values = [result.scores[measure] for result in results if measure in result.scores]
-        ends = (min(values), max(values)) if measure in lower else (max(values), min(values))
-        if len(values) > 1 and ends[0] != ends[1]:
-            best[measure], worst[measure] = ends
+        values = sorted(value for result in results if isfinite(value := result.scores.get(measure, nan)))
+        if values and values[0] != values[-1]:
+            best[measure], worst[measure] = (values[0], values[-1]) if measure in lower else (values[-1], values[0])
     body = "".join(_row(result, columns, best, worst, catalog) for result in results)
     what = "second less first" if compared else "mean"
     protocol = html_text(", ".join(sorted({result.protocol for result in results})))

@@ -84,14 +84,9 @@ def generate(
 
     files = yield from _finish(plan, *made[plan.stages[-1].name], run, catalog, device)
     seconds = time.perf_counter() - started
-    run.update_manifest(
-        {
-            "status": "finished",
-            "asset": files[0].name,
-            "seconds": round(seconds, 1),
-            "peak_memory_mib": machine.peak_memory_mib() if device == "cpu" else torch.cuda.max_memory_allocated(device) >> 20,
-        }
-    )
+    peak = machine.peak_memory_mib() if device == "cpu" else torch.cuda.max_memory_allocated(device) >> 20
+    told = {"status": "finished", "asset": files[0].name, "seconds": round(seconds, 1)}
+    run.update_manifest(told if peak is None else {**told, "peak_memory_mib": peak})
     yield RunFinished(run.path, files[0], seconds, tuple(str(path) for path in files))
 
 

@@ -20,6 +20,7 @@ from df3d.recipe.plan import Plan
 from df3d.recipe.recipe import find
 from df3d.recipe.settings import override, parse_setting
 from df3d.run.rundir import RunDir
+from df3d.schedule import LARGEST_SEED
 from df3d.system import devices
 from df3d.system.images import pixels
 
@@ -51,6 +52,8 @@ class Job:
 
         Raises Stopped when `stop` is set, with a checkpoint saved. A listener whose pipe is closed stops the run too.
         """
+        if not 0 <= seed <= LARGEST_SEED:
+            raise ConfigError(f"a seed is a whole number from 0 to {LARGEST_SEED:,}, not {seed:,}", "choose another seed")
         if self.resume and not (folder / "run.json").exists():
             raise RunError(f"there is no run to resume in `{folder}`", "leave out --resume to start one")
         settings, notes = self._fitting(folder)

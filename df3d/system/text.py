@@ -53,5 +53,8 @@ def html_picture(data: bytes, alt: str) -> str:
 
 
 def html_picture_of(path: Path, alt: str) -> str:
-    """The same of a file; "" also where none stands there, or a link."""
-    return html_picture(read_plain(path, LARGEST), alt) if is_plain(path) else ""
+    """The same of a file; "" also where none stands there, a link, or one that is too large or cannot be read."""
+    try:
+        return html_picture(read_plain(path, LARGEST), alt) if is_plain(path) else ""
+    except OSError:
+        return ""

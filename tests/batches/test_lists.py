@@ -52,6 +52,7 @@ def test_json_lines_have_tables(source: str) -> None:
         ("l.csv", "name\na car\n", "has no column `prompt`"),
         ("l.csv", "prompt,sed\na car,3\n", "line 2: unknown key `sed`"),
         ("l.csv", "prompt,seed\na car,-1\n", "line 2: `seed` is a whole number"),
+        ("l.csv", "prompt,seed\na car,2147483648\n", "line 2: `seed` is a whole number from 0 to 2,147,483,647"),
         ("l.csv", "prompt\na car,more\n", "line 2: unknown key `more`"),
         ("l.csv", "prompt,out\na car,../x\n", "line 2: `out` is the name of a folder"),
         ("l.csv", "prompt,out\na car,.git\n", "line 2: `out` is the name of a folder"),

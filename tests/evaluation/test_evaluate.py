@@ -183,6 +183,10 @@ def test_a_file_tells_its_seed_and_its_notes(catalog: Catalog, tmp_path: Path) -
     asset = dataclasses.replace(box(), provenance={"prompt": "a box", "seed": 4})
     (result,) = evaluate.evaluate(find_targets([write(tmp_path / "a.glb", catalog, asset)], catalog), {}, catalog)
     assert (result.target.seed, result.notes) == (4, ())
+    strange = dataclasses.replace(box(), provenance={"prompt": "a box", "seed": "x"})
+    (other,) = evaluate.evaluate(find_targets([write(tmp_path / "b.glb", catalog, strange)], catalog), {}, catalog)
+    assert other.target.seed is None
+    summary([result, other])
     noted = dataclasses.replace(box(), notes=("a note",))
     target = Target(tmp_path / "a.glb", "a box")
     subject = TargetSubject(target, catalog, asset=noted)

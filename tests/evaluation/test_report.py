@@ -42,6 +42,8 @@ def test_the_best_of_a_column_is_green_and_the_worst_red(tmp_path: Path) -> None
     more, less = page(tmp_path, results), page(tmp_path, results, lower=frozenset({"s.m"}))
     assert (cells(more, "best"), cells(more, "worst")) == (["3.0"], ["1.0"])  # and none where all are alike
     assert (cells(less, "best"), cells(less, "worst")) == (["1.0"], ["3.0"])
+    damaged = page(tmp_path, [found("e", float("nan")), *results])
+    assert (cells(damaged, "best"), cells(damaged, "worst")) == (["3.0"], ["1.0"])
     alone = page(tmp_path, results[:1])
     assert (cells(alone, "best"), cells(alone, "worst")) == ([], [])
 

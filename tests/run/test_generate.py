@@ -23,6 +23,7 @@ from df3d.plugin.catalog import Catalog
 from df3d.recipe import compose
 from df3d.run.job import Job, prepare
 from df3d.run.rundir import RunDir
+from df3d.system import machine
 
 BEFORE = Path(__file__).parents[1] / "data" / "run-0.1.0"
 SMALL = [setting.removeprefix("--set=") for setting in TINY if setting.startswith("--set=")]
@@ -87,6 +88,9 @@ def test_a_run_of_the_version_before_goes_on_to_what_it_would_have_been(cli: Cli
     small = ["--set=field.log2_table=6", "--set=field.levels=2", "--set=field.hidden=4", "--set=field.resolution=8"]
     command = ("generate", "a red car", "--until", "coarse", "--quiet", *TINY, *small, "--set=export.faces=100")
     command = (*command, "--set=field.features=2")
+    refused = cli(*command, "--out", "old")  # the recipe says more than it did
+    assert "hint: repeat it with --recipe old/run.toml" in refused.stderr
+    command = (*command, "--set=coarse.renderer.alpha_threshold=0")
     went_on = cli(*command, "--out", "old")
     assert went_on.returncode == 0, went_on.stderr
     assert cli(*command, "--out", "new").returncode == 0
@@ -155,14 +159,16 @@ def test_a_run_writes_down_what_it_was_and_its_asset_carries_where_it_is_from(jo
     assert [type(event) for event in again] == [RunFinished]
 
 
-def test_a_run_without_pictures_ends_with_its_file(catalog: Catalog, tmp_path: Path) -> None:
+def test_a_run_without_pictures_ends_with_its_file(catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = Catalog.discover()
     own.add(Guides())
+    monkeypatch.setattr(machine, "peak_memory_mib", lambda: None)  # as on Windows
     settings = [*SMALL, "guidance.use=grey", "steps=1", "export.turntable=0", "preview_every=0"]
     seen = follow(prepare("a red car", recipe="toybox", settings=settings, device="cpu", catalog=own), tmp_path / "run")
     assert not list((tmp_path / "run").rglob("*.png"))
     assert not (tmp_path / "run" / "turntable.webp").exists()
     assert "turntable" not in [event.what for event in seen if isinstance(event, Exporting)]
+    assert "peak_memory_mib" not in RunDir(tmp_path / "run").manifest()
 
 
 def test_until_the_last_stage_is_until_the_end(catalog: Catalog, tmp_path: Path) -> None:

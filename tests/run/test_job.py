@@ -17,6 +17,7 @@ from df3d.prompt import Picture
 from df3d.run import generate, job
 from df3d.run.job import Job, prepare
 from df3d.run.rundir import RunDir
+from df3d.schedule import LARGEST_SEED
 
 TOLD: list[dict[str, Any]] = []
 
@@ -76,6 +77,13 @@ def test_going_on_needs_something_to_go_on_with(made: Job, tmp_path: Path) -> No
     with pytest.raises(RunError, match="there is no run to resume") as error:
         work.run(tmp_path / "run", 0, print)
     assert "--resume" in error.value.hint
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("seed", [-1, LARGEST_SEED + 1])
+def test_a_seed_that_no_generator_takes_is_refused_before_anything_begins(made: Job, tmp_path: Path, seed: int) -> None:
+    with pytest.raises(ConfigError, match="a seed is a whole number from 0 to 2,147,483,647"):
+        made.run(tmp_path / "run", seed, print)
     assert not (tmp_path / "run").exists()
 
 

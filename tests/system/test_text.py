@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from df3d.system.text import csv_cell, html_picture, html_picture_of, html_text, json_line, one_line, printable
+from df3d.system.text import LARGEST, csv_cell, html_picture, html_picture_of, html_text, json_line, one_line, printable
 
 CLEAR = "\x1b[2J\x1b]0;owned\x07"
 
@@ -73,3 +73,6 @@ def test_a_picture_of_a_page_is_a_file_and_no_link(tmp_path: Path) -> None:
     assert html_picture_of(tmp_path / "a.png", "x").startswith("<img")
     assert html_picture_of(tmp_path / "link.png", "x") == ""
     assert html_picture_of(tmp_path / "gone.png", "x") == ""
+    with (tmp_path / "a.png").open("r+b") as file:
+        file.truncate(LARGEST + 1)
+    assert html_picture_of(tmp_path / "a.png", "x") == ""
