@@ -62,7 +62,7 @@ def test_plugins_are_listed_with_those_that_are_broken(tmp_path: Path) -> None:
     done = run(tmp_path, "plugins")
     assert rows(done)[0] == "kind name summary plugin"
     assert sorted(rows(done)[1:3]) == ["guidance red Make it red local", "importer red Read it local"]
-    assert rows(done)[3] == "broken: gone (? ): ModuleNotFoundError: No module named 'no_such_module'"
+    assert rows(done)[3] == "broken: gone (?): ModuleNotFoundError: No module named 'no_such_module'"
     told = {plugin["name"]: plugin for plugin in json.loads(run(tmp_path, "plugins", "--json").stdout)}
     assert told["Offers"]["problem"] is None
     assert told["gone"]["parts"] == []

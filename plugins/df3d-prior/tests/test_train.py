@@ -301,7 +301,7 @@ def test_bad_input_gets_one_sentence(arguments: tuple[str, ...], message: str, t
 
 def test_the_command_trains_draws_and_makes(folder: Path, tmp_path: Path) -> None:
     done = df3d(
-        "prior", "train", str(folder), "--start-from", "none", "--images", "64", "--batch", "16", "--device", "cpu", where=tmp_path
+        "prior", "train", str(folder), "--start-from", "none", "--images", "16", "--batch", "4", "--device", "cpu", where=tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "prior/model"
@@ -309,11 +309,7 @@ def test_the_command_trains_draws_and_makes(folder: Path, tmp_path: Path) -> Non
     assert "no caption" not in done.stderr
     assert "learned 0." in done.stderr or "learned 1." in done.stderr
     assert (tmp_path / "prior" / "samples.png").is_file()
-    again = df3d(
-        "prior", "train", str(folder), "--start-from", "none", "--images", "64", "--batch", "16", "--device", "cpu", where=tmp_path
-    )
-    assert again.returncode == 0, again.stderr
-    drawn = df3d("prior", "draw", "a yellow box", "a ball on a table", "--prior", "prior", "--device", "cpu", where=tmp_path)
+    drawn = df3d("prior", "draw", "a ball on a table", "--prior", "prior", "--device", "cpu", where=tmp_path)
     assert drawn.returncode == 0, drawn.stderr
     assert (tmp_path / "prior.png").is_file()
     refused = df3d("generate", "the of", "--prior", "prior", "--recipe", "toybox", where=tmp_path)
