@@ -111,6 +111,9 @@ def test_the_command_prints_writes_and_counts(cli: Cli, tmp_path: Path, catalog:
     assert lines[0]["scores"]["geometry.watertight"] == 1
     assert lines[-1]["summary"]["geometry.triangles"]["count"] == 2
     assert (tmp_path / "t.html").read_text().count("data:image/webp") == 2
+    (tmp_path / "damaged.glb").write_bytes(b"glTF")
+    assert cli("eval", "damaged.glb", "--scorer", "geometry").returncode == 1
+    assert cli("eval", ".", "--scorer", "geometry").returncode == 0  # some have scores
 
 
 @pytest.mark.parametrize(

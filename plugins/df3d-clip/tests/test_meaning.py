@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +122,14 @@ def test_neighbours_that_differ_are_told_from_those_that_do_not(clip: Colours) -
     for found in (same, other):
         assert found["guarded"] == pytest.approx(found["neighbours"] * min(1.0, found["sharpness"] / consistency.SHARP))
     assert same["guarded"] < 0.9 * same["neighbours"]  # one flat colour has no detail that could be blurred
+
+
+def test_more_than_sharp_is_no_better_than_sharp(clip: Colours) -> None:
+    noise = torch.rand(3, 32, 32, 3, generator=torch.Generator().manual_seed(0))
+    subject: Any = SimpleNamespace(color=noise, opacity=torch.ones(3, 32, 32))
+    found = consistency.ConsistencyScorer(ClipModelConfig(model="x")).score(subject)
+    assert found["sharpness"] > 2 * consistency.SHARP
+    assert found["guarded"] == pytest.approx(found["neighbours"])
 
 
 def test_neighbours_are_those_next_to_each_other(monkeypatch: pytest.MonkeyPatch, clip: Colours) -> None:

@@ -206,6 +206,8 @@ def test_files_are_half_precision_safetensors_part_by_part() -> None:
         "text_encoder/model-00002-of-00002.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors",
         "vae/diffusion_pytorch_model.safetensors",
     ]  # fmt: skip
+    whole = choose_files(n for n in names if ".fp16" not in n)
+    assert [n for n in whole if n.startswith("unet/")] == ["unet/config.json", "unet/diffusion_pytorch_model.safetensors"]
     assert choose_files(n for n in names if n != "model_index.json") == []
     assert choose_files(["model_index.json", "unet/model.bin"]) == []
     taesd = ["config.json", "diffusion_pytorch_model.bin", "diffusion_pytorch_model.safetensors", "taesd_encoder.onnx"]

@@ -90,6 +90,8 @@ def test_a_mask_cuts_and_blending_lets_through(tmp_path: Path) -> None:
     assert quarters(seen(file.read(tmp_path))) == [RED, GREY, GREY, YELLOW]
     file.paint(**base(file.picture(half), alphaMode="MASK", alphaCutoff=0.1))
     assert quarters(seen(file.read(tmp_path))) == [RED, GREY, BLUE, YELLOW]
+    file.paint(**base(file.picture(half), alphaMode="MASK", alphaCutoff=200.4 / 255))  # less than a step above the last one
+    assert quarters(seen(file.read(tmp_path))) == [RED, GREY, GREY, YELLOW]
     file.paint(**base(file.picture(half), alphaMode="OPAQUE"))
     assert quarters(seen(file.read(tmp_path))) == [RED, GREEN, BLUE, YELLOW]
     file.paint(**base(file.picture(half), alphaMode="BLEND"))

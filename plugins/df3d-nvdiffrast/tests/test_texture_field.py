@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,20 @@ def test_it_looks_like_the_field_it_starts_from() -> None:
     mesh = field.surface()
     assert abs(float(mesh.vertices.norm(dim=-1).mean()) - 0.5) < 0.03
     assert float((field.albedo(mesh.vertices) - (mesh.vertices * 0.5 + 0.5)).detach().abs().mean()) < 0.02
+
+
+def test_small_parts_are_kept_as_the_option_says() -> None:
+    class Two(Ball):
+        def density(self, points: torch.Tensor) -> torch.Tensor:
+            small = Ball(0.15, edge=0.01).density(points - torch.tensor([0.7, 0.0, 0.0]))
+            return torch.maximum(super().density(points), small)
+
+    reach = [
+        float(TextureField(dataclasses.replace(SMALL, keep=keep), start_from=Two(0.4, edge=0.01)).vertices[:, 0].max())
+        for keep in (0.001, 0.5)
+    ]
+    assert reach[0] == pytest.approx(0.85, abs=0.05)
+    assert reach[1] == pytest.approx(0.4, abs=0.05)
 
 
 def test_pictures_train_its_texture_and_its_texture_is_what_is_exported(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from df3d_diffusion.conditioning import SKETCH, sketch_map, split_sketches, with
 from df3d_prior import raster
 from df3d_prior.library import Library, load
 from df3d_prior.objects import Object, joined
-from df3d_prior.sketches import Sketched, Sketches, packed, pictures, unpacked
+from df3d_prior.sketches import Sketched, Sketches, _moved, packed, pictures, unpacked
 from df3d_prior.sources import views_of
 from df3d_prior.words import DIRECTIONS, Caption, Thing, mixture
 
@@ -53,6 +53,15 @@ def test_weights_sum_to_one(azimuth: float, elevation: float) -> None:
     assert len({direction for direction, _ in found}) == len(found) <= 4
     mean = sum(weight * DIRECTIONS[direction][1] for direction, weight in found)
     assert mean == pytest.approx(min(max(elevation, 0.0), 60.0))
+
+
+def test_what_stands_nearer_is_seen_larger() -> None:
+    square = torch.zeros(4, SKETCH, SKETCH)
+    square[3, SKETCH // 4 : -SKETCH // 4, SKETCH // 4 : -SKETCH // 4] = 1.0
+    towards = views_of(np.array([0.0]), np.array([0.0]), SKETCH).pose[0, :3, 2].numpy()  # from the middle to the camera
+    for step in (0.4, -0.4):
+        area = float(_moved(square, (1.0, step * towards), 0.0, 0.0)[3].sum() / square[3].sum())
+        assert area == pytest.approx((raster.DISTANCE / (raster.DISTANCE - step)) ** 2, rel=0.03)
 
 
 def test_a_sheet_gives_back_its_pictures(library: Library) -> None:

@@ -75,6 +75,7 @@ def test_the_words_do_not_contradict_each_other() -> None:
         ("a red car with a magenta submarine", ("magenta",), "a red car"),  # and not a car of that colour
         ("a dog on a red submarine", ("red",), "a dog"),
         ("a dog on a table with a cat", ("cat",), "a dog on a table"),
+        ("a dog on a table with a red cat", ("red", "cat"), "a dog on a table"),
     ],
 )
 def test_what_is_known_and_has_no_place_is_said_as_such(text: str, left_out: tuple[str, ...], makes: str) -> None:
