@@ -182,6 +182,13 @@ def test_joints_place_a_skin_and_its_node_does_not(tmp_path: Path) -> None:
     file.tree["nodes"] = [{"mesh": 0, "skin": 0, "translation": [100, 0, 0]}, {"translation": [0, 7, 0]}]
     file.tree["scenes"][0]["nodes"] = [0, 1]
     np.testing.assert_allclose(file.read(tmp_path).mesh.vertices, SQUARE + np.array([0, 5, 0]))
+    half = file.data(np.tile(np.float32([0.5, 0, 0, 0]), (4, 1)))  # of more than four joints, the others are a second set
+    file.tree["skins"][0] = {"joints": [1, 2]}
+    file.tree["nodes"].append({"translation": [0, 1, 0]})
+    second = file.data(np.tile(np.uint8([1, 0, 0, 0]), (4, 1)))
+    file.primitive["attributes"] |= {"WEIGHTS_0": half, "JOINTS_1": second, "WEIGHTS_1": half}
+    file.tree["scenes"][0]["nodes"].append(2)
+    np.testing.assert_allclose(file.read(tmp_path).mesh.vertices, SQUARE + np.array([0, 4, 0]))
 
 
 def test_morph_targets_have_their_default_weights(tmp_path: Path) -> None:

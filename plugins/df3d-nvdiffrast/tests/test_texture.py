@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 from df3d_nvdiffrast.renderer import _wrapped
 from df3d_nvdiffrast.texture import sample
+from torch.nn import functional
 
 
 def test_the_origin_is_at_the_bottom_left() -> None:
@@ -37,6 +38,11 @@ def test_the_longer_side_of_a_pixel_chooses_the_level() -> None:
     uv = torch.rand(50, 2, generator=torch.Generator().manual_seed(0))
     long_across = torch.tensor([[1e-4, 0.0], [0.0, 0.25]]).expand(50, 2, 2)
     torch.testing.assert_close(sample(stripes, uv, long_across), torch.full((50, 1), 0.5), atol=0.02, rtol=0)
+    ramp = torch.linspace(0, 1, 64)[None, :, None].repeat(64, 1, 1).square()
+    for texels in (2.0, 4.0):  # exactly a level, whatever the other side is
+        at_level = torch.tensor([[texels / 64, 0.0], [0.0, 1e-4]]).expand(50, 2, 2)
+        coarse = functional.avg_pool2d(ramp.permute(2, 0, 1)[None], int(texels))[0].permute(1, 2, 0)
+        torch.testing.assert_close(sample(ramp, uv, at_level), sample(coarse, uv), atol=1e-5, rtol=0)
     short = torch.tensor([[1e-4, 0.0], [0.0, 1e-4]]).expand(50, 2, 2)
     assert float(sample(stripes, uv, short).std()) > 0.2
 

@@ -29,6 +29,7 @@ from df3d_toybox.references import (
 )  # fmt: skip
 from df3d_toybox.scorer import ToyboxScorer, _likeness, count_faces, janus
 from df3d_toybox.world.mesh import asset_of
+from df3d_toybox.world.nouns import NOUNS
 
 from df3d.evaluation.subject import TargetSubject
 from df3d.evaluation.targets import Target
@@ -101,6 +102,17 @@ def test_what_is_altered_is_one_thing() -> None:
     assert Counter(altered(caption_of("a cat"), (None,))[0])["parts"] == 1  # a hat
     own = reference_pictures(caption_of("a red dog on a blue table"), None)
     assert not any(np.array_equal(own, other[0]) for other in pool)
+
+
+def test_of_another_shape_in_the_colour_that_the_noun_has_of_itself() -> None:
+    """A dog is brown: what is altered in "a dog" is a brown cat, and no cat in its own orange."""
+    _, pool = altered(caption_of("a dog"), (None,))
+
+    def held(prompt: str) -> bool:
+        return any(np.array_equal(reference_pictures(caption_of(prompt), None), other[0]) for other in pool)
+
+    assert held(f"a {NOUNS['dog'].natural} cat")
+    assert not held("a cat")
 
 
 @pytest.mark.parametrize("prompt", ["a red dog", "a blue mug on a brown table"])
