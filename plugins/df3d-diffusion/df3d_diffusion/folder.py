@@ -89,7 +89,7 @@ def config(folder: Path) -> dict[str, Any]:
     if (folder / "adapter_config.json").exists():
         raise ModelError(f"`{folder}` is an adapter to another model", "give the whole model")
     for key, number in _numbers(table):
-        if abs(number) > (DEEPEST if "layers" in key else MOST) or math.isnan(number):
+        if abs(number) > (DEEPEST if "layers" in key else MOST):
             raise ModelError(f"`{folder / 'config.json'}` is damaged: `{key}` cannot be {number:g}", AGAIN)
     return table
 
@@ -105,7 +105,7 @@ def _numbers(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, f
         for inner in value:
             yield from _numbers(inner, key, depth + 1)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield key, float(value) if abs(value) < 1e300 else math.inf
+        yield key, float(value) if abs(value) < 1e300 else math.inf  # NaN too
 
 
 def check_size(folder: Path, build: Callable[[], Any]) -> None:
