@@ -301,7 +301,7 @@ def test_bad_input_gets_one_sentence(arguments: tuple[str, ...], message: str, t
 
 def test_the_command_trains_draws_and_makes(folder: Path, tmp_path: Path) -> None:
     done = df3d(
-        "prior", "train", str(folder), "--start-from", "none", "--images", "16", "--batch", "4", "--device", "cpu", where=tmp_path
+        "prior", "train", str(folder), "--start-from", "none", "--images", "32", "--batch", "8", "--device", "cpu", where=tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "prior/model"
