@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import trimesh
 
 HEAVY = ("torch", "numpy", "diffusers", "transformers", "numba", "scipy", "trimesh")
 
@@ -31,6 +33,13 @@ def test_a_light_command_imports_nothing_heavy(command: list[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=120)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("format", ["glb", "obj", "ply", "stl"])
+def test_a_mesh_is_read_without_torch(tmp_path: Path, format: str) -> None:
+    trimesh.creation.box().export(tmp_path / f"box.{format}")
+    code = f"import sys, df3d; df3d.load('box.{format}'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=120, check=False).returncode == 0
 
 
 def test_the_public_names_are_the_listed_ones() -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from df3d.errors import PluginError
+from df3d.mesh.srgb import linear_colors
 from df3d.plugin.catalog import Catalog
 from df3d.plugin.schema import hints, parse
 from df3d.protocols import Field, Renderer
@@ -92,21 +93,6 @@ def as_floats(image: np.ndarray) -> np.ndarray:
 def as_bytes(image: np.ndarray) -> np.ndarray:
     """uint8 of a texture of either type."""
     return image if image.dtype == np.uint8 else (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
-
-
-def to_linear(colors: np.ndarray) -> np.ndarray:
-    """Of sRGB (IEC 61966-2-1)."""
-    return np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
-
-
-def linear_colors(colors: np.ndarray) -> np.ndarray:
-    """(P, 3 or 4) float32: colours (P, 3 or 4) in linear light, their opacity as it is."""
-    return np.concatenate([to_linear(colors[:, :3]), colors[:, 3:]], axis=1).astype(np.float32)
-
-
-def to_srgb(colors: np.ndarray) -> np.ndarray:
-    """Of linear light."""
-    return np.where(colors <= 0.0031308, colors * 12.92, 1.055 * np.maximum(colors, 0.0031308) ** (1 / 2.4) - 0.055)
 
 
 def fitted(mesh: Mesh) -> Mesh:

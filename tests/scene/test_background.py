@@ -21,6 +21,7 @@ def test_a_random_one_changes_from_step_to_step_and_repeats_itself() -> None:
     first, again, other = (background(DIRECTIONS, Step(index, 10)) for index in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+    assert len(set(first[0].tolist())) == 3  # any colour, and no grey
     assert torch.equal(background(DIRECTIONS, None), torch.ones(10, 3))
 
 

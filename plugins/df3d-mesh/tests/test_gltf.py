@@ -20,7 +20,8 @@ from gltf_file import CORNERS, FACES, QUARTERS, SQUARE, File
 
 from df3d import NoConfig
 from df3d.errors import ExportError
-from df3d.mesh.finished import drawable, fitted_asset, to_srgb
+from df3d.mesh.finished import drawable, fitted_asset
+from df3d.mesh.srgb import to_srgb
 from df3d.plugin.catalog import Catalog
 from df3d.scene.cameras import orbit
 from df3d.types import MeshAsset, RenderRequest
@@ -81,6 +82,14 @@ def test_colours_of_vertices_multiply_the_texture(tmp_path: Path) -> None:
     file.primitive["attributes"]["COLOR_0"] = file.data(np.full((4, 3), 0.2, np.float32))
     file.paint(**base(file.picture(np.full((2, 2, 3), 255, np.uint8))))
     assert quarters(seen(file.read(tmp_path))) == [[0.48] * 3] * 4  # linear 0.2 in sRGB
+
+
+def test_opacity_of_vertices_multiplies_that_of_the_texture(tmp_path: Path) -> None:
+    file = File()
+    file.primitive["attributes"]["COLOR_0"] = file.data(np.tile(np.float32([1, 1, 1, 0.5]), (4, 1)))
+    red = np.full((2, 2, 4), (255, 0, 0, 153), np.uint8)  # six tenths
+    file.paint(**base(file.picture(red), alphaMode="BLEND"))
+    np.testing.assert_allclose(quarters(seen(file.read(tmp_path)))[0], [0.65, 0.35, 0.35], atol=0.02)  # three tenths before grey
 
 
 def test_a_mask_cuts_and_blending_lets_through(tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ def test_the_page_the_table_and_the_lines(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert {row["caption"] for row in rows} >= {"a red box", "a blue ball"}
+    assert "have no caption" not in done.stderr  # they have one now
     page = (tmp_path / "library-check.html").read_text()
     assert page.count("<img") == len(shelf.OBJECTS)
     assert "4 of 4 objects can be used" in page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import shelf
@@ -39,6 +41,13 @@ def test_an_object_fills_its_ball_and_knows_its_colours(library: Library) -> Non
     for one in library.objects:
         assert np.linalg.norm(one.corners.reshape(-1, 3), axis=1).max() == pytest.approx(placing.RADIUS, abs=1e-5)
     assert [one.main_colors[0] for one in library.objects] == ["red", "blue", "green", "brown"]
+
+
+def test_a_mesh_whose_z_is_up_is_turned_and_not_mirrored() -> None:
+    upright = asset_of(scene.build(Caption(Thing("dog"))))
+    lying = dataclasses.replace(upright.mesh, vertices=upright.mesh.vertices[:, [0, 2, 1]] * np.array((1, -1, 1), np.float32))
+    turned = objects.of_asset(dataclasses.replace(upright, mesh=lying, up="z"))
+    np.testing.assert_allclose(turned.corners, objects.of_asset(upright).corners, atol=1e-5)
 
 
 def test_only_the_main_colour_is_painted(library: Library) -> None:

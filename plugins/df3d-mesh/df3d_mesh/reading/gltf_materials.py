@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from df3d.mesh.finished import to_linear, to_srgb
+from df3d.mesh.srgb import to_linear, to_srgb
 from df3d.types import Material, Wrap
 from df3d_mesh.reading.gltf_tree import GLOSSINESS, Tree
 

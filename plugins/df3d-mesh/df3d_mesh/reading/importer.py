@@ -13,7 +13,7 @@ from PIL import Image
 
 from df3d import NoConfig
 from df3d.errors import ExportError
-from df3d.mesh.finished import to_linear, to_srgb
+from df3d.mesh.srgb import to_linear, to_srgb
 from df3d.types import Material, Mesh, MeshAsset
 from df3d_mesh.reading import gltf_tree
 from df3d_mesh.reading.beside import Beside

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from df3d.mesh.finished import to_linear
+from df3d.mesh.srgb import to_linear
 from df3d.system.cpu import kernel
 from df3d.types import Material
 from df3d_mesh.reading.beside import Beside

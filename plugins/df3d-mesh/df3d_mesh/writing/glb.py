@@ -14,7 +14,7 @@ from trimesh.visual.material import PBRMaterial
 
 import df3d
 from df3d import NoConfig
-from df3d.mesh.finished import linear_colors
+from df3d.mesh.srgb import linear_colors
 from df3d.system.files import replace_atomically
 from df3d.types import Material, Mesh, MeshAsset, Wrap
 from df3d_mesh.reading.gltf_materials import NEAREST, WRAPS

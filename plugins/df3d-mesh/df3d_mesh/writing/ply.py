@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from df3d import NoConfig
-from df3d.mesh.finished import to_linear, to_srgb
+from df3d.mesh.srgb import to_linear, to_srgb
 from df3d.system.files import replace_atomically
 from df3d.types import MeshAsset
 from df3d_mesh.writing.trimeshes import check_simple, shape, texel

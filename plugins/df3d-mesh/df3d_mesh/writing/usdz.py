@@ -9,7 +9,8 @@ import numpy as np
 
 from df3d import NoConfig
 from df3d.errors import PluginError
-from df3d.mesh.finished import as_floats, linear_colors, to_linear
+from df3d.mesh.finished import as_floats
+from df3d.mesh.srgb import linear_colors, to_linear
 from df3d.system.files import replace_atomically
 from df3d.types import MeshAsset
 from df3d_mesh.writing.trimeshes import check_simple, texture_image
