@@ -40,12 +40,6 @@ def test_a_spec_that_does_not_resolve_is_one_sentence(tmp_path: Path) -> None:
         assert refused.value.hint
 
 
-def test_only_plugins_can_be_uninstalled() -> None:
-    for name in ("torch", "df3d", "nothing-of-the-kind"):
-        with pytest.raises(PluginError, match=f"no installed plugin is called `{name}`"):
-            install.uninstall([name])
-
-
 def test_what_it_holds_is_what_is_here(tmp_path: Path) -> None:
     with install._constraints() as path:
         assert f"torch=={version('torch')}" in path.read_text().splitlines()
@@ -88,6 +82,13 @@ def test_without_pip_uv_says_what_would_change(commands: list[list[str]], tmp_pa
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PluginError, match="there is neither pip nor uv"):
         install.preview(["df3d-lush"])
+
+
+def test_only_plugins_can_be_uninstalled(commands: list[list[str]]) -> None:
+    for name in ("torch", "df3d", "nothing-of-the-kind"):
+        with pytest.raises(PluginError, match=f"no installed plugin is called `{name}`"):
+            install.uninstall([name])
+    assert not commands
 
 
 def test_a_name_may_be_spelt_as_pip_lets_one_spell_it(commands: list[list[str]]) -> None:
