@@ -78,6 +78,8 @@ def test_a_pool_has_each_caption_once_and_may_lack_the_prompt(folder: Path, subj
     pool.write_text("a red car\n")
     only = ClipScorer(ClipScorerConfig(model=str(folder), pool=str(pool))).score(subject)
     assert (only["r1"], only["rank"]) == (1.0, 1.0)
+    pool.write_text("A  red CAR\n")  # the prompt, as far as anybody minds
+    assert ClipScorer(ClipScorerConfig(model=str(folder), pool=str(pool))).score(subject) == only
     pool.write_text("a red car\na blue chair\n", encoding="utf-8-sig")
     assert read_pool(pool) == ["a red car", "a blue chair"]
 

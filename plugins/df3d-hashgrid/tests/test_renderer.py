@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -99,6 +100,17 @@ def test_samples_that_do_not_show_are_not_asked_for_and_change_nothing(step: Ste
     assert few.asked < 0.5 * every.asked
     for name in ("rgb", "opacity", "depth"):
         torch.testing.assert_close(getattr(part, name), getattr(whole, name), atol=2e-4, rtol=0)
+
+
+def test_depth_is_that_of_what_is_seen_however_thin() -> None:
+    class Fog(Ball):
+        def density(self, points: Tensor) -> Tensor:
+            return super().density(points) / 200
+
+    view = draw(small(), orbit(1, elevation=0.0, distance=3.0, fov_y=40.0, size=9), Fog())
+    assert float(view.opacity[0, 4, 4, 0]) == pytest.approx(1 - math.exp(-1), abs=0.02)
+    assert view.depth is not None
+    assert float(view.depth[0, 4, 4, 0]) == pytest.approx(3.5 - 1 / (math.e - 1), abs=0.03)
 
 
 def test_chunks_change_nothing() -> None:

@@ -37,6 +37,12 @@ def test_oklab_of_white_and_of_the_primaries() -> None:
     np.testing.assert_allclose(colors.oklab(np.array((0, 0, 1.0))), (0.452, -0.032, -0.312), atol=1e-3)
 
 
+def test_a_colour_of_less_than_a_tenth_is_no_main_colour() -> None:
+    red, blue, white = (np.array(colors.COLORS[name], float) for name in ("red", "blue", "white"))
+    area = np.array((0.05, 0.8, 0.15))
+    assert colors.main_colors(np.stack([white, red, blue]), area) == ["red", "blue"]
+
+
 def test_an_object_fills_its_ball_and_knows_its_colours(library: Library) -> None:
     for one in library.objects:
         assert np.linalg.norm(one.corners.reshape(-1, 3), axis=1).max() == pytest.approx(placing.RADIUS, abs=1e-5)
