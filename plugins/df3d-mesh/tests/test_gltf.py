@@ -281,6 +281,8 @@ def test_a_cutoff_above_one_hides_everything(tmp_path: Path) -> None:
     file = File()
     file.paint(**base(file.picture(QUARTERS), alphaMode="MASK", alphaCutoff=1.5))
     assert quarters(seen(file.read(tmp_path))) == [GREY] * 4
+    file.paint(**base(file.picture(QUARTERS), alphaMode="MASK", alphaCutoff=1.0))  # what is whole is seen
+    assert quarters(seen(file.read(tmp_path))) == [RED, GREEN, BLUE, YELLOW]
 
 
 @pytest.mark.parametrize(("kind", "weight"), [(np.int8, 2.0), (np.int16, 3.0), (np.int8, 0.5)])

@@ -100,4 +100,5 @@ def test_a_caption_is_told_with_its_articles() -> None:
 def test_each_word_that_is_not_used_is_told_once_in_its_order() -> None:
     reading = read("a shiny car, a shiny glossy boat and a boat")
     assert (reading.unknown, reading.left_out) == (("shiny", "glossy"), ("boat",))
+    assert read("a bot").nearest() == {"bot": "boat"}
     assert read("a car at zzzzz").nearest() == {}  # nothing is like it
