@@ -13,6 +13,7 @@ import torch
 from df3d.errors import PluginError
 from df3d.mesh import finished
 from df3d.mesh.finished import FinishedField, fitted, fitted_asset
+from df3d.mesh.srgb import to_linear, to_srgb
 from df3d.plugin.catalog import Catalog
 from df3d.testing import a_mesh, some_gaussians
 from df3d.types import Material, Mesh, MeshAsset
@@ -88,9 +89,9 @@ def test_colours_of_vertices_are_in_linear_light_and_their_opacity_as_it_is() ->
 def test_srgb_is_that_of_the_standard() -> None:
     """IEC 61966-2-1, at both of its pieces: 0.5 is 0.2140 of light, 0.04 is 0.04 / 12.92."""
     srgb, light = np.array([0.0, 0.04, 0.2, 0.5, 1.0]), np.array([0.0, 0.0030960, 0.0331048, 0.2140411, 1.0])
-    np.testing.assert_allclose(finished.to_linear(srgb), light, atol=1e-7)
-    np.testing.assert_allclose(finished.to_srgb(light), srgb, atol=1e-6)
-    np.testing.assert_allclose(finished.to_srgb(np.array([0.002])), [0.02584], atol=1e-7)
+    np.testing.assert_allclose(to_linear(srgb), light, atol=1e-7)
+    np.testing.assert_allclose(to_srgb(light), srgb, atol=1e-6)
+    np.testing.assert_allclose(to_srgb(np.array([0.002])), [0.02584], atol=1e-7)
 
 
 def test_textures_of_either_type_become_the_other() -> None:
