@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import TINY, Cli
-from guides import Grey
+from guides import Grey, Guides
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -27,14 +27,6 @@ from df3d.system import machine
 
 BEFORE = Path(__file__).parents[1] / "data" / "run-0.1.0"
 SMALL = [setting.removeprefix("--set=") for setting in TINY if setting.startswith("--set=")]
-
-
-class Guides:
-    """A guidance that needs no model, and counts how often it is built."""
-
-    @hookimpl
-    def df3d_guidance(self) -> Iterator[GuidancePlugin]:
-        yield GuidancePlugin(name="grey", summary="Wants every render grey", target="guides:Grey")
 
 
 @pytest.fixture

@@ -6,36 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from guides import Grey
+from guides import Grey, stage
 
-from df3d import GuidancePlugin, hookimpl
-from df3d.plugin.catalog import Catalog
-from df3d.recipe.compose import compose
-from df3d.recipe.plan import StagePlan
-from df3d.recipe.recipe import from_table
 from df3d.run.parts import Parts, _trainable, build
 from df3d.schedule import Schedule, Step
 
 
-class Guides:
-    @hookimpl
-    def df3d_guidance(self) -> list[GuidancePlugin]:
-        return [GuidancePlugin(name="grey", summary="Wants every render grey", target="guides:Grey", group=2)]
-
-
-def stage(**changes: Any) -> StagePlan:
-    catalog = Catalog.discover()
-    catalog.add(Guides())
-    table: dict[str, Any] = {
-        "name": "coarse", "steps": 10, "field": {"use": "hashgrid", "levels": 2, "log2_table": 8, "hidden": 8},
-        "renderer": {"use": "raymarch", "samples": 16, "occupancy": 8}, "guidance": {"use": "grey"},
-        "cameras": {"use": "orbit", "views": 2, "size": 16}, **changes,
-    }  # fmt: skip
-    return compose(from_table({"stage": [table]}), catalog).stages[0]
-
-
 def test_each_group_keeps_the_rate_that_it_begins_with() -> None:
-    parts = build(stage(optimizer={"use": "adam", "learning_rate": 0.125}), device="cpu", start_from=None, seed=0)
+    parts = build(stage(group=2, optimizer={"use": "adam", "learning_rate": 0.125}), device="cpu", start_from=None, seed=0)
     rates = [group["base_lr"] for group in parts.optimizer.param_groups]
     assert rates == [group["lr"] for group in parts.optimizer.param_groups]
     own = [group.get("lr", 0.125) for group in [*parts.field.parameter_groups(), *parts.renderer.parameter_groups()]]
@@ -43,13 +21,13 @@ def test_each_group_keeps_the_rate_that_it_begins_with() -> None:
 
 
 def test_cameras_come_in_the_groups_that_the_guidance_judges() -> None:
-    cameras = build(stage(), device="cpu", start_from=None, seed=0).cameras.sample(Step(0, 10))
+    cameras = build(stage(group=2), device="cpu", start_from=None, seed=0).cameras.sample(Step(0, 10))
     apart = (cameras.azimuth[1] - cameras.azimuth[0]) % 360
     assert abs(float(apart) - 180.0) < 1e-3
 
 
 def test_a_penalty_is_asked_for_its_outputs_while_it_has_a_weight() -> None:
-    plan = stage(penalties={"orientation": {"start": 0.0, "end": 1.0, "since": 0.5}})
+    plan = stage(group=2, penalties={"orientation": {"start": 0.0, "end": 1.0, "since": 0.5}})
     parts = build(plan, device="cpu", start_from=None, seed=0)
     always = frozenset({"rgb"})
     assert parts.needs(Step(0, 11), always) == {"rgb"}

@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from guides import Grey
+from guides import Grey, stage
 from PIL import Image
 
-from df3d import GuidancePlugin, hookimpl
 from df3d.events import Event, Notice, Previewed, Saved, Stepped
-from df3d.plugin.catalog import Catalog
 from df3d.prompt import Prompt
-from df3d.recipe.compose import compose
 from df3d.recipe.plan import StagePlan
-from df3d.recipe.recipe import from_table
 from df3d.run.parts import Parts, build
 from df3d.run.rundir import RunDir
 from df3d.run.stage import Setting, _Progress, advance, optimise, previewed
 from df3d.schedule import Schedule, Step
-
-
-class Guides:
-    @hookimpl
-    def df3d_guidance(self) -> Iterator[GuidancePlugin]:
-        yield GuidancePlugin(name="grey", summary="Wants every render grey", target="guides:Grey")
-
-
-def stage(**changes: Any) -> StagePlan:
-    catalog = Catalog.discover()
-    catalog.add(Guides())
-    table: dict[str, Any] = {
-        "name": "coarse", "steps": 10, "field": {"use": "hashgrid", "levels": 2, "log2_table": 8, "hidden": 8},
-        "renderer": {"use": "raymarch", "samples": 16, "occupancy": 8}, "guidance": {"use": "grey"},
-        "cameras": {"use": "orbit", "views": 1, "size": 16}, **changes,
-    }  # fmt: skip
-    return compose(from_table({"stage": [table]}), catalog).stages[0]
 
 
 def made(plan: StagePlan) -> Parts:

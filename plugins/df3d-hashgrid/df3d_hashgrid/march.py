@@ -50,12 +50,12 @@ def visible(samples: Samples, density: Tensor, *, threshold: float, opaque: floa
     """Those of the samples that show, given their densities (S,).
 
     They have an opacity of at least `threshold`, and lie where the ray's transmittance is not yet below `opaque`
-    (NerfAcc, arXiv 2305.04966, section 3.2).
+    (NerfAcc, arXiv 2305.04966, section 3.2). A density that is no number stays, so that what is wrong is seen.
     """
     depth = (density * samples.step).double()
     before = depth.cumsum(0) - depth
     start = torch.cat([before, before.new_zeros(1)])[samples.offsets[:-1]]
-    keep = (depth >= -math.log1p(-threshold)) & (before - start[samples.ray] < -math.log(opaque))
+    keep = ~((depth < -math.log1p(-threshold)) | (before - start[samples.ray] >= -math.log(opaque)))
     offsets = torch.cat([samples.offsets.new_zeros(1), keep.cumsum(0)])[samples.offsets]
     return Samples(samples.points[keep], samples.distance[keep], samples.ray[keep], offsets, samples.step)
 

@@ -81,6 +81,12 @@ def test_what_shows_is_opaque_enough_and_not_behind_something() -> None:
     assert torch.equal(found.offsets.diff(), torch.bincount(found.ray, minlength=len(samples.offsets) - 1))
 
 
+def test_densities_that_are_no_numbers_stay_to_be_found() -> None:
+    samples = sample(random_grid(), "numba")
+    found = visible(samples, torch.full((len(samples.points),), torch.nan), threshold=0.5, opaque=0.1)
+    assert torch.equal(found.points, samples.points)
+
+
 def test_of_no_samples_none_show() -> None:
     samples = sample(torch.zeros(8, 8, 8), "numba")
     found = visible(samples, torch.zeros(0), threshold=0.5, opaque=0.1)

@@ -313,6 +313,7 @@ def test_names_of_materials(tmp_path: Path, name: str, color: tuple[float, float
     [
         (QUAD + "usemtl a\nf 1 2 3 4\n", "it names materials, and no file that has them"),
         (QUAD + "l 1 2\nf 1 2 3 4\n", "points, lines and curves are not drawn"),
+        (QUAD + " l\t1 2\nf 1 2 3 4\n", "points, lines and curves are not drawn"),
         ("mtllib a.mtl\n" + QUAD + "usemtl a\nf 1 2 3 4\n", "have no texture coordinates"),
     ],
 )

@@ -62,6 +62,9 @@ class Hands:
                 self._start([*command, "--worker", str(self._folder), "--names"])
             if self._stopping or self._ask(name):
                 break
+            assert self._worker is not None
+            self._worker.kill()  # it may take a while to end, and would be asked again meanwhile
+            self._worker.wait()
         made = pack(place)
         shutil.rmtree(place, ignore_errors=True)
         return made, notes_of(self._folder, name)
@@ -93,10 +96,5 @@ class Hands:
         try:
             print(name, file=self._worker.stdin, flush=True)
         except OSError:
-            had_its_turn = False
-        else:
-            had_its_turn = any(line.strip() == name for line in self._worker.stdout)
-        if not had_its_turn:
-            self._worker.kill()  # it may take a while to end, and be asked again meanwhile
-            self._worker.wait()
-        return had_its_turn
+            return False
+        return any(line.strip() == name for line in self._worker.stdout)

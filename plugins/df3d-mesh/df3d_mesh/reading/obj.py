@@ -130,7 +130,7 @@ def _lines(data: bytes) -> Text:
         text = whole
         whole = re.sub(r"#.*", lambda found: found[0] if _names(text, found.start()) else "", text)
     found = Text(_values("v", whole), _values("vt", whole), libraries=_values("mtllib", whole))
-    found.other = any(f"\n{key} " in whole for key in ("p", "l", "curv", "curv2", "surf", "call"))
+    found.other = re.search(r"\n[ \t]*(?:p|l|curv2?|surf|call)[ \t]+\S", whole) is not None
     blocks = re.split(r"^[ \t]*usemtl(?:[ \t]+(.*))?$", whole, flags=re.MULTILINE) if "usemtl" in whole else [whole]
     numbers, before = {"": 0}, (0, 0)
     for name, block in zip(["", *blocks[1::2]], blocks[::2], strict=True):
