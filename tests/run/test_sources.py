@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +12,11 @@ import torch
 from torch import nn
 
 from df3d.errors import PluginError
+from df3d.events import Event, Notice
 from df3d.mesh.finished import FinishedField
+from df3d.mesh.options import ExportConfig
 from df3d.prompt import Prompt
-from df3d.run.generate import _as_start, _from_source, _is_finished, _needed
+from df3d.run.generate import _as_start, _finish, _from_source, _is_finished, _needed
 from df3d.run.rundir import RunDir
 from df3d.run.stage import Setting
 from df3d.testing import a_mesh, some_gaussians
@@ -109,3 +112,21 @@ def test_a_mesh_is_started_from_as_a_field_and_anything_else_as_it_is() -> None:
     assert _as_start(cloud, "cpu") is cloud
     assert _as_start(field, "cpu") is field  # type: ignore[arg-type]
     assert _as_start(None, "cpu") is None
+
+
+def test_an_asset_that_nothing_draws_is_written_and_even_a_quiet_run_hears_of_the_missing_turntable(tmp_path: Path) -> None:
+    asset, catalog = some_gaussians(), SimpleNamespace(renderers=[], fields=[])
+    path = tmp_path / "asset.ply"
+    exporter = SimpleNamespace(
+        name="splats", takes={"gaussians"}, suffixes=(".ply",), config=lambda: None,
+        build=lambda config: SimpleNamespace(write=lambda asset, path: [path]),
+    )  # fmt: skip
+    plan: Any = SimpleNamespace(recipe=SimpleNamespace(export=ExportConfig()), exporter=exporter)
+    run: Any = SimpleNamespace(path=tmp_path, manifest=lambda: {"prompt": "a car"})
+    files: list[Path] = []
+
+    def story() -> Iterator[Event]:
+        files.extend((yield from _finish(plan, asset, None, run, catalog, "cpu")))  # type: ignore[arg-type]
+
+    assert list(story())[-1] == Notice("no turntable: no plugin draws gaussians", instead=True)
+    assert files == [path]

@@ -36,19 +36,21 @@ Wording = Callable[[str, View | None], str]
 class Distillation:
     """A denoiser, and how its predictions become a loss."""
 
-    def __init__(self, config: DistillationConfig, denoiser: Denoiser, *, wording: Wording | None = None) -> None:
+    def __init__(self, config: DistillationConfig, denoiser: Denoiser | None, *, wording: Wording | None = None) -> None:
+        """`denoiser` is None where a subclass has a property of that name, which loads it later."""
         self.config = config
-        self.denoiser = denoiser
+        if denoiser is not None:
+            self.denoiser = denoiser
         self.wording = wording or self._wording
         self._most, self._rows = config.at_once, 2
         self._latent_until = config.latent_until if isinstance(config, SdsConfig) else 0.0
         self._student: Student | None = None
         if config.compile:
-            denoiser.compile()
+            self.denoiser.compile()
         if config.objective in STUDENTS:
             from df3d_diffusion.student import Student
 
-            self._student = Student(denoiser, rank=config.student_rank)
+            self._student = Student(self.denoiser, rank=config.student_rank)
 
     def with_config(self, config: DistillationConfig) -> Distillation | None:
         """The same model with other options; None where they load, compile or learn something else."""

@@ -101,7 +101,7 @@ class HashGridField(nn.Module):
         Between the kinks of ReLU, d raw / d features = (w_out * [hidden > 0]) W_in; the encoding takes it to points.
         """
         c = self.config
-        to_features = ((hidden.detach() > 0) * self.density_out.weight) @ self.density_in.weight
+        to_features = hidden.detach().sign() @ (self.density_out.weight.T * self.density_in.weight)
         slope = self.encoding.gradient(self._unit(points), to_features, self.levels) * (0.5 * c.density_scale)
         slope = slope - (c.blob_density / c.blob_radius) * functional.normalize(points, dim=-1)
         return torch.sigmoid(logit)[:, None] * slope

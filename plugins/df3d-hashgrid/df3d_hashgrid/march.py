@@ -46,18 +46,32 @@ def march(
     return run(origins, directions, near, far, jitter, most, least, step, -math.log1p(-occupied) / step, -math.log(opaque))
 
 
-def visible(samples: Samples, density: Tensor, *, threshold: float, opaque: float) -> Samples:
+def visible(samples: Samples, density: Tensor, *, threshold: float, opaque: float, backend: str) -> Samples:
     """Those of the samples that show, given their densities (S,).
 
     They have an opacity of at least `threshold`, and lie where the ray's transmittance is not yet below `opaque`
     (NerfAcc, arXiv 2305.04966, section 3.2). A density that is no number stays, so that what is wrong is seen.
     """
+    run = _visible_numba if backend == "numba" else _visible_torch
+    keep, offsets = run(samples, density, -math.log1p(-threshold), -math.log(opaque))
+    return Samples(samples.points[keep], samples.distance[keep], samples.ray[keep], offsets, samples.step)
+
+
+def _visible_torch(samples: Samples, density: Tensor, least: float, limit: float) -> tuple[Tensor, Tensor]:
+    """Which samples show, and the first of these on each ray (R + 1,), by optical depths."""
     depth = (density * samples.step).double()
     before = depth.cumsum(0) - depth
     start = torch.cat([before, before.new_zeros(1)])[samples.offsets[:-1]]
-    keep = ~((depth < -math.log1p(-threshold)) | (before - start[samples.ray] >= -math.log(opaque)))
-    offsets = torch.cat([samples.offsets.new_zeros(1), keep.cumsum(0)])[samples.offsets]
-    return Samples(samples.points[keep], samples.distance[keep], samples.ray[keep], offsets, samples.step)
+    keep = ~((depth < least) | (before - start[samples.ray] >= limit))
+    (kept,) = keep.nonzero(as_tuple=True)
+    return kept, torch.cat([samples.offsets.new_zeros(1), keep.cumsum(0)])[samples.offsets]
+
+
+def _visible_numba(samples: Samples, density: Tensor, least: float, limit: float) -> tuple[Tensor, Tensor]:
+    inputs = density.contiguous().numpy(), samples.offsets.numpy(), samples.step, least, limit
+    kept, offsets = np.empty(len(density), np.int64), np.zeros(len(samples.offsets), np.int64)
+    count = _keep(*inputs, kept, offsets)
+    return torch.from_numpy(kept[:count]), torch.from_numpy(offsets)
 
 
 def _march_torch(
@@ -110,13 +124,14 @@ def _march_numba(
 ) -> Samples:
     inputs = [t.contiguous().numpy() for t in (origins, directions, near, far, jitter, most, least)]
     rays = len(origins)
-    offsets = np.zeros(rays + 1, np.int64)
+    offsets, first = np.zeros(rays + 1, np.int64), np.zeros(rays, np.int64)
     limits = np.float32(step), np.float32(threshold), np.float32(limit)
-    split(rays, lambda start, stop: _count(*inputs, *limits, offsets, start, stop), least=256)
+    split(rays, lambda start, stop: _count(*inputs, *limits, offsets, first, start, stop), least=256)
     np.cumsum(offsets, out=offsets)
     total = int(offsets[-1])
     points, distance, ray = np.empty((total, 3), np.float32), np.empty(total, np.float32), np.empty(total, np.int64)
-    split(rays, lambda start, stop: _fill(*inputs, *limits, offsets, points, distance, ray, start, stop), least=256)
+    filled = offsets, first, points, distance, ray
+    split(rays, lambda start, stop: _fill(*inputs, *limits, *filled, start, stop), least=256)
     packed = [torch.from_numpy(array) for array in (points, distance, ray, offsets)]
     return Samples(packed[0], packed[1], packed[2], packed[3], step)
 
@@ -131,13 +146,16 @@ def _cell(origin, direction, t, size):
 
 
 @kernel
-def _count(origins, directions, near, far, jitter, most, least, step, threshold, limit, offsets, start, stop):
+def _count(origins, directions, near, far, jitter, most, least, step, threshold, limit, offsets, first, start, stop):
     for r in range(start, stop):
         kept, depth, i = 0, np.float32(0.0), 0
         t = near[r] + jitter[r] * step
         while t < far[r] and depth < limit:
             x, y, z = _cell(origins[r], directions[r], t, most.shape[0])
-            kept += most[x, y, z] >= threshold
+            if most[x, y, z] >= threshold:
+                if kept == 0:
+                    first[r] = i
+                kept += 1
             depth += least[x, y, z] * step
             i += 1
             t = near[r] + (np.float32(i) + jitter[r]) * step
@@ -145,10 +163,12 @@ def _count(origins, directions, near, far, jitter, most, least, step, threshold,
 
 
 @kernel
-def _fill(origins, directions, near, far, jitter, most, least, step, threshold, limit, offsets, points, distance, ray, start, stop):
+def _fill(
+    origins, directions, near, far, jitter, most, least, step, threshold, limit, offsets, first, points, distance, ray, start, stop
+):
     for r in range(start, stop):
-        at, end, i = offsets[r], offsets[r + 1], 0
-        t = near[r] + jitter[r] * step
+        at, end, i = offsets[r], offsets[r + 1], first[r]
+        t = near[r] + (np.float32(i) + jitter[r]) * step
         while at < end:
             x, y, z = _cell(origins[r], directions[r], t, most.shape[0])
             if most[x, y, z] >= threshold:
@@ -159,3 +179,19 @@ def _fill(origins, directions, near, far, jitter, most, least, step, threshold, 
                 at += 1
             i += 1
             t = near[r] + (np.float32(i) + jitter[r]) * step
+
+
+@kernel
+def _keep(density, offsets, step, least, limit, kept, kept_offsets):
+    """Fill `kept` with the samples that show, and the offsets of these; returns how many they are."""
+    count = 0
+    for r in range(len(offsets) - 1):
+        before = 0.0
+        for i in range(offsets[r], offsets[r + 1]):
+            depth = np.float64(density[i] * np.float32(step))
+            if not (depth < least or before >= limit):
+                kept[count] = i
+                count += 1
+            before += depth
+        kept_offsets[r + 1] = count
+    return count

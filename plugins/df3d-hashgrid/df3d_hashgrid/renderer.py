@@ -136,7 +136,8 @@ class RayMarchRenderer(nn.Module):
     def _visible(self, field: Volume, samples: Samples) -> Samples:
         """The samples that show, by a first look at their densities."""
         density = field.density(self._padded(samples.points))[: len(samples.points)]
-        return visible(samples, density, threshold=self.config.alpha_threshold, opaque=self.config.opaque)
+        c = self.config
+        return visible(samples, density, threshold=c.alpha_threshold, opaque=c.opaque, backend=self.backend)
 
     def _query(self, field: Volume, points: Tensor, *, gradient: bool) -> FieldSamples:
         count = len(points)

@@ -62,10 +62,11 @@ def test_a_ray_ends_once_it_is_opaque(backend: str) -> None:
     assert unsure.offsets.diff().max() in (39, 40)
 
 
-def test_what_shows_is_opaque_enough_and_not_behind_something() -> None:
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_what_shows_is_opaque_enough_and_not_behind_something(backend: str) -> None:
     samples = sample(random_grid(), "numba")
     density = 40 * torch.rand(len(samples.points), generator=torch.Generator().manual_seed(1))
-    found = visible(samples, density, threshold=0.5, opaque=0.1)
+    found = visible(samples, density, threshold=0.5, opaque=0.1, backend=backend)
     kept = []
     for start, stop in zip(samples.offsets[:-1].tolist(), samples.offsets[1:].tolist(), strict=True):
         transmittance = 1.0
@@ -81,14 +82,16 @@ def test_what_shows_is_opaque_enough_and_not_behind_something() -> None:
     assert torch.equal(found.offsets.diff(), torch.bincount(found.ray, minlength=len(samples.offsets) - 1))
 
 
-def test_densities_that_are_no_numbers_stay_to_be_found() -> None:
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_densities_that_are_no_numbers_stay_to_be_found(backend: str) -> None:
     samples = sample(random_grid(), "numba")
-    found = visible(samples, torch.full((len(samples.points),), torch.nan), threshold=0.5, opaque=0.1)
+    found = visible(samples, torch.full((len(samples.points),), torch.nan), threshold=0.5, opaque=0.1, backend=backend)
     assert torch.equal(found.points, samples.points)
 
 
-def test_of_no_samples_none_show() -> None:
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_of_no_samples_none_show(backend: str) -> None:
     samples = sample(torch.zeros(8, 8, 8), "numba")
-    found = visible(samples, torch.zeros(0), threshold=0.5, opaque=0.1)
+    found = visible(samples, torch.zeros(0), threshold=0.5, opaque=0.1, backend=backend)
     assert len(found.points) == 0
     assert torch.equal(found.offsets, samples.offsets)

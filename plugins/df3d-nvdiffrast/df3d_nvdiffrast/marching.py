@@ -6,6 +6,7 @@ differentiable in distances and positions as in DMTet, arXiv 2111.04276, section
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from itertools import permutations
 
@@ -43,19 +44,19 @@ def _even(order: list[int]) -> list[int]:
 TRIANGLES = [_triangles(code) for code in range(16)]
 
 
-def march(distances: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def march(distances: Tensor, positions: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Vertices (P, 3), faces (F, 3), and the crossed cells (C,), as numbers of their lowest corner.
 
-    distances (R + 1, R + 1, R + 1), negative inside, indexed x, y, z; positions (..., 3) of the same corners. The vertices
-    are differentiable in both, the faces are counter-clockwise from outside. Where no distance changes its sign all are empty.
+    distances (R + 1, R + 1, R + 1), negative inside, indexed x, y, z; `positions` gives those (N, 3) of corners by their
+    numbers (N,). The vertices are differentiable in both, the faces are counter-clockwise from outside. Where no distance
+    changes its sign all are empty.
     """
     size = distances.shape[0]
     inside = distances.detach() < 0
     corners = torch.stack([_corner(inside, c) for c in range(8)])
     x, y, z = (corners.any(0) & ~corners.all(0)).nonzero(as_tuple=True)
     lowest = (x * size + y) * size + z
-    steps = torch.tensor([((c & 1) * size + (c >> 1 & 1)) * size + (c >> 2) for c in range(8)], device=distances.device)
-    tetrahedra = (lowest[:, None] + steps)[:, TETRAHEDRA].reshape(-1, 4)
+    tetrahedra = (lowest[:, None] + _steps(size, lowest.device))[:, TETRAHEDRA].reshape(-1, 4)
     flags = inside.flatten()[tetrahedra].long()
     code = (flags << torch.arange(4, device=flags.device)).sum(1)
     edges = [
@@ -67,17 +68,19 @@ def march(distances: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]
     unique, faces = torch.unique(ends[..., 0] * size**3 + ends[..., 1], return_inverse=True)
     a, b = unique // size**3, unique % size**3
     sa, sb = distances.flatten()[a][:, None], distances.flatten()[b][:, None]
-    points = positions.reshape(-1, 3)
-    return (points[a] * sb - points[b] * sa) / (sb - sa), faces, lowest
+    return (positions(a) * sb - positions(b) * sa) / (sb - sa), faces, lowest
 
 
 def slopes(distances: Tensor, cells: Tensor, cell: float) -> Tensor:
     """(C, 3) mean gradients of the distances in cells of width `cell` that `march` found."""
     size = distances.shape[0]
-    flat = distances.flatten()
-    values = [flat[cells + ((c & 1) * size + (c >> 1 & 1)) * size + (c >> 2)] for c in range(8)]
-    change = [sum(values[c] if c >> axis & 1 else -values[c] for c in range(8)) for axis in range(3)]
-    return torch.stack(change, dim=1) / (4 * cell)  # type: ignore[arg-type]
+    sides = torch.tensor([[1.0 if c >> axis & 1 else -1.0 for axis in range(3)] for c in range(8)]).to(distances)
+    return distances.flatten()[cells[:, None] + _steps(size, cells.device)] @ sides / (4 * cell)
+
+
+def _steps(size: int, device: torch.device) -> Tensor:
+    """(8,) how far the number of each corner of a cell lies from that of its lowest."""
+    return torch.tensor([((c & 1) * size + (c >> 1 & 1)) * size + (c >> 2) for c in range(8)], device=device)
 
 
 def _corner(values: Tensor, corner: int) -> Tensor:

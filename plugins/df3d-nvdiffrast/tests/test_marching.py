@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from df3d_nvdiffrast.marching import TETRAHEDRA, march, slopes
+from df3d_nvdiffrast import marching
+from df3d_nvdiffrast.marching import TETRAHEDRA, slopes
 from torch import Tensor
 
 from df3d.mesh.cleanup import is_closed
@@ -12,6 +13,10 @@ from df3d.mesh.cleanup import is_closed
 def grid(size: int) -> Tensor:
     axis = torch.linspace(-1, 1, size)
     return torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1)
+
+
+def march(distances: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return marching.march(distances, lambda index: points.reshape(-1, 3)[index])
 
 
 def volume(vertices: Tensor, faces: Tensor) -> float:

@@ -22,6 +22,7 @@ from df3d.errors import ConfigError
 from df3d.prompt import VIEWS, Prompt, View
 from df3d.types import Cameras
 from df3d_prior.config import PriorConfig
+from df3d_prior.norm import use_small_norms
 from df3d_prior.prompts import folder_of, index_of, world_of
 from df3d_prior.reading import Index
 from df3d_prior.sketches import FILE as SKETCHES
@@ -43,9 +44,21 @@ class PriorDistillation(Distillation):
     def __init__(self, config: PriorConfig, index: Index, sketches: Sketches | None, load: Callable[[bool], Denoiser]) -> None:
         """`load` loads the denoiser of captions with sketches, or of those without; they may be one."""
         self._load, self._sketching = load, not index.owns
-        super().__init__(replace(config, compile=False), load(self._sketching))  # `load` compiles
+        self._denoiser: Denoiser | None = None
+        super().__init__(replace(config, compile=False), None)  # `load` compiles
         self.config: PriorConfig = config
         self.index, self.sketches = index, sketches
+
+    @property
+    def denoiser(self) -> Denoiser:
+        """The denoiser of the prompt encoded last. It is loaded when it is first needed: a prompt needs one of the two."""
+        if self._denoiser is None:
+            self._denoiser = self._load(self._sketching)
+        return self._denoiser
+
+    @denoiser.setter
+    def denoiser(self, denoiser: Denoiser) -> None:
+        self._denoiser = denoiser
 
     def denoiser_of(self, caption: Caption | None) -> Denoiser:
         """The denoiser that knows the things of a caption.
@@ -54,7 +67,7 @@ class PriorDistillation(Distillation):
         """
         sketching = caption.sketched if caption else self._sketching
         found = self._load(sketching)
-        if found is not self.denoiser and self._student:
+        if self._student and found is not self.denoiser:
             raise ConfigError(f"the objective {self.config.objective} cannot learn this prompt here", "name another objective")
         return found
 
@@ -102,8 +115,9 @@ def load_from(folder: Path, config: PriorConfig, *, device: str) -> PriorDistill
         denoiser = load(str(place), device=device, dtype=config.dtype)
         if config.compile:
             denoiser.compile()
-        else:  # torch.compile knows nothing of it
+        else:  # torch.compile knows nothing of them
             use_winograd(denoiser.unet)
+            use_small_norms(denoiser.unet)
         return denoiser
 
     return PriorDistillation(config, index, sketches, lambda sketching: loaded(folder if sketching else world_of(folder)))

@@ -371,6 +371,10 @@ def test_few_nouns_are_named_all() -> None:
     with pytest.raises(PromptError) as error:
         notes("swiftly", few)
     assert str(error.value.hint).startswith("it knows axe, barrel, dragon;")
+    twenty = Index([known(f"noun{i:02d}/0", "a thing", "red") for i in range(20)])
+    with pytest.raises(PromptError) as error:
+        notes("swiftly", twenty)
+    assert str(error.value.hint).startswith("it knows " + ", ".join(f"noun{i:02d}" for i in range(20)) + ";")
     many = Index([known(f"noun{i:02d}/0", "a thing", "red") for i in range(45)])
     with pytest.raises(PromptError) as error:
         notes("swiftly", many)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import shelf
 import torch
 from df3d_diffusion.conditioning import SKETCH, sketch_map, split_sketches, with_sketches
-from df3d_prior import raster
+from df3d_prior import colors, raster
 from df3d_prior.library import Library, load
 from df3d_prior.objects import Object, joined
 from df3d_prior.sketches import Sketched, Sketches, _moved, packed, pictures, unpacked
@@ -126,3 +127,17 @@ def test_sketches_of_other_objects_and_damaged_ones_are_refused(sketches: Sketch
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ModelError, match="cannot be read"):
         Sketches.load(tmp_path, words)
+
+
+@pytest.mark.parametrize(("lightness", "painted"), [(1.0, 0.25 * 0.5), (0.5, 0.4 * 0.5), (0.125, 1.4 * 0.5)])
+def test_a_colour_is_as_light_as_the_surface_within_bounds(
+    sketches: Sketches, monkeypatch: pytest.MonkeyPatch, lightness: float, painted: float
+) -> None:
+    """A surface of lightness 0.2, of an object whose main colour has another: never below 0.25 of the colour, nor above 1.4."""
+    monkeypatch.setitem(colors.COLORS, "red", (0.5, 0.0, 0.0))
+    (word, one), *_ = sketches.objects.items()
+    sheet = np.full((len(DIRECTIONS), SKETCH, SKETCH, 5), 255, np.uint8)
+    sheet[..., :3] = 51
+    flat = Sketches({word: dataclasses.replace(one, lightness=lightness)}, {word: sheet})
+    found = flat.of(Caption(Thing(word, "red")), 0.0, 0.0)[0]
+    torch.testing.assert_close((found[0] + 1) / 2, torch.full((SKETCH, SKETCH), painted), atol=1e-4, rtol=0)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from df3d_prior.likeness import FACING, color_error, nearest_errors, silhouette_iou
+from df3d_toybox import scorer as scoring
 from df3d_toybox.candidates import altered, candidates, look
 from df3d_toybox.captions import Caption, read
 from df3d_toybox.config import ToyboxScorerConfig
@@ -82,6 +84,18 @@ def test_ranks_and_shares_say_the_same(scorer: ToyboxScorer) -> None:
         ranks.append(found["rank"])
     assert any(5 < rank <= 50 for rank in ranks), ranks
     assert retrieved(scorer, reference_pictures(caption_of("a grey chair"), 0), "a grey chair")["rank"] == 1
+
+
+@pytest.mark.parametrize(("nearer", "rank", "top5"), [(0, 1, 1.0), (4, 5, 1.0), (5, 6, 0.0)])
+def test_the_fifth_is_the_last_of_the_first_five(monkeypatch: pytest.MonkeyPatch, nearer: int, rank: int, top5: float) -> None:
+    judge = ToyboxScorer(ToyboxScorerConfig(variations=0))
+    images = np.full((VIEWS, 32, 32, 4), 0.5, np.float32)
+    pool = np.full((8, 1, VIEWS, 32, 32, 4), 0.9, np.float32)
+    pool[:nearer] = 0.6
+    monkeypatch.setattr(scoring, "reference", lambda caption, seed: SimpleNamespace(images=images + 0.2))
+    monkeypatch.setattr(scoring, "candidates", lambda seeds: ([look(caption_of("a dog"))] * 8, pool))
+    found = retrieved(judge, images, "a red car")
+    assert (found["rank"], found["top1"], found["top5"]) == (rank, float(rank == 1), top5)
 
 
 def test_there_are_candidates_of_every_noun_in_several_colours_and_relations() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from df3d_prior import guidance
 from df3d_prior.config import PriorConfig
 from df3d_prior.guidance import load_from
 from df3d_prior.prompts import index_of
@@ -81,6 +83,18 @@ def test_each_network_draws_what_it_knows() -> None:
     assert (library.sketches, world.sketches) == (2, 0)
     prior.encode(Prompt("a dragon on a table"))
     assert prior.denoiser is library
+
+
+@pytest.mark.parametrize(("prompt", "folder"), [("a red dog", WORLD), ("a dragon", FOLDER)])
+def test_a_prompt_loads_the_network_that_knows_it_and_no_other(monkeypatch: pytest.MonkeyPatch, prompt: str, folder: Path) -> None:
+    loaded: list[str] = []
+    load = guidance.load
+    monkeypatch.setattr(guidance, "load", lambda model, **options: loaded.append(model) or load(model, **options))
+    prior = load_from(FOLDER, PriorConfig(), device="cpu")
+    assert loaded == []
+    prior.encode(Prompt(prompt))
+    assert prior.denoiser is prior.denoiser
+    assert loaded == [str(folder)]
 
 
 def test_each_noun_of_the_world_is_read_as_its_own_object() -> None:
