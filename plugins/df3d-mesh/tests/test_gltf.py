@@ -180,6 +180,29 @@ def test_instances_visibility_and_mirrors(tmp_path: Path) -> None:
     assert np.cross(b - a, c - a)[2] > 0, "a mirrored face still looks to the front"
 
 
+@pytest.mark.parametrize("skinned", [False, True])
+@pytest.mark.parametrize("scale", [[1, 1, 1], [-1, 1, 1], [-2, -1, -1], [1, 3, 0.5], [-1, -1, 4], [1, 0.5, 0]])
+def test_normals_stay_across_the_surface_and_outside(tmp_path: Path, scale: list[float], skinned: bool) -> None:
+    """Moved by a node, or by a joint, and mirrored, stretched or pressed flat: as the moved face looks."""
+    file = File()
+    slope = SQUARE + SQUARE[:, :1] * np.float32([0, 0, 0.3]) + SQUARE[:, 1:2] * np.float32([0, 0, 0.5])
+    normal = np.array([-0.3, -0.5, 1.0]) / np.linalg.norm([-0.3, -0.5, 1.0])
+    file.primitive["attributes"] |= {"POSITION": file.data(slope), "NORMAL": file.data(np.tile(np.float32(normal), (4, 1)))}
+    moved = {"scale": scale, "rotation": [0.5, 0.5, 0.5, 0.5]}
+    file.tree["nodes"] = [{"mesh": 0, **moved}]
+    if skinned:
+        file.primitive["attributes"]["JOINTS_0"] = file.data(np.zeros((4, 4), np.uint8))
+        file.primitive["attributes"]["WEIGHTS_0"] = file.data(np.tile(np.float32([1, 0, 0, 0]), (4, 1)))
+        file.tree["skins"] = [{"joints": [1]}]
+        file.tree["nodes"] = [{"mesh": 0, "skin": 0}, moved]
+        file.tree["scenes"][0]["nodes"] = [0, 1]
+    mesh = file.read(tmp_path).mesh
+    a, b, c = mesh.vertices[mesh.faces[0]]
+    across = np.cross(b - a, c - a)
+    assert mesh.normals is not None
+    np.testing.assert_allclose(mesh.normals, np.tile(across / np.linalg.norm(across), (4, 1)), atol=1e-5)
+
+
 def test_joints_place_a_skin_and_its_node_does_not(tmp_path: Path) -> None:
     file = File()
     joints = file.data(np.zeros((4, 4), np.uint8))

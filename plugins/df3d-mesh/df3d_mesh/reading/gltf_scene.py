@@ -240,7 +240,7 @@ class Scene:
                 total += share[:, k]
         blended /= np.where(total > 0, total, 1.0)[:, None, None]
         vertices = np.einsum("pij,pj->pi", blended[:, :3, :3], positions) + blended[:, :3, 3]
-        turned = None if normals is None else _unit(np.einsum("pij,pj->pi", blended[:, :3, :3], normals))
+        turned = None if normals is None else _unit(np.einsum("pij,pj->pi", _for_normals(blended[:, :3, :3]), normals))
         return vertices, turned, bool(np.median(np.linalg.det(blended[:, :3, :3])) < 0) if len(blended) else False
 
     def _count(self, corners: int) -> None:
@@ -275,8 +275,17 @@ def _moved(matrix: np.ndarray, positions: np.ndarray, normals: np.ndarray | None
     vertices = positions @ matrix[:3, :3].T + matrix[:3, 3]
     if normals is None:
         return vertices, None
-    adjugate = np.linalg.det(matrix[:3, :3]) * np.linalg.pinv(matrix[:3, :3])
-    return vertices, _unit(normals @ adjugate)
+    return vertices, _unit(normals @ _for_normals(matrix[:3, :3]).T)
+
+
+def _for_normals(matrix: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) what turns normals where `matrix` (..., 3, 3) turns points: its inverse transposed, times a positive number.
+
+    Of a matrix that makes all flat too: the cofactors, with the sign that keeps what looks outwards so in a mirror.
+    """
+    a, b, c = matrix[..., 0, :], matrix[..., 1, :], matrix[..., 2, :]
+    cofactors = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=-2)
+    return np.where(np.linalg.det(matrix) < 0, -1.0, 1.0)[..., None, None] * cofactors
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
