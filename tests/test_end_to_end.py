@@ -68,20 +68,20 @@ def test_a_run_pauses_after_a_stage_and_the_same_command_goes_on(cli: Cli, finis
 
 def test_the_best_of_several_seeds_is_named(cli: Cli, tmp_path: Path) -> None:
     """A seed that fails, here for a folder that is somebody's, does not stop the others."""
-    (tmp_path / "many" / "seed2").mkdir(parents=True)
-    (tmp_path / "many" / "seed2" / "theirs.txt").touch()
-    command = ("generate", "a red car", *TINY, "--steps=2", "--seeds", "3", "--out", "many")
+    (tmp_path / "many" / "seed6").mkdir(parents=True)
+    (tmp_path / "many" / "seed6" / "theirs.txt").touch()
+    command = ("generate", "a red car", *TINY, "--steps=2", "--seed", "4", "--seeds", "3", "--out", "many")
     done = cli(*command, "--best-by", "toybox.color_error")
     assert done.returncode == 0, done.stderr
-    assert "error: seed 2: `many/seed2` holds files that are not a run" in done.stderr
+    assert "error: seed 6: `many/seed6` holds files that are not a run" in done.stderr
     scores = {
         seed: json.loads((tmp_path / "many" / f"seed{seed}" / "scores.json").read_text())["scores"]["toybox.color_error"]
-        for seed in (0, 1)
+        for seed in (4, 5)
     }
     best = min(scores, key=lambda seed: scores[seed])
     assert done.stdout == f"many/seed{best}/asset.glb\n"
     again = cli(*command, "--quiet")
-    assert (again.returncode, again.stdout) == (1, "many/seed0/asset.glb\nmany/seed1/asset.glb\n")
+    assert (again.returncode, again.stdout) == (1, "many/seed4/asset.glb\nmany/seed5/asset.glb\n")
 
 
 def test_prompts_come_from_a_file_too(cli: Cli, tmp_path: Path) -> None:

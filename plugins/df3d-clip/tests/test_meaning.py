@@ -98,6 +98,15 @@ def test_the_prompt_itself_is_no_rival_however_it_is_written(clip: Colours, tmp_
     assert (found["r1"], found["rank"]) == (1, 1)
 
 
+def test_the_rank_among_captions_as_like_is_the_middle_one(clip: Colours, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind three that are more like, beside two that are as like."""
+    (tmp_path / "pool.txt").write_text("green\n")
+    scorer = retrieval.ClipScorer(ClipScorerConfig(model="x", pool=str(tmp_path / "pool.txt")))
+    monkeypatch.setattr(retrieval, "beaten_by", lambda *_: (torch.tensor([3]), torch.tensor([2])))
+    found = scorer.score(painted("red", "red", "red", "red"))
+    assert (found["rank"], found["r1"], found["r5"], found["r10"]) == (5.0, 0.0, pytest.approx(2 / 3), 1.0)
+
+
 def test_guidance_goes_towards_the_text(clip: Colours) -> None:
     part = guidance.ClipGuidance(ClipGuidanceConfig(model="x", scale=10.0, augmentations=4))
     pixels = torch.full((1, 16, 16, 3), 0.5, requires_grad=True)

@@ -95,3 +95,12 @@ def test_of_no_samples_none_show(backend: str) -> None:
     found = visible(samples, torch.zeros(0), threshold=0.5, opaque=0.1, backend=backend)
     assert len(found.points) == 0
     assert torch.equal(found.offsets, samples.offsets)
+
+
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_a_camera_within_the_ball_sees_nothing_behind_it(backend: str) -> None:
+    origins, directions = torch.tensor([[0.0, 0.0, 0.5]]), torch.tensor([[0.0, 0.0, -1.0]])
+    full = torch.full((4, 4, 4), 0.25)
+    found = march(origins, directions, torch.zeros(1), full, full, step=0.05, occupied=0.01, opaque=1e-3, backend=backend)
+    assert float(found.distance.min()) == 0.0
+    assert float(found.distance.max()) == pytest.approx(1.45, abs=0.051)

@@ -298,6 +298,9 @@ def test_texels_are_those_where_the_coordinates_lie() -> None:
     assert found("repeat", "repeat") == [0.0, 0.6, 0.4, 0.6, 0.4, 0.6, 0.0]
     assert found("clamp", "repeat") == [0.0, 0.6, 0.6, 0.4, 0.4, 0.6, 0.0]
     assert found("mirror", "clamp") == [0.0, 0.6, 0.6, 0.4, 0.0, 0.6, 0.0]
+    image = np.linspace(0, 0.7, 8, dtype=np.float32).reshape(2, 4, 1).repeat(3, axis=2)  # two rows of four
+    uvs = np.float32([[0.125, 0.75], [0.875, 0.75], [0.375, 0.25], [0.875, 0.25]])
+    assert found("repeat", "repeat") == [0.0, 0.3, 0.5, 0.7]
 
 
 def test_a_ply_has_normals_and_the_product_of_both_kinds_of_colours(tmp_path: Path) -> None:

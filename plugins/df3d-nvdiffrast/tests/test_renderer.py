@@ -9,7 +9,7 @@ from df3d_hashgrid.config import RayMarchConfig
 from df3d_hashgrid.renderer import RayMarchRenderer
 from df3d_nvdiffrast.config import RasterConfig
 from df3d_nvdiffrast.raster import make
-from df3d_nvdiffrast.renderer import RasterRenderer, _shrink, _to_linear, _to_srgb, project, vertex_normals
+from df3d_nvdiffrast.renderer import RasterRenderer, _linear_texture, _shrink, _to_linear, _to_srgb, project, vertex_normals
 
 from df3d.scene.cameras import look_at, orbit, rays
 from df3d.scene.options import ShadingConfig
@@ -164,3 +164,12 @@ def test_srgb_and_back() -> None:
 def test_the_slow_rasteriser_is_noted_on_a_gpu_alone() -> None:
     assert RasterRenderer(RasterConfig()).notes == []
     assert make("cpu", "cuda")[1] == ""  # which was asked for
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_textures_of_bytes_are_those_of_numbers(channels: int) -> None:
+    """Colours in linear light, opacities as they are: 128 of 255 is 0.2159 and 0.502."""
+    texture = torch.tensor([[[0, 128, 255, 128][:channels]]], dtype=torch.uint8)
+    found = _linear_texture(texture)
+    torch.testing.assert_close(found, _linear_texture(texture.float() / 255))
+    torch.testing.assert_close(found[0, 0], torch.tensor([0.0, 0.21586, 1.0, 0.50196][:channels]), atol=1e-4, rtol=0)
