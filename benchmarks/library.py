@@ -28,7 +28,7 @@ from df3d.evaluation.targets import Target
 from df3d.plugin.catalog import Catalog
 
 PROMPTS = Path(__file__).parent / "library_prompts.txt"
-MEASURES = ("top1", "top5", "top1_others", "top5_others", "iou", "color_error", "facing", "faces")
+MEASURES = ("top1", "top5", "top1_others", "top5_others", "iou", "color_error", "facing", "faces", "janus")
 Row = dict[str, float]
 
 
@@ -100,7 +100,7 @@ def sample(prompt: str, painter: Painter, scorer: LibraryScorer) -> Row:
     images = np.concatenate([small, coverage], axis=-1)
     ring = np.repeat(images, RING // VIEWS, axis=0)
     found = judge(images, ring, reading, scorer.candidates(reading))
-    return {name: value for name, value in found.items() if name not in ("faces",)}
+    return {name: value for name, value in found.items() if name not in ("faces", "janus")}
 
 
 def ceiling(scorer: LibraryScorer, prompts: list[str]) -> Row:

@@ -33,8 +33,8 @@ def df3d_scorers() -> Iterable[ScorerPlugin]:
         summary="Against a library's own objects: retrieval of the noun, silhouette, colour, front and number of faces",
         config=LibraryScorerConfig,
         target="df3d_prior.scorer:LibraryScorer",
-        headline=("top1", "top5", "iou", "color_error", "faces"),
-        lower=frozenset({"rank", "color_error", "faces"}),
+        headline=("top1", "top5", "iou", "color_error", "faces", "janus"),
+        lower=frozenset({"rank", "color_error", "faces", "janus"}),
     )
 
 

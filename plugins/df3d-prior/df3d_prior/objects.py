@@ -108,6 +108,17 @@ class Object:
         """The same after `point -> scale * point + offset`."""
         return replace(self, corners=(self.corners * scale + offset).astype(np.float32))
 
+    def turned(self, degrees: float, middle: np.ndarray) -> Object:
+        """The same after a turn around the vertical axis through `middle` (3,), counter-clockwise from above."""
+        angle = np.radians(degrees)
+        turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
+        return replace(self, corners=((self.corners - middle) @ turn.T + middle).astype(np.float32))
+
+    def part(self, kept: np.ndarray) -> Object:
+        """The triangles (F,) that are kept."""
+        arrays = (self.corners[kept], self.paint[kept], self.places[kept], self.textures[kept])
+        return Object(*arrays, self.images)
+
     def fitted(self) -> Object:
         """The same, centred and as large as its ball allows."""
         low, high = self.bounds()

@@ -7,7 +7,7 @@ colour, the library's objects are painted in it first, so that colour alone find
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,13 @@ from df3d.scene.cameras import orbit
 from df3d.types import Cameras
 from df3d_prior import objects, raster
 from df3d_prior.config import LibraryScorerConfig
+from df3d_prior.faces import janus, rings
 from df3d_prior.library import Library, load
 from df3d_prior.likeness import color_error, faces_met, silhouette_iou
 from df3d_prior.objects import Object
 from df3d_prior.reading import Reading
 
-VIEWS, RING, ELEVATION, SIZE = 8, 24, 15.0, 32
+VIEWS, RING, JANUS_RING, ELEVATION, SIZE = 8, 24, 12, 15.0, 32
 PLAIN = 0.004  # mean squared error up to which the sides of an object look alike: it has no front
 
 
@@ -38,6 +39,7 @@ class LibraryScorer:
     - `color_error`: mean absolute difference of the colours where both are seen.
     - `facing`: whether the asset is nearer to that object than when it is turned by a quarter, a half or three quarters.
     - `faces`: how many faces somebody meets who walks around it once. These two only of objects whose sides differ.
+    - `janus`: how much it is like that object with several faces (`faces.janus`); above 0.32 it has several.
     """
 
     def __init__(self, config: LibraryScorerConfig, *, device: str = "cpu") -> None:
@@ -98,6 +100,7 @@ def judge(images: np.ndarray, ring: np.ndarray, reading: Reading, candidates: Ca
         turned = [float(((np.roll(images, k, axis=0) - pictures)[..., :3] ** 2).mean()) for k in (0, 2, 4, 6)]
         found["facing"] = float(min(turned) == turned[0])
         found["faces"] = faces_met(ring, sides[None])
+    found["janus"] = janus(ring[:: RING // JANUS_RING], rings(candidates.objects[nearest], partial(draw, count=JANUS_RING)))
     return found
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import shelf
 from df3d_prior.config import LibraryScorerConfig
+from df3d_prior.faces import SEVERAL
 from df3d_prior.library import Library
 from df3d_prior.likeness import color_error, faces_met, silhouette_iou
 from df3d_prior.scorer import RING, VIEWS, Candidates, LibraryScorer, draw, judge, noun_rank
@@ -102,6 +103,9 @@ def test_turned_objects_and_second_faces_are_counted(scorer: LibraryScorer, tmp_
     assert judged(judge_of, "an oven", straight, ring)["faces"] == 1
     assert judged(judge_of, "an oven", np.roll(straight, 4, axis=0), np.roll(ring, 12, axis=0))["facing"] == 0
     assert faces_met(np.concatenate([ring[:12], ring[:12]]), ring[None]) == 2
+    both = np.concatenate([ring[:12], ring[:12]])
+    assert judged(judge_of, "an oven", straight, ring)["janus"] == pytest.approx(0.0, abs=1e-6)
+    assert judged(judge_of, "an oven", straight, both)["janus"] > SEVERAL
 
 
 def test_what_cannot_be_judged_is_said(scorer: LibraryScorer, folder: Path) -> None:
