@@ -50,7 +50,7 @@ def generate(
     Yields events and prints nothing. The last one is RunFinished or, when `until` names an earlier stage, RunPaused after it.
 
     Between two steps `stop()` is asked whether to save a checkpoint and raise Stopped, and `watch(field, renderer, device)`
-    may look. Guidances stay in `kept` for the next run.
+    may look. Guidances stay in `kept` for the next run, or from stage to stage of this one.
     """
     started = time.perf_counter()
     machine.keep_freed_memory()
@@ -65,7 +65,8 @@ def generate(
     if cpu.first_time():
         yield Notice("compiling CPU kernels for this machine: about half a minute, once")
 
-    setting = Setting(run, prompt, device, seed, stop, watch, kept)
+    guidance = KeptGuidance() if kept is None else kept
+    setting = Setting(run, prompt, device, seed, stop, watch, guidance)
     made: dict[str, Made] = {}  # what later stages still need
     for index, stage in enumerate(plan.stages):
         later = plan.stages[index + 1 :]
@@ -82,6 +83,8 @@ def generate(
             yield RunPaused(run.path, stage.name)
             return
 
+    if kept is None:
+        guidance.forget()  # what is written now has the memory
     files = yield from _finish(plan, *made[plan.stages[-1].name], run, catalog, device)
     seconds = time.perf_counter() - started
     peak = machine.peak_memory_mib() if device == "cpu" else torch.cuda.max_memory_allocated(device) >> 20

@@ -121,6 +121,26 @@ def test_one_that_ran_out_of_memory_is_not_kept(tmp_path: Path, monkeypatch: pyt
     assert after is not before
 
 
+def test_the_stages_of_a_run_load_one_model_and_the_asset_is_written_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from df3d_prior import guidance
+
+    from df3d.run import generate
+
+    loaded, held, load, finish = list[str](), list[KeptGuidance](), guidance.load, generate._finish
+    kept_of, there = KeptGuidance.of, list[int]()
+    monkeypatch.setattr(guidance, "load", lambda model, **options: loaded.append(model) or load(model, **options))
+    monkeypatch.setattr(KeptGuidance, "of", lambda self, *given: held.append(self) or kept_of(self, *given))
+    monkeypatch.setattr(generate, "_finish", lambda *given: there.append(len(held[0].built)) or finish(*given))
+    settings = [*(text.removeprefix("--set=") for text in TINY if text.startswith("--set=")), "steps=1"]
+    prepare("a red car", recipe="toybox", settings=settings, device="cpu").run(tmp_path / "run", 0, lambda event: None)
+    assert len(held) == 2
+    assert held[0] is held[1]
+    assert len(loaded) == 1
+    assert there == [0]
+
+
 def test_a_model_that_the_stage_still_uses_stays_when_another_is_loaded() -> None:
     kept = KeptGuidance()
     first = kept.of(stage(("a", "sd/1")), "cpu")["a"]
