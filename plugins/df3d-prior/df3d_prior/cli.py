@@ -172,7 +172,10 @@ def _pictures_in(minutes: float, config: TrainConfig, prepared: Lesson, out: Pat
     if (out / "model" / "card.json").is_file():
         import json
 
-        return int(json.loads((out / "model" / "card.json").read_text(encoding="utf-8"))["images"])
+        images = int(json.loads((out / "model" / "card.json").read_text(encoding="utf-8"))["images"])
+        further = f"to train it further: --start-from {out} --out ANOTHER"
+        print(f"note: the training in {out} is finished, with {images:,} pictures; {further}", file=sys.stderr)
+        return images
     start = time.perf_counter()
     speed = train.speed(config, prepared.mix, prepared.model, device=device, compiled=compiled)
     left = max(60.0 * minutes - (time.perf_counter() - start), 0.0)

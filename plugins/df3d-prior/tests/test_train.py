@@ -15,6 +15,7 @@ import shelf
 import torch
 from command import df3d
 from df3d_prior import figures, lesson, model, train
+from df3d_prior.cli import _pictures_in
 from df3d_prior.config import PriorConfig, TrainConfig
 from df3d_prior.guidance import from_config
 from df3d_prior.library import load
@@ -319,3 +320,15 @@ def test_the_command_trains_draws_and_makes(folder: Path, tmp_path: Path) -> Non
     )
     assert made.returncode == 0, made.stderr
     assert (tmp_path / "run" / "asset.glb").is_file()
+
+
+def test_minutes_for_a_training_that_is_finished_say_how_to_train_further(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "card.json").write_text('{"images": 4160}')
+    prepared = lesson.prepare(load(folder), "none", TINY)
+    assert _pictures_in(30.0, TINY, prepared, tmp_path, "cpu", False) == 4160
+    said = capsys.readouterr().err
+    assert f"the training in {tmp_path} is finished, with 4,160 pictures" in said
+    assert f"--start-from {tmp_path} --out ANOTHER" in said
