@@ -100,7 +100,8 @@ def table(found: list[tuple[str, list[float]]], unseen: int) -> None:
     best = levels[np.argmax([(known[:, -1] > level).mean() - (known[:, 0] > level).mean() for level in levels])]
     print(f"{len(known)} objects of {(len(nouns) + 1) // 2} nouns for the threshold: {best:.3f}; {unseen} heads not seen")
     print(f"{len(new)} objects of {len(nouns) // 2} other nouns: area under the ROC curve {area:.3f}")
-    print(f"above the threshold: {(one > best).mean():.2f} of those with one head, {(two > best).mean():.2f} of those with two")
+    for level in (best, 0.5):
+        print(f"above {level:.3f}: {(one > level).mean():.2f} of those with one head, {(two > level).mean():.2f} of those with two")
     for share, values in zip(BLENDS[:-1], new[:, :-1].T, strict=True):
         print(f"blended with the second head by {share:.2f}: median {np.median(values):.2f}, above {(values > best).mean():.2f}")
 

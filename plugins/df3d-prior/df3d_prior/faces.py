@@ -15,11 +15,15 @@ STRETCH, TURN = 1.15, 7.0  # how other the proportions of an object may be, and 
 SEEN = 0.01  # squared difference of a pixel's colour from which on a second face is seen there
 LEAST = 2e-4  # mean squared difference of the pictures from which on it is seen at all
 TINT = (0.6, 1.6)  # by how much all colours of an object may be darker or lighter
-SEVERAL = 0.32  # of `janus`, above which an object has several faces (benchmarks/janus_library.py)
+SEVERAL = (
+    0.32  # of `janus`: what tells a library's objects with a second head from those without best (benchmarks/janus_library.py)
+)
 
 
 def janus(ring: np.ndarray, known: list[np.ndarray]) -> float:
-    """How much pictures from around (R, H, W, 4) show an object with several faces: between 0 and 1, above SEVERAL they do.
+    """How much pictures from around (R, H, W, 4) show an object with several faces: between 0 and 1.
+
+    Above SEVERAL it may have several, and what is off in other ways comes there too; above 0.5 it is nearer to several than to one.
 
     They are held against those that are `known` of it, with one face and with several, wherever these differ: e / (e + f) of the
     root mean squared errors e to the one and f to the other. Of the objects with several faces the one that speaks most for them

@@ -39,7 +39,8 @@ class LibraryScorer:
     - `color_error`: mean absolute difference of the colours where both are seen.
     - `facing`: whether the asset is nearer to that object than when it is turned by a quarter, a half or three quarters.
     - `faces`: how many faces somebody meets who walks around it once. These two only of objects whose sides differ.
-    - `janus`: how much it is like that object with several faces (`faces.janus`); above 0.32 it has several.
+    - `janus`: how much it is like that object with several faces (`faces.janus`). Above 0.32 it is worth a look, above 0.5 it is
+      nearer to several than to one.
     """
 
     def __init__(self, config: LibraryScorerConfig, *, device: str = "cpu") -> None:
