@@ -86,9 +86,8 @@ def with_second_head(one: Object, rng: np.random.Generator) -> Object:
 
 def made_another(one: Object, rng: np.random.Generator) -> Object:
     stretch, tint = rng.uniform(0.87, 1.15, 3), rng.uniform(0.85, 1.1, 3)
-    paint = (one.paint * tint).clip(0, 1).astype(np.float32)
-    stretched = replace(one, corners=(one.corners * stretch).astype(np.float32), paint=paint)
-    return stretched.turned(rng.uniform(-8, 8), np.zeros(3)).fitted()
+    tinted = replace(one, paint=(one.paint * tint).clip(0, 1).astype(np.float32))
+    return tinted.moved(stretch, np.zeros(3)).turned(rng.uniform(-8, 8), np.zeros(3)).fitted()
 
 
 def table(found: list[tuple[str, list[float]]], unseen: int) -> None:

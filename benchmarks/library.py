@@ -20,7 +20,7 @@ from df3d_prior.config import LibraryScorerConfig
 from df3d_prior.library import corrected
 from df3d_prior.reading import Reading
 from df3d_prior.sampling import Painter
-from df3d_prior.scorer import ELEVATION, RING, SIZE, VIEWS, LibraryScorer, judge, noun_rank
+from df3d_prior.scorer import ELEVATION, SIZE, VIEWS, LibraryScorer, judge, noun_rank
 
 import df3d
 from df3d.evaluation.subject import TargetSubject
@@ -98,9 +98,7 @@ def sample(prompt: str, painter: Painter, scorer: LibraryScorer) -> Row:
     small = drawn.reshape(VIEWS, SIZE, 2, SIZE, 2, 3).mean((2, 4))
     coverage = (np.abs(small - 0.5).max(-1, keepdims=True) > 0.06).astype(np.float32)
     images = np.concatenate([small, coverage], axis=-1)
-    ring = np.repeat(images, RING // VIEWS, axis=0)
-    found = judge(images, ring, reading, scorer.candidates(reading))
-    return {name: value for name, value in found.items() if name not in ("faces", "janus")}
+    return judge(images, None, reading, scorer.candidates(reading))
 
 
 def ceiling(scorer: LibraryScorer, prompts: list[str]) -> Row:

@@ -25,6 +25,7 @@ TINY = [
     *("--set=field.resolution=12", "--set=field.fit_steps=3"),
     *("--set=export.resolution=32", "--set=export.texture_size=64", "--set=export.faces=300", "--set=export.turntable=32"),
 ]
+SETTINGS = [argument.removeprefix("--set=") for argument in TINY if argument.startswith("--set=")]
 
 # Importing torch and diffusers takes longer than most of what the tests run: a server imports them once, and commands are
 # forks of it, where the system can fork.

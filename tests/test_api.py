@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from assets import box, write
-from command import TINY, Cli
+from command import SETTINGS, TINY, Cli
 from public_api import LIST, listing
 
 import df3d
@@ -21,10 +21,7 @@ from df3d.events import Event, RunFinished
 from df3d.plugin.catalog import Catalog
 from df3d.run import pictures
 
-SMALL: dict[str, object] = {
-    key.removeprefix("--set="): json.loads(value)
-    for key, _, value in (setting.partition("=") for setting in (s.removeprefix("--set=") for s in TINY if s.startswith("--set=")))
-}
+SMALL: dict[str, object] = {key: json.loads(value) for key, _, value in (setting.partition("=") for setting in SETTINGS)}
 
 
 def test_the_public_names_and_signatures_are_those_that_were_written_down() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import TINY, Cli
+from command import SETTINGS, TINY, Cli
 from guides import Grey, Guides
 from PIL import Image
 from safetensors.numpy import load_file
@@ -26,14 +26,13 @@ from df3d.run.rundir import RunDir
 from df3d.system import machine
 
 BEFORE = Path(__file__).parents[1] / "data" / "run-0.1.0"
-SMALL = [setting.removeprefix("--set=") for setting in TINY if setting.startswith("--set=")]
 
 
 @pytest.fixture
 def job() -> Job:
     catalog = Catalog.discover()
     catalog.add(Guides())
-    settings = [*SMALL, "guidance.use=grey", "steps=4"]
+    settings = [*SETTINGS, "guidance.use=grey", "steps=4"]
     return prepare("a red car", recipe="toybox", settings=settings, device="cpu", catalog=catalog)
 
 
@@ -119,7 +118,7 @@ def test_an_output_that_was_promised_and_is_not_there_ends_the_run(
 
     catalog = Catalog.discover()
     catalog.add(Needy())
-    settings = [*SMALL, "coarse.guidance.use=needy", "steps=4"]
+    settings = [*SETTINGS, "coarse.guidance.use=needy", "steps=4"]
     needy = prepare("a red car", recipe="toybox", settings=settings, device="cpu", catalog=catalog)
     render = RayMarchRenderer.render
     monkeypatch.setattr(RayMarchRenderer, "render", lambda *a, **k: dataclasses.replace(render(*a, **k), depth=None))
@@ -155,7 +154,7 @@ def test_a_run_without_pictures_ends_with_its_file(catalog: Catalog, tmp_path: P
     own = Catalog.discover()
     own.add(Guides())
     monkeypatch.setattr(machine, "peak_memory_mib", lambda: None)  # as on Windows
-    settings = [*SMALL, "guidance.use=grey", "steps=1", "export.turntable=0", "preview_every=0"]
+    settings = [*SETTINGS, "guidance.use=grey", "steps=1", "export.turntable=0", "preview_every=0"]
     seen = follow(prepare("a red car", recipe="toybox", settings=settings, device="cpu", catalog=own), tmp_path / "run")
     assert not list((tmp_path / "run").rglob("*.png"))
     assert not (tmp_path / "run" / "turntable.webp").exists()
@@ -166,7 +165,7 @@ def test_a_run_without_pictures_ends_with_its_file(catalog: Catalog, tmp_path: P
 def test_until_the_last_stage_is_until_the_end(catalog: Catalog, tmp_path: Path) -> None:
     own = Catalog.discover()
     own.add(Guides())
-    settings = [*SMALL, "guidance.use=grey", "steps=1", "export.turntable=0", "preview_every=0"]
+    settings = [*SETTINGS, "guidance.use=grey", "steps=1", "export.turntable=0", "preview_every=0"]
     for until, kind in (("coarse", RunPaused), ("fine", RunFinished)):
         work = prepare("a red car", recipe="toybox", settings=settings, device="cpu", catalog=own, until=until)
         assert isinstance(follow(work, tmp_path / "run")[-1], kind)

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from command import TINY
-from guides import Grey
+from command import SETTINGS
+from guides import Grey, Guides
 
 from df3d.plugin.catalog import Catalog
 from df3d.run.job import prepare
@@ -91,16 +91,9 @@ def test_one_that_learns_is_built_anew() -> None:
 
 def test_one_that_ran_out_of_memory_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, catalog: Catalog) -> None:
     """What it gave up would be given up by the next run too, which would then differ from a run of its own."""
-    from df3d import GuidancePlugin, hookimpl
-
-    class Guides:
-        @hookimpl
-        def df3d_guidance(self) -> list[GuidancePlugin]:
-            return [GuidancePlugin(name="grey", summary="Wants every render grey", target="guides:Grey")]
-
     own = Catalog.discover()
     own.add(Guides())
-    settings = [*(text.removeprefix("--set=") for text in TINY if text.startswith("--set=")), "guidance.use=grey", "steps=4"]
+    settings = [*SETTINGS, "guidance.use=grey", "steps=4"]
     job = prepare("a red car", recipe="toybox", settings=settings, device="cpu", catalog=own)
     kept = KeptGuidance()
     object.__setattr__(job, "kept", kept)
@@ -133,7 +126,7 @@ def test_the_stages_of_a_run_load_one_model_and_the_asset_is_written_without_it(
     monkeypatch.setattr(guidance, "load", lambda model, **options: loaded.append(model) or load(model, **options))
     monkeypatch.setattr(KeptGuidance, "of", lambda self, *given: held.append(self) or kept_of(self, *given))
     monkeypatch.setattr(generate, "_finish", lambda *given: there.append(len(held[0].built)) or finish(*given))
-    settings = [*(text.removeprefix("--set=") for text in TINY if text.startswith("--set=")), "steps=1"]
+    settings = [*SETTINGS, "steps=1"]
     prepare("a red car", recipe="toybox", settings=settings, device="cpu").run(tmp_path / "run", 0, lambda event: None)
     assert len(held) == 2
     assert held[0] is held[1]

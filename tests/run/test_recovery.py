@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from command import TINY
+from command import SETTINGS
 from guides import Grey
 
 from df3d import GuidancePlugin, NoConfig
@@ -32,7 +32,7 @@ CATALOG = Catalog.discover()
 
 
 def plan(*settings: str, steps: int = 6) -> StagePlan:
-    changes = [parse_setting(s.removeprefix("--set=")) for s in TINY if s.startswith("--set=")]
+    changes = [parse_setting(setting) for setting in SETTINGS]
     changes += [("steps", steps), ("renderer.refresh_every", 2), *map(parse_setting, settings)]
     found = compose(override(recipe.find("toybox", CATALOG), changes, CATALOG), CATALOG).stages[0]
     grey = GuidancePlugin(name="grey", summary="Grey", target="guides:Grey")

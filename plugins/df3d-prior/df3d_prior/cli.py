@@ -169,10 +169,10 @@ def _pictures_in(minutes: float, config: TrainConfig, prepared: Lesson, out: Pat
     """How many pictures a training sees in so many minutes, found by a few steps; what an earlier start found stays."""
     from df3d_prior import train
 
-    if (out / "model" / "card.json").is_file():
+    if (card := out / "model" / "card.json").is_file():
         import json
 
-        images = int(json.loads((out / "model" / "card.json").read_text(encoding="utf-8"))["images"])
+        images = int(json.loads(card.read_text(encoding="utf-8"))["images"])
         further = f"to train it further: --start-from {out} --out ANOTHER"
         print(f"note: the training in {out} is finished, with {images:,} pictures; {further}", file=sys.stderr)
         return images

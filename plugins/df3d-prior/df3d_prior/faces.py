@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -15,9 +14,7 @@ STRETCH, TURN = 1.15, 7.0  # how other the proportions of an object may be, and 
 SEEN = 0.01  # squared difference of a pixel's colour from which on a second face is seen there
 LEAST = 2e-4  # mean squared difference of the pictures from which on it is seen at all
 TINT = (0.6, 1.6)  # by how much all colours of an object may be darker or lighter
-SEVERAL = (
-    0.32  # of `janus`: what tells a library's objects with a second head from those without best (benchmarks/janus_library.py)
-)
+SEVERAL = 0.32  # of `janus`: tells objects with a second head best from those without (benchmarks/janus_library.py)
 
 
 def janus(ring: np.ndarray, known: list[np.ndarray]) -> float:
@@ -57,7 +54,7 @@ def with_faces(one: Object) -> list[Object]:
 def _alike(one: Object) -> list[Object]:
     """The object as it is, and longer along each axis, each of them straight and turned to both sides."""
     scales = [np.ones(3), *(np.where(np.arange(3) == axis, STRETCH, 1.0) for axis in range(3))]
-    stretched = [replace(one, corners=(one.corners * scale).astype(np.float32)) for scale in scales]
+    stretched = [one.moved(scale, np.zeros(3)) for scale in scales]
     return [other.turned(angle, np.zeros(3)).fitted() for other in stretched for angle in (0.0, -TURN, TURN)]
 
 

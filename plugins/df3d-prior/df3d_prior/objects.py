@@ -104,15 +104,13 @@ class Object:
         top = points[points[:, 1] > high[1] - 0.15 * (high[1] - low[1])]
         return placing.Shape(low, high, np.array(seat(self)), 0.5 * (top.min(0) + top.max(0)), top.max(0) - top.min(0))
 
-    def moved(self, scale: float, offset: np.ndarray) -> Object:
-        """The same after `point -> scale * point + offset`."""
+    def moved(self, scale: float | np.ndarray, offset: np.ndarray) -> Object:
+        """The same after `point -> scale * point + offset`; `scale` may be one for each axis, (3,)."""
         return replace(self, corners=(self.corners * scale + offset).astype(np.float32))
 
     def turned(self, degrees: float, middle: np.ndarray) -> Object:
         """The same after a turn around the vertical axis through `middle` (3,), counter-clockwise from above."""
-        angle = np.radians(degrees)
-        turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
-        return replace(self, corners=((self.corners - middle) @ turn.T + middle).astype(np.float32))
+        return replace(self, corners=((self.corners - middle) @ turn(degrees).T + middle).astype(np.float32))
 
     def part(self, kept: np.ndarray) -> Object:
         """The triangles (F,) that are kept."""
@@ -126,6 +124,12 @@ class Object:
         reach = float(np.linalg.norm(self.corners.reshape(-1, 3) - center, axis=1).max())
         scale = placing.RADIUS / max(reach, 1e-9)
         return self.moved(scale, -center * scale)
+
+
+def turn(degrees: float) -> np.ndarray:
+    """(3, 3) a rotation around the vertical axis, counter-clockwise from above."""
+    angle = np.radians(degrees)
+    return np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
 
 
 def looked_up(image: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -81,8 +81,8 @@ class Candidates:
     pictures: np.ndarray
 
 
-def judge(images: np.ndarray, ring: np.ndarray, reading: Reading, candidates: Candidates) -> dict[str, float]:
-    """The measures of an asset, of its pictures (VIEWS, SIZE, SIZE, 4) and (RING, SIZE, SIZE, 4)."""
+def judge(images: np.ndarray, ring: np.ndarray | None, reading: Reading, candidates: Candidates) -> dict[str, float]:
+    """The measures of an asset, of its pictures (VIEWS, SIZE, SIZE, 4) and (RING, SIZE, SIZE, 4); without a ring none of faces."""
     noun = reading.things[0].noun
     errors = ((candidates.pictures[..., :3] - images[..., :3]) ** 2).mean((1, 2, 3, 4))
     rank = noun_rank(errors, candidates.nouns, noun)
@@ -100,8 +100,10 @@ def judge(images: np.ndarray, ring: np.ndarray, reading: Reading, candidates: Ca
     if ((sides[RING // 4 : -RING // 4 + 1, ..., :3] - sides[0, ..., :3]) ** 2).mean((1, 2, 3)).min() > PLAIN:
         turned = [float(((np.roll(images, k, axis=0) - pictures)[..., :3] ** 2).mean()) for k in (0, 2, 4, 6)]
         found["facing"] = float(min(turned) == turned[0])
-        found["faces"] = faces_met(ring, sides[None])
-    found["janus"] = janus(ring[:: RING // JANUS_RING], rings(candidates.objects[nearest], partial(draw, count=JANUS_RING)))
+        if ring is not None:
+            found["faces"] = faces_met(ring, sides[None])
+    if ring is not None:
+        found["janus"] = janus(ring[:: RING // JANUS_RING], rings(candidates.objects[nearest], partial(draw, count=JANUS_RING)))
     return found
 
 

@@ -41,9 +41,8 @@ def with_second_head(angle: float, scale: float = 1.0) -> Object:
 
 
 def another(one: Object, stretch: tuple[float, float, float], angle: float, tint: float) -> np.ndarray:
-    paint = (one.paint * tint).clip(0, 1).astype(np.float32)
-    stretched = replace(one, corners=(one.corners * np.array(stretch)).astype(np.float32), paint=paint)
-    return ring([stretched.turned(angle, np.zeros(3)).fitted()])[0]
+    tinted = replace(one, paint=(one.paint * tint).clip(0, 1).astype(np.float32))
+    return ring([tinted.moved(np.array(stretch), np.zeros(3)).turned(angle, np.zeros(3)).fitted()])[0]
 
 
 def test_the_object_itself_has_no_second_face(known: list[np.ndarray]) -> None:

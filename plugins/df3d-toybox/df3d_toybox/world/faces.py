@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from df3d_prior.objects import turn
 
 from df3d_toybox.world.shapes import Parts, Solid
 
@@ -15,9 +15,8 @@ def with_faces(parts: Parts, count: int, *, whole: bool = False) -> Parts:
     front = [solid for solid in parts if solid.center[2] > -0.02]
     copies = Parts(parts if whole else front)
     for k in range(1, count):
-        angle = 2 * np.pi * k / count
-        turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
-        copies += [Solid(s.kind, turn @ s.center, turn @ s.axes, s.color, s.taper) for s in front]
+        turned = turn(360 * k / count)
+        copies += [Solid(s.kind, turned @ s.center, turned @ s.axes, s.color, s.taper) for s in front]
     return copies
 
 
