@@ -443,6 +443,34 @@ def test_meshes_in_draco_are_unpacked(tmp_path: Path) -> None:
         file.read(tmp_path)
 
 
+def test_large_meshes_in_draco_are_unpacked(tmp_path: Path) -> None:
+    """Their accessors have no views of their own, as many numbers as they may have."""
+    draco = pytest.importorskip("DracoPy")
+    axis = np.linspace(-1.0, 1.0, 201)
+    points = np.stack([*np.meshgrid(axis, axis), np.zeros((201, 201))], axis=-1).reshape(-1, 3).astype(np.float32)
+    at = (np.arange(200)[:, None] * 201 + np.arange(200)).reshape(-1, 1)
+    faces = np.concatenate([at + np.array(corners) for corners in ((0, 1, 202), (0, 202, 201))]).astype(np.uint32)
+    packed = draco.encode(points, faces, quantization_bits=14)
+    mesh = draco.decode(packed)
+    told = {"bufferView": 0, "attributes": {"POSITION": mesh.attributes[0]["unique_id"]}}
+    primitive = {"attributes": {"POSITION": 1}, "indices": 0, "extensions": {"KHR_draco_mesh_compression": told}}
+    file = File()
+    file.tree |= {
+        "accessors": [
+            {"componentType": 5125, "count": mesh.faces.size, "type": "SCALAR"},
+            {"componentType": 5126, "count": len(mesh.points), "type": "VEC3"},
+        ],
+        "bufferViews": [{"buffer": 0, "byteOffset": 0, "byteLength": len(packed)}],
+        "meshes": [{"primitives": [primitive]}],
+        "extensionsRequired": ["KHR_draco_mesh_compression"],
+    }
+    file.binary = packed
+    assert len(file.read(tmp_path).mesh.faces) == len(faces)
+    del primitive["extensions"]
+    with pytest.raises(ExportError, match="large accessor without data"):
+        file.read(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

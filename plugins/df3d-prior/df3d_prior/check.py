@@ -22,6 +22,10 @@ from df3d_prior.objects import Object, of_asset
 from df3d_prior.sources import views_of
 
 ARTICLES = frozenset("the an my your our his her their of and".split())
+OF_FILES = frozenset(  # words that say nothing of what is in a file
+    "asset baked export exported fbx file final glb gltf highpoly lod low lowpoly main".split()
+    + "mesh model obj object poly scene source textured untitled".split()
+)
 PICTURE = 96  # pixels
 DOUBLE = 1e-5  # mean squared difference of sketches up to which two objects look the same
 
@@ -60,8 +64,10 @@ def check(folder: Path, endings: Collection[str], read: Reader) -> list[Checked]
 
 
 def captioned(one: Checked) -> Entry:
-    """An entry whose caption comes of its file name and colours."""
-    noun, details = from_name(Path(one.entry.path).stem)
+    """An entry whose caption comes of its file name and colours; of its folder's, where the file is one of many `scene.gltf`."""
+    path = Path(one.entry.path)
+    names = [path.stem, *(folder.name for folder in path.parents)]
+    noun, details = from_name(next((name for name in names if _words(name)), path.stem))
     told = " and ".join(one.colors[:2])
     words = " ".join(word for word in (told, *(detail for detail in details if detail not in one.colors), noun) if word)
     article = "an" if words[:1] in tuple("aeiou") else "a"
@@ -71,17 +77,22 @@ def captioned(one: Checked) -> Entry:
 def from_name(stem: str) -> tuple[str, tuple[str, ...]]:
     """The noun in a file's name, and the other words of it: `Treasure_Chest-02` is a chest.
 
-    Numbers, single letters, words that are doubled and words such as `my` are left out. The noun is the last word that names a
-    thing.
+    Numbers, single letters, words that are doubled and words such as `my` and `mesh` are left out. The noun is the last word that
+    names a thing.
     """
-    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", stem)
-    words = [word for word in re.findall(r"[^\W\d_]+", spaced.lower()) if len(word) > 1 and word not in ARTICLES]
-    words = list(dict.fromkeys(words))
+    words = _words(stem)
     nouns = [i for i, word in enumerate(words) if meaning.senses(meaning.singular(word))]
     if not words:
         return "object", ()
     at = nouns[-1] if nouns else len(words) - 1
     return meaning.singular(words[at]), tuple(word for i, word in enumerate(words) if i != at)
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name that may say what it names."""
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
+    words = [word for word in re.findall(r"[^\W\d_]+", spaced.lower()) if len(word) > 1]
+    return [word for word in dict.fromkeys(words) if word not in ARTICLES and word.removesuffix("s") not in OF_FILES]
 
 
 def _look(folder: Path, entry: Entry, read: Reader) -> Checked:

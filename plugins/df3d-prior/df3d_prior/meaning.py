@@ -188,8 +188,9 @@ def singular(word: str) -> str:
     if senses(word):
         return word
     for ending, instead in (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", "")):
-        if word.endswith(ending) and senses(word[: -len(ending)] + instead):
-            return word[: -len(ending)] + instead
+        one = word[: -len(ending)] + instead
+        if word.endswith(ending) and len(one) > 1 and senses(one):
+            return one
     return word[:-1] if word.endswith("s") and _longer(word[:-1]) else word
 
 

@@ -133,6 +133,8 @@ def test_an_object_that_looks_sideways_is_doubted(tmp_path: Path) -> None:
         ("swordLong", "sword", ("long",)),
         ("SM_Barrel_old_barrel", "barrel", ("sm", "old")),
         ("knives", "knife", ()),
+        ("nes_controller", "controller", ("nes",)),
+        ("NES", "nes", ()),
         ("0001", "object", ()),
         ("my red chair", "chair", ("red",)),
         ("große_Truhe chest", "chest", ("große", "truhe")),
@@ -197,6 +199,11 @@ def checked(path: str, *colors: str, problem: str = "", doubts: tuple[str, ...] 
         ("anvil.glb", (), "an anvil"),
         ("a_chest.glb", (), "a chest"),
         ("zzyx_qwrt.glb", (), "a zzyx qwrt"),
+        ("fox/scene.gltf", ("orange",), "an orange fox"),
+        ("Treasure Chest/source/model_01.obj", (), "a treasure chest"),
+        ("fox/wolf.glb", (), "a wolf"),
+        ("models/low-poly-fox.glb", (), "a fox"),
+        ("scene.gltf", (), "an object"),
     ],
 )
 def test_a_caption_says_two_colours_and_what_the_name_says(path: str, colors: tuple[str, ...], caption: str) -> None:

@@ -232,9 +232,10 @@ def _check_accessors(tree: Tree) -> None:
     accessors, views = tree.get("accessors", []), tree.get("bufferViews", [])
     if sum(accessor["count"] for accessor in accessors) > MOST or any(accessor["count"] < 0 for accessor in accessors):
         raise ValueError(f"it speaks of more than {MOST:,} vertices or corners")
-    for accessor in accessors:
+    packed = _in_draco(tree)
+    for index, accessor in enumerate(accessors):
         if "bufferView" not in accessor:
-            if accessor["count"] > EMPTY:
+            if accessor["count"] > EMPTY and index not in packed:
                 raise ValueError("it has a large accessor without data")
             continue
         view = views[accessor["bufferView"]]
@@ -243,6 +244,18 @@ def _check_accessors(tree: Tree) -> None:
         start = accessor.get("byteOffset", 0)
         if start < 0 or step < size or (count and start + step * (count - 1) + size > view["byteLength"]):
             raise ValueError("it is cut short: an accessor reaches beyond its data")
+
+
+def _in_draco(tree: Tree) -> set[int]:
+    """The accessors whose data are in Draco; they need no view of their own."""
+    primitives = [primitive for mesh in tree.get("meshes", []) for primitive in mesh["primitives"]]
+    packed = [(one, one["extensions"][DRACO]) for one in primitives if DRACO in one.get("extensions", {})]
+    return {
+        index
+        for primitive, data in packed
+        for index in (primitive.get("indices"), *(primitive["attributes"].get(name) for name in data["attributes"]))
+        if index is not None
+    }
 
 
 def _check_nodes(tree: Tree) -> None:
