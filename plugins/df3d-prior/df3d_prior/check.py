@@ -75,17 +75,20 @@ def captioned(one: Checked) -> Entry:
 
 
 def from_name(stem: str) -> tuple[str, tuple[str, ...]]:
-    """The noun in a file's name, and the other words of it: `Treasure_Chest-02` is a chest.
+    """The noun in a file's name, and the other words of it: `Treasure_Chest-02` is a treasure chest.
 
     Numbers, single letters, words that are doubled and words such as `my` and `mesh` are left out. The noun is the last word that
-    names a thing.
+    names a thing, with the one before it where both are a noun together: a `Ferris_wheel` is no wheel.
     """
     words = _words(stem)
     nouns = [i for i, word in enumerate(words) if meaning.senses(meaning.singular(word))]
     if not words:
         return "object", ()
     at = nouns[-1] if nouns else len(words) - 1
-    return meaning.singular(words[at]), tuple(word for i, word in enumerate(words) if i != at)
+    noun, first = meaning.singular(words[at]), at
+    if at and meaning.senses(f"{words[at - 1]} {noun}"):
+        noun, first = f"{words[at - 1]} {noun}", at - 1
+    return noun, (*words[:first], *words[at + 1 :])
 
 
 def _words(name: str) -> list[str]:
