@@ -6,6 +6,7 @@ colour, the library's objects are painted in it first, so that colour alone find
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -73,9 +74,9 @@ class LibraryScorer:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Objects with their nouns, groups and pictures (N, VIEWS, SIZE, SIZE, 4)."""
+    """N objects, each made when it is asked for, with their nouns, groups and pictures (N, VIEWS, SIZE, SIZE, 4)."""
 
-    objects: list[Object]
+    object_at: Callable[[int], Object]
     nouns: np.ndarray
     groups: np.ndarray
     pictures: np.ndarray
@@ -88,7 +89,7 @@ def judge(images: np.ndarray, ring: np.ndarray | None, reading: Reading, candida
     rank = noun_rank(errors, candidates.nouns, noun)
     found = {"rank": float(rank), "top1": float(rank == 1), "top5": float(rank <= 5)}
     own = np.flatnonzero(candidates.nouns == noun)
-    nearest = own[errors[own].argmin()]
+    nearest = int(own[errors[own].argmin()])
     others = candidates.groups != candidates.groups[nearest]
     if (others & (candidates.nouns == noun)).any():
         rank = noun_rank(errors[others], candidates.nouns[others], noun)
@@ -96,14 +97,15 @@ def judge(images: np.ndarray, ring: np.ndarray | None, reading: Reading, candida
     pictures = candidates.pictures[nearest]
     found["iou"] = silhouette_iou(images[..., 3], pictures[..., 3])
     found["color_error"] = color_error(images, pictures)
-    sides = draw([candidates.objects[nearest]], RING)[0]
+    right = candidates.object_at(nearest)
+    sides = draw([right], RING)[0]
     if ((sides[RING // 4 : -RING // 4 + 1, ..., :3] - sides[0, ..., :3]) ** 2).mean((1, 2, 3)).min() > PLAIN:
         turned = [float(((np.roll(images, k, axis=0) - pictures)[..., :3] ** 2).mean()) for k in (0, 2, 4, 6)]
         found["facing"] = float(min(turned) == turned[0])
         if ring is not None:
             found["faces"] = faces_met(ring, sides[None])
     if ring is not None:
-        found["janus"] = janus(ring[:: RING // JANUS_RING], rings(candidates.objects[nearest], partial(draw, count=JANUS_RING)))
+        found["janus"] = janus(ring[:: RING // JANUS_RING], rings(right, partial(draw, count=JANUS_RING)))
     return found
 
 
@@ -129,17 +131,24 @@ def _library(folder: Path) -> Library:
 
 
 _KEPT: dict[tuple[int, str | None], Candidates] = {}
+MOST_KEPT = 4  # of them; those of 2,700 objects take 0.35 GB
 
 
 def _candidates(library: Library, color: str | None, relation: str | None, other: Object | None) -> Candidates:
     key = (id(library), color)
     if relation is None and key in _KEPT:
         return _KEPT[key]
-    things = [one.painted(color) for one in library.objects] if color else library.objects
-    if relation is not None:
-        things = [objects.joined(relation, one, other or one) for one in things]
+
+    def object_at(i: int) -> Object:
+        one = library.objects[i].painted(color) if color else library.objects[i]
+        return objects.joined(relation, one, other or one) if relation is not None else one
+
+    count = len(library.objects)
+    pictures = [draw([object_at(i) for i in range(first, min(first + 64, count))], VIEWS) for first in range(0, count, 64)]
     nouns, groups = (np.array([getattr(entry, name) for entry in library.entries]) for name in ("noun", "group"))
-    found = Candidates(things, nouns, groups, draw(things, VIEWS))
+    found = Candidates(object_at, nouns, groups, np.concatenate(pictures))
     if relation is None:
+        if len(_KEPT) == MOST_KEPT:
+            del _KEPT[next(iter(_KEPT))]
         _KEPT[key] = found
     return found

@@ -11,7 +11,8 @@ from df3d_prior.config import LibraryScorerConfig
 from df3d_prior.faces import SEVERAL
 from df3d_prior.library import Library
 from df3d_prior.likeness import color_error, faces_met, silhouette_iou
-from df3d_prior.scorer import RING, VIEWS, Candidates, LibraryScorer, draw, judge, noun_rank
+from df3d_prior.objects import Object
+from df3d_prior.scorer import MOST_KEPT, RING, VIEWS, Candidates, LibraryScorer, draw, judge, noun_rank
 
 from df3d.errors import ConfigError, PromptError
 from df3d.evaluation.subject import TargetSubject
@@ -159,8 +160,7 @@ def test_an_equal_error_takes_no_place() -> None:
 def synthetic(scorer: LibraryScorer, errors: list[tuple[str, str, float]]) -> dict[str, float]:
     """What is measured of a black asset among candidates of a noun, a group and a grey each."""
     pictures = np.stack([np.full((VIEWS, 4, 4, 4), grey, np.float32) for *_, grey in errors])
-    things = [scorer.library.objects[1]] * len(errors)
-    candidates = Candidates(things, *(np.array([row[i] for row in errors]) for i in (0, 1)), pictures)
+    candidates = Candidates(lambda i: scorer.library.objects[1], *(np.array([row[i] for row in errors]) for i in (0, 1)), pictures)
     reading = scorer.index.read("a ball")
     return judge(np.zeros((VIEWS, 4, 4, 4), np.float32), np.zeros((RING, 32, 32, 4), np.float32), reading, candidates)
 
@@ -185,22 +185,37 @@ def test_what_looks_alike_from_its_sides_has_no_front(scorer: LibraryScorer) -> 
         assert {"facing", "faces"}.isdisjoint(judged(scorer, f"a {noun}", pictures(scorer.library, noun)))
 
 
+def test_pictures_of_few_colours_are_kept(scorer: LibraryScorer) -> None:
+    """Those of another colour take the place of the oldest."""
+    first, *others = (f"a {color} ball" for color in ("red", "blue", "green", "yellow", "pink"))
+    assert len(others) == MOST_KEPT
+    found = scorer.candidates(scorer.index.read(first))
+    assert scorer.candidates(scorer.index.read(first)) is found
+    for prompt in others:
+        scorer.candidates(scorer.index.read(prompt))
+    again = scorer.candidates(scorer.index.read(first))
+    assert again is not found
+    np.testing.assert_array_equal(again.pictures, found.pictures)
+
+
 def test_what_a_prompt_is_looked_up_among(scorer: LibraryScorer) -> None:
     """All objects in the colour that is named, be it the object's own; and beside, on or under the second thing."""
 
+    def found(prompt: str) -> list[Object]:
+        return [scorer.candidates(scorer.index.read(prompt)).object_at(i) for i in range(4)]
+
     def main_colors(prompt: str) -> list[str]:
-        return [one.main_colors[0] for one in scorer.candidates(scorer.index.read(prompt)).objects]
+        return [one.main_colors[0] for one in found(prompt)]
 
     assert main_colors("a box") == ["red", "blue", "green", "brown"]
     assert main_colors("a red box") == ["red"] * 4
     assert main_colors("a yellow box") == ["yellow"] * 4
     assert main_colors("a box") == ["red", "blue", "green", "brown"]
-    both = scorer.candidates(scorer.index.read("a ball on a yellow table")).objects
+    both = found("a ball on a yellow table")
     assert all({"yellow"} <= set(one.main_colors) for one in both)
     assert [len(one.corners) for one in both] == [12 + 12, 320 + 12, 12 + 12, 12 + 12]
-    assert [len(one.corners) for one in scorer.candidates(scorer.index.read("a ball")).objects] == [12, 320, 12, 12]
-    two = scorer.candidates(scorer.index.read("two balls")).objects
-    assert [len(one.corners) for one in two] == [24, 640, 24, 24]
+    assert [len(one.corners) for one in found("a ball")] == [12, 320, 12, 12]
+    assert [len(one.corners) for one in found("two balls")] == [24, 640, 24, 24]
 
 
 def test_an_object_that_is_turned_by_a_quarter_faces_elsewhere(tmp_path: Path) -> None:
