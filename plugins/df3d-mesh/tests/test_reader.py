@@ -171,7 +171,7 @@ POSTSCRIPT = "data:image/png;base64," + base64.b64encode(b"%!PS-Adobe-3.0 EPSF-3
     [
         (meshopt, "needs the extension EXT_meshopt_compression: data in meshopt"),
         (without_data, "has a large accessor without data"),
-        (bomb, "speaks of more than 20,000,000 vertices"),
+        (bomb, "it has more than 20,000,000 vertices"),
         (beyond, "an accessor reaches beyond its data"),
         (crowd, "draws more than 20,000,000 vertices"),
         (doubling, "of it has two parents"),

@@ -231,7 +231,7 @@ def _check_views(tree: Tree, buffers: list[bytes]) -> None:
 def _check_accessors(tree: Tree) -> None:
     accessors, views = tree.get("accessors", []), tree.get("bufferViews", [])
     if sum(accessor["count"] for accessor in accessors) > MOST or any(accessor["count"] < 0 for accessor in accessors):
-        raise ValueError(f"it speaks of more than {MOST:,} vertices or corners")
+        raise ValueError(f"it has more than {MOST:,} vertices or corners")
     packed = _in_draco(tree)
     for index, accessor in enumerate(accessors):
         if "bufferView" not in accessor:

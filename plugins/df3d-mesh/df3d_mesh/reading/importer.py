@@ -49,7 +49,10 @@ def read(path: Path) -> MeshAsset:
         raise
     except Exception as error:  # trimesh lets through whatever its parsers stumble over
         reason = beside.refused[0] if beside.refused else _reason(error)
-        raise ExportError(f"`{path}` cannot be read: {reason}", "give a GLB, glTF, OBJ, PLY or STL file that is whole") from None
+        raise ExportError(
+            f"`{path}` cannot be read: {reason}",
+            "give a GLB, glTF, OBJ, PLY or STL file that is whole; make it simpler if it is too large",
+        ) from None
     return asset
 
 
