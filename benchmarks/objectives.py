@@ -1,33 +1,41 @@
 """Objectives, noises and orders of timesteps against each other, where the truth is known: in the toybox world, at equal cost.
 
-    python benchmarks/objectives.py --out runs/objectives [--prompts 20] [--seeds 2] [--workers 2] [--methods NAME ...]
+    python benchmarks/objectives.py --words FOLDER --multiview FOLDER --out runs/objectives [--prompts 20] [--seeds 2]
+        [--workers 2] [--methods NAME ...]
 
-The model is told words and no camera, as Stable Diffusion is (`words` of benchmarks/toybox.py). Every method has as many looks of
-the model at each view, EVALUATIONS, as the recipe's coarse stage: one that asks more in a step has fewer steps. What the coarse
-stage ends in is scored by the toybox scorer. Rows are kept in OUT/objectives.csv as they come; what has one is not made again, and
-the table is left in OUT/objectives.md. With --page FILE the table of the CSV beside that page is written into it instead.
+The priors are those of benchmarks/stand_ins.py: one that is told words and no camera, as Stable Diffusion is, and for the methods
+named so one that denoises four views together, as MVDream does. Every method has as many looks of the model at each view,
+EVALUATIONS, as the recipe's coarse stage: one that asks more in a step has fewer steps. What the coarse stage ends in is scored by
+the toybox scorer. Rows are kept in OUT/objectives.csv as they come; what has one is not made again, and the table is left in
+OUT/objectives.md. With --page FILE the table of the CSV beside that page is written into it instead.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from multiprocessing import get_context
 from os import environ
 from pathlib import Path
 from statistics import median
 
+import df3d_toybox
 import toybox
 from toybox import COLUMNS, FACES, JANUS, MEASURES, PROMPTS, markdown, several_faces, written
 
+from df3d import GuidancePlugin, hookimpl
 from df3d.errors import Df3dError, RunError
 from df3d.evaluation.evaluate import Result, evaluate
 from df3d.evaluation.statistics import summary
 from df3d.evaluation.targets import Target
+from df3d.plugin.catalog import Catalog
+from df3d.protocols import Scorer
 from df3d.run.job import prepare
 from df3d.run.rundir import RunDir, default_path
 
@@ -42,6 +50,7 @@ class Method:
 
     settings: tuple[str, ...]  # of its guidance
     looks: float = 2.0  # of the model at a view in a step, a mean over the stage
+    prior: str = "words"
 
     @property
     def steps(self) -> int:
@@ -61,6 +70,9 @@ METHODS = {
     "ASD": Method(("objective=asd", "matting=0"), 3.0),
     "ISM": Method(("objective=ism", "matting=0", "ism_stride=0.4"), 6.0),
     "SDI": Method(("objective=sdi", "matting=0", "inversion_steps=3", "inversion_scale=-3.0", *FALLING), 6.0),
+    "multi-view, reconstruction": Method((), prior="multiview"),
+    "multi-view, reconstruction, falling timesteps": Method(FALLING, prior="multiview"),
+    "multi-view, SDS": Method(("objective=sds", "matting=0"), prior="multiview"),
 }
 FIRST = ("method", "prompt", "seed", "steps", "seconds")
 
@@ -72,14 +84,44 @@ class Run:
     method: str
     prompt: str
     seed: int
+    model: Path
+    recipe: str
     out: Path
+
+
+class MultiView:
+    """The embedded model's guidance as one that judges four views together."""
+
+    @staticmethod
+    @hookimpl
+    def df3d_guidance() -> Iterator[GuidancePlugin]:
+        yield replace(Catalog.discover().guidance.get("toybox"), name="multiview", group=4)
+
+
+def recipe_of(prior: str, out: Path) -> str:
+    """The recipe that uses a prior: the toybox one, with the guidance of four views for that of one."""
+    if prior != "multiview":
+        return "toybox"
+    path = out / "multiview.toml"
+    path.write_text(
+        (Path(df3d_toybox.__file__).parent / "recipes" / "toybox.toml").read_text().replace('use = "toybox"', 'use = "multiview"')
+    )
+    return str(path)
+
+
+@cache
+def tools() -> tuple[Catalog, dict[str, Scorer]]:
+    catalog, scorers = toybox.tools()
+    catalog.add(MultiView)
+    return catalog, scorers
 
 
 def work(run: Run) -> dict[str, str]:
     """The row of a run."""
-    method, (catalog, scorers) = METHODS[run.method], toybox.tools()
-    settings = [f"steps={method.steps}", "guidance.camera=false", *(f"coarse.guidance.{text}" for text in method.settings)]
-    prepared = prepare(run.prompt, recipe="toybox", settings=settings, device="cpu", catalog=catalog, until="coarse")
+    method, (catalog, scorers) = METHODS[run.method], tools()
+    settings = [f"steps={method.steps}", f"guidance.model={run.model}", f"guidance.camera={json.dumps(method.prior != 'words')}",
+                *(f"coarse.guidance.{text}" for text in method.settings)]  # fmt: skip
+    prepared = prepare(run.prompt, recipe=run.recipe, settings=settings, device="cpu", catalog=catalog, until="coarse")
     folder = run.out / run.method.replace(", ", "-").replace(" ", "-") / default_path(run.prompt, run.seed).name
     whole, began = not folder.exists(), time.perf_counter()
     prepared.run(folder, run.seed, lambda event: None)
@@ -128,6 +170,8 @@ def table(rows: Sequence[dict[str, str]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--words", type=Path, help="the folder of that prior")
+    parser.add_argument("--multiview", type=Path, help="likewise")
     parser.add_argument("--out", type=Path, default=Path("runs/objectives"))
     parser.add_argument("--prompts", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=2)
@@ -143,12 +187,20 @@ def main() -> None:
     path = options.out / "objectives.csv"
     rows = read(path)
     made = {(row["method"], row["prompt"], row["seed"]) for row in rows}
+    priors = {"words": options.words, "multiview": options.multiview}
     runs = [
-        Run(method, prompt, seed, options.out)
+        Run(
+            method,
+            prompt,
+            seed,
+            priors[METHODS[method].prior].absolute(),
+            recipe_of(METHODS[method].prior, options.out),
+            options.out,
+        )
         for seed in range(options.seeds)
         for prompt in PROMPTS[: options.prompts]
         for method in options.methods
-        if (method, prompt, str(seed)) not in made
+        if priors[METHODS[method].prior] and (method, prompt, str(seed)) not in made
     ]
     environ.update(OMP_NUM_THREADS="1")
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:

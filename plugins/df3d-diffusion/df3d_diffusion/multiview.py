@@ -15,13 +15,13 @@ from typing import Any
 import diffusers
 import torch
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
-from diffusers.models.attention_processor import AttnProcessor2_0
 from safetensors.torch import load_file
 from torch import Tensor
 
 from df3d.errors import ModelError
 from df3d.types import Cameras
 from df3d_diffusion.folder import AGAIN, check_size, config
+from df3d_diffusion.joint import join_views
 from df3d_diffusion.latent import LatentDenoiser
 
 VIEWS = 4  # of one object, side by side in a batch, 90 degrees apart
@@ -43,10 +43,7 @@ class MultiViewDenoiser(LatentDenoiser):
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
-        self._joint = JointAttention()
-        for name, module in self.unet.named_modules():
-            if name.endswith("attn1"):
-                module.set_processor(self._joint)
+        self._joint = join_views(self.unet, VIEWS)
 
     def predict(self, noisy: Tensor, timestep: Tensor, text: Tensor, cameras: Cameras | None) -> Tensor:
         if cameras is None:
@@ -60,23 +57,12 @@ class MultiViewDenoiser(LatentDenoiser):
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """No camera, and no look at other views, as in the pictures among the training data."""
-        embedding, self.unet.class_embedding, self._joint.views = self.unet.class_embedding, None, 1
+        embedding, self.unet.class_embedding = self.unet.class_embedding, None
         try:
-            yield
+            with self._joint.alone():
+                yield
         finally:
-            self.unet.class_embedding, self._joint.views = embedding, VIEWS
-
-
-class JointAttention(AttnProcessor2_0):
-    """Self-attention over the tokens of all `views` of an object: (B V, L, C) is looked at as (B, V L, C)."""
-
-    views = VIEWS
-
-    def __call__(self, attn: Any, hidden_states: Tensor, *given: Any, **more: Any) -> Tensor:
-        count, length, width = hidden_states.shape
-        together = hidden_states.reshape(count // self.views, self.views * length, width)
-        found: Tensor = super().__call__(attn, together, *given, **more)
-        return found.reshape(count, length, -1)
+            self.unet.class_embedding = embedding
 
 
 def camera_code(cameras: Cameras) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from df3d_diffusion.conditioning import (
     view_code,
 )
 from df3d_diffusion.denoiser import compiled
+from df3d_diffusion.joint import join_views
 from df3d_diffusion.noising import at, to_noise
 from df3d_diffusion.text import Encoder
 
@@ -29,18 +31,19 @@ class PixelDenoiser:
 
     `layout`, the table `df3d` of its model_index.json, may say `unshuffle` (pixels along an axis that are one position
     of the UNet), `rays` (the UNet takes `conditioning.ray_map` beside the image, and the text with `conditioning.view_code` in
-    its class embedding) and `sketches` (how many small pictures it takes besides, which stand behind the encodings of the text:
-    `conditioning.with_sketches`).
+    its class embedding), `sketches` (how many small pictures it takes besides, which stand behind the encodings of the text:
+    `conditioning.with_sketches`) and `views` (of one object, side by side in a batch, that are denoised together).
     """
 
     clip = 1.0
-    group = 1
 
     def __init__(self, *, unet: Any, scheduler: Any, text: Encoder, layout: dict[str, Any]) -> None:
         self.unet = unet.to(memory_format=torch.channels_last)
         self.alphas_cumprod = scheduler.alphas_cumprod.to(unet.device)
         self.knows_cameras = bool(layout.get("rays", False))
         self.sketches = int(layout.get("sketches", 0))
+        self.group = int(layout.get("views", 1))
+        self._joint = join_views(self.unet, self.group) if self.group > 1 else None
         self._unshuffle = int(layout.get("unshuffle", 1))
         self._size = unet.config.sample_size * self._unshuffle
         self._prediction = scheduler.config.prediction_type
@@ -71,7 +74,8 @@ class PixelDenoiser:
         if self.sketches:
             blocks = torch.cat([blocks, sketch_map(sketches.to(blocks), blocks.shape[-1])], dim=1)
         blocks = blocks.to(self.unet.dtype).contiguous(memory_format=torch.channels_last)
-        raw = self.unet(blocks, timestep, text, class_labels=labels).sample
+        with self._joint.alone() if self._joint and cameras is None else nullcontext():
+            raw = self.unet(blocks, timestep, text, class_labels=labels).sample
         raw = shuffle(raw.float()[:, :channels], self._unshuffle)  # IF predicts a variance too; it is left out
         return to_noise(raw, noisy, at(self.alphas_cumprod, timestep, noisy), self._prediction)
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from df3d_diffusion.config import MultiViewConfig, SdsConfig
 from df3d_diffusion.folder import check_kind
+from df3d_diffusion.joint import join_views
 from df3d_diffusion.loading import load
 from df3d_diffusion.multiview import (
     PREFIX,
     VIEWS,
-    JointAttention,
     MultiViewDenoiser,
     camera_code,
     from_checkpoint,
@@ -58,10 +58,7 @@ class Network:
         stock = stock_config(CONFIG)
         state = {PREFIX + name: weight(name, shape) for name, shape in authors_shapes(stock).items()}
         self.unet = from_checkpoint(state, stock).eval()
-        self.joint = JointAttention()
-        for name, module in self.unet.named_modules():
-            if name.endswith("attn1"):
-                module.set_processor(self.joint)
+        self.joint = join_views(self.unet, VIEWS)
 
     @torch.no_grad()
     def __call__(self, camera: Tensor) -> Tensor:

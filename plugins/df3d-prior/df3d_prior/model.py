@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 from df3d_diffusion.conditioning import RAY_CHANNELS, SKETCH_CHANNELS, VIEW_CODES
+from df3d_diffusion.joint import join_views
 from df3d_diffusion.networks import pack, quiet, whole
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -30,15 +31,21 @@ SKETCHES = 2  # small pictures that the UNet sees, one for each thing of a capti
 
 @dataclass
 class Model:
-    """The four parts of the pipeline folder."""
+    """The four parts of the pipeline folder, and how many views of an object are denoised together."""
 
     unet: UNet2DConditionModel
     text_encoder: CLIPTextModel
     tokenizer: PreTrainedTokenizerFast
     scheduler: DDPMScheduler
+    views: int = 1
 
     def networks(self) -> dict[str, nn.Module]:
         return {"unet": self.unet, "text_encoder": self.text_encoder}
+
+    def join(self, views: int) -> None:
+        """From now on every `views` pictures of a batch are of one object, and are denoised together."""
+        self.views = views
+        join_views(self.unet, views)
 
     def encode(self, captions: list[str]) -> Tensor:
         """(B, SLOTS, TEXT_WIDTH) from captions as `words.Caption.canonical` writes them."""
@@ -73,6 +80,8 @@ class Model:
             "scheduler": ["diffusers", "DDPMScheduler"],
             "df3d": {"space": "pixel", "image_size": SIZE, "unshuffle": UNSHUFFLE, "rays": True, "sketches": SKETCHES},
         }
+        if self.views > 1:
+            index["df3d"] |= {"views": self.views}
         (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
         (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
 
@@ -145,4 +154,7 @@ def read(folder: Path) -> Model:
     model.unet.load_state_dict(unet)
     text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32, use_safetensors=True)
     model.text_encoder.load_state_dict(text_encoder.state_dict())
+    layout = json.loads((folder / "model_index.json").read_text())["df3d"]
+    if (views := layout.get("views", 1)) > 1:
+        model.join(views)
     return model

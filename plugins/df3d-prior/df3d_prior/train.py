@@ -64,15 +64,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class Mix:
-    """Sources, how often a picture is of each, and the sketches of what they show."""
+    """Sources, how often a picture is of each, the sketches of what they show, and how many pictures in a row are of one object."""
 
     sources: tuple[Source, ...]
     shares: tuple[float, ...]
     sketches: Sketches
+    views: int = 1
 
     def draw(self, rng: np.random.Generator, count: int, size: int) -> Drawn:
         """Pictures of all sources."""
-        counts = rng.multinomial(count, np.array(self.shares) / sum(self.shares))
+        counts = self.views * rng.multinomial(count // self.views, np.array(self.shares) / sum(self.shares))
         drawn = [source.draw(rng, int(n), size) for source, n in zip(self.sources, counts, strict=True) if n]
         images, azimuth, elevation = (
             np.concatenate([getattr(d, name) for d in drawn]) for name in ("images", "azimuth", "elevation")
@@ -86,12 +87,12 @@ def draw_batch(config: TrainConfig, mix: Mix, step: int) -> Batch:
     size = SIZE // 2 if config.halved(step) else SIZE
     drawn = mix.draw(rng, config.batch, size)
     blind = rng.random(config.batch) < config.drop_camera
-    words, sketches, views = [], [], ViewConfig()
+    words, sketches, views, dropped = [], [], ViewConfig(), False
     for i, (caption, azimuth, elevation) in enumerate(zip(drawn.captions, drawn.azimuth, drawn.elevation, strict=True)):
         blind[i] &= not caption.sketched  # a sketch is seen from somewhere
         named = rng.random() < (0.75 if blind[i] else 0.3)
         view = views.view(float(azimuth), float(elevation)) if named else None
-        dropped = rng.random() < config.drop_text
+        dropped = dropped if i % mix.views else rng.random() < config.drop_text
         words.append(EMPTY if dropped else caption.canonical(view))
         sketches.append(mix.sketches.of(None if dropped else caption, float(azimuth), float(elevation)))
     images = torch.from_numpy(drawn.images).permute(0, 3, 1, 2) * 2 - 1
@@ -171,7 +172,7 @@ def train(
         generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + step)
         clean = unshuffle(batch.images.to(device), UNSHUFFLE)
         noise = torch.randn(clean.shape, generator=generator, device=device)
-        timestep = draw_timesteps(len(clean), len(alphas_cumprod), generator)
+        timestep = draw_timesteps(len(clean) // mix.views, len(alphas_cumprod), generator).repeat_interleave(mix.views)
         alphabar = at(alphas_cumprod, timestep, clean)
         seen = [batch.rays.to(device), sketch_map(batch.sketches.to(device), clean.shape[-1])]
         noisy = torch.cat([noised(clean, noise, alphabar), *seen], dim=1)

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -14,6 +15,7 @@ import pytest
 import shelf
 import torch
 from command import df3d
+from df3d_diffusion.conditioning import SKETCH, SKETCH_CHANNELS, with_sketches
 from df3d_prior import figures, lesson, model, train
 from df3d_prior.cli import _pictures_in
 from df3d_prior.config import PriorConfig, TrainConfig
@@ -332,3 +334,28 @@ def test_minutes_for_a_training_that_is_finished_say_how_to_train_further(
     said = capsys.readouterr().err
     assert f"the training in {tmp_path} is finished, with 4,160 pictures" in said
     assert f"--start-from {tmp_path} --out ANOTHER" in said
+
+
+def test_four_views_of_an_object_are_learned_together(tmp_path: Path) -> None:
+    """They have one caption, dropped or not, and one timestep; what is left denoises them together."""
+    config = replace(TINY, images=16, batch=8, drop_camera=0.0, drop_text=0.5)
+    begun = lesson.prepare(None, "none", config)
+    begun.model.join(4)
+    mix = replace(begun.mix, sources=(WorldSource(views=4),), shares=(1.0,), views=4)
+    batches = [draw_batch(config, mix, step) for step in range(8)]
+    captions = [batch.captions[i : i + 4] for batch in batches for i in (0, 4)]
+    dropped = [[caption == EMPTY for caption in four] for four in captions]
+    assert {tuple(four) for four in dropped} == {(True,) * 4, (False,) * 4}
+    also = partial(lesson.finish, begun)
+    list(train.train(config, mix, begun.model, tmp_path, also=also, compiled=False))
+    assert model.read(tmp_path / "model").views == 4
+    denoiser = from_config(PriorConfig(model=str(tmp_path / "model"), dtype="float32")).denoiser
+    assert denoiser.group == 4
+    text = with_sketches(denoiser.encode_text([EMPTY] * 4), torch.zeros(4, model.SKETCHES, SKETCH_CHANNELS, SKETCH, SKETCH))
+    noisy, cameras = torch.randn(4, 3, 64, 64), orbit(4, size=64)
+    changed = torch.cat([noisy[:3], torch.randn(1, 3, 64, 64)])
+    with torch.no_grad():
+        told = [denoiser.predict(rows, torch.full((4,), 500), text, cameras)[0] for rows in (noisy, changed)]
+        untold = [denoiser.predict(rows, torch.full((4,), 500), text, None)[0] for rows in (noisy, changed)]
+    assert not torch.equal(*told)  # the first view has looked at the fourth
+    assert torch.equal(*untold)

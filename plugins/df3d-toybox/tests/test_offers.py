@@ -84,6 +84,21 @@ def test_training_pictures_are_the_worlds_from_the_angles_they_say() -> None:
     assert list(drawn.captions) == [_words(caption) for caption in captions]
 
 
+def test_a_thing_can_be_drawn_from_four_sides_at_once_and_from_its_front_more_often() -> None:
+    drawn = WorldSource(views=4).draw(np.random.default_rng(5), 8, 24)
+    assert drawn.captions[0] == drawn.captions[3] != drawn.captions[4] == drawn.captions[7]
+    np.testing.assert_allclose(drawn.azimuth.reshape(2, 4) - drawn.azimuth[::4, None], np.tile([0, 90, 180, 270], (2, 1)))
+    assert np.array_equal(drawn.elevation.reshape(2, 4), drawn.elevation[::4, None].repeat(4, 1))
+    alone = WorldSource().draw(np.random.default_rng(5), 2, 24)
+    np.testing.assert_array_equal(drawn.images[::4], alone.images)  # the same two things, the first from the same side
+    many = WorldSource(fronts=4.0).draw(np.random.default_rng(5), 700, 2)
+    quarter = (np.round(many.azimuth / 90) % 4).astype(int)
+    counts = np.bincount(quarter, minlength=4)
+    assert counts.sum() == 700
+    assert abs(counts[0] - 400) < 50
+    assert all(abs(count - 100) < 40 for count in counts[1:])
+
+
 def test_a_caption_of_the_world_is_told_in_the_priors_words() -> None:
     told = _words(Caption(Thing("dog", "red"), "on", Thing("table", "blue")))
     assert (told.subject.word, told.subject.color, told.relation) == ("dog", "red", "on")

@@ -19,14 +19,28 @@ from df3d_toybox.world.mesh import asset_of
 
 @dataclass(frozen=True)
 class WorldSource:
-    """The world's things, drawn exactly, in random proportions; each noun is a word."""
+    """The world's things, drawn exactly, in random proportions; each noun is a word.
+
+    Each is drawn from `views` sides, side by side in the batch and 360 / views degrees apart. `fronts` says how many times as often
+    it is seen from the quarter in front as from each of the three others.
+    """
+
+    views: int = 1
+    fronts: float = 1.0
 
     def draw(self, rng: np.random.Generator, count: int, size: int) -> Drawn:
-        captions = [scene.sample_caption(rng) for _ in range(count)]
-        scenes = [render.pack(scene.build(caption, rng)) for caption in captions]
-        azimuth, elevation = random_angles(rng, count)
+        things = count // self.views
+        captions = [scene.sample_caption(rng) for _ in range(things)]
+        scenes = [one for caption in captions for one in [render.pack(scene.build(caption, rng))] * self.views]
+        azimuth, elevation = random_angles(rng, things)
+        if self.fronts != 1.0:
+            front = rng.random(things) < self.fronts / (self.fronts + 3)
+            azimuth = np.where(front, azimuth / 4, 180 + 3 / 4 * azimuth)  # the quarter in front, and the three others
+        azimuth = azimuth.repeat(self.views) + np.tile(np.arange(self.views) * 360.0 / self.views, things)
+        elevation = elevation.repeat(self.views)
         images = render.render(scenes, views_of(azimuth, elevation, size).pose.numpy(), size=size)
-        return Drawn(images[..., :3], [_words(caption) for caption in captions], azimuth, elevation)
+        told = [_words(caption) for caption in captions for _ in range(self.views)]
+        return Drawn(images[..., :3], told, azimuth, elevation)
 
 
 def origin() -> Origin:
