@@ -160,6 +160,16 @@ def train(
     check_folder(folder, about)
     state = folder / CHECKPOINT
     first, seconds = _restore(state, config, networks, average, optimizers) if state.exists() else (0, 0.0)
+
+    def save(done: int) -> None:
+        told = {"steps": done, "training_seconds": round(seconds), "torch": torch.__version__, "device": device, **asdict(config)}
+        remembered = {"step": str(done), "seconds": str(seconds), "config": recorded(config), "about": about}
+        with writing(folder), _new_model(folder) as new:
+            _write_average(model, networks, average, new, {**told, **(card or {})}, also)
+            _save(state, networks, average, optimizers, remembered)
+
+    if first == config.steps:  # it may have been stopped between the two
+        save(first)
     half = fastest_dtype(device) != torch.float32
     if not half:
         use_winograd(model.unet)
@@ -204,17 +214,7 @@ def train(
         stopping = stop is not None and stop.is_set() and done < config.steps
         if done % save_every == 0 or done == config.steps or stopping or time.perf_counter() - saved > SAVE_SECONDS:
             saved = time.perf_counter()
-            told = {
-                "steps": done,
-                "training_seconds": round(seconds),
-                "torch": torch.__version__,
-                "device": device,
-                **asdict(config),
-            }
-            with writing(folder):
-                _save_average(model, networks, average, folder, {**told, **(card or {})}, also)
-                remembered = {"step": str(done), "seconds": str(seconds), "config": recorded(config), "about": about}
-                _save(state, networks, average, optimizers, remembered)
+            save(done)
         if stopping:
             raise Stopped(f"step {done} of {config.steps}")
 
@@ -329,17 +329,26 @@ def _put_back(tensors: dict[str, Tensor], networks: nn.Module, average: dict[str
         restore_optimizer(optimizer, part[name])
 
 
-def _save_average(
-    model: Model, networks: nn.Module, average: dict[str, Tensor], folder: Path, card: dict[str, Any], also: Callable[[Path], None]
-) -> None:
-    """Write the averaged weights into `folder/model`, whole or not at all."""
-    current = {name: parameter.detach().clone() for name, parameter in networks.named_parameters()}
-    networks.load_state_dict(average, strict=False)
+@contextmanager
+def _new_model(folder: Path) -> Iterator[Path]:
+    """A folder to write a model into, which becomes `folder/model` if nothing fails."""
     new = folder / "model.new"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
-    model.save(new, card=card)
-    also(new)
+    try:
+        yield new
+        shutil.rmtree(folder / "model", ignore_errors=True)
+        new.rename(folder / "model")
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _write_average(
+    model: Model, networks: nn.Module, average: dict[str, Tensor], folder: Path, card: dict[str, Any], also: Callable[[Path], None]
+) -> None:
+    """Write the averaged weights into a folder."""
+    current = {name: parameter.detach().clone() for name, parameter in networks.named_parameters()}
+    networks.load_state_dict(average, strict=False)
+    model.save(folder, card=card)
+    also(folder)
     networks.load_state_dict(current, strict=False)
-    shutil.rmtree(folder / "model", ignore_errors=True)
-    new.rename(folder / "model")

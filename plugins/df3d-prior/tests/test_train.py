@@ -275,6 +275,31 @@ def test_a_full_disk_costs_nothing_that_was_saved(folder: Path, tmp_path: Path, 
     assert run(folder, tmp_path)[-1].step == TINY.steps
 
 
+def test_a_training_whose_first_checkpoint_did_not_fit_can_begin_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the same folder: nothing half done is left in it."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(train, "write_tensors", full)
+    with pytest.raises(RunError, match="No space left"):
+        run(folder, tmp_path)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    assert run(folder, tmp_path)[-1].step == TINY.steps
+
+
+def test_a_finished_training_whose_model_is_gone_writes_it_again(folder: Path, tmp_path: Path) -> None:
+    """As one does that was killed before it could."""
+    run(folder, tmp_path)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "model" / "unet").iterdir()}
+    shutil.rmtree(tmp_path / "model")
+    assert not run(folder, tmp_path)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "model" / "unet").iterdir()} == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
