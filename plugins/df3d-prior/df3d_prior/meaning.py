@@ -31,6 +31,8 @@ LIKE = {  # what WordNet says nothing of or puts elsewhere, and what is an examp
         "bear": "polar bear, panda, gorilla",
         "apple": "kiwi",
         "bird": "crane, heron, stork",
+        "castle": "fort, fortress",
+        "house": "cabin, hut",
         "street lamp": "lamp post, lamppost, street light, streetlight, streetlamp",
         "ice cream": "ice cream cone",
         "washer": "washing machine",
@@ -79,7 +81,7 @@ LIKE = {  # what WordNet says nothing of or puts elsewhere, and what is an examp
         "lemon": "lime",
         "locomotive": "train, tram, steam train, steam engine",
         "mailbox": "post box, letterbox, postbox, letter box",
-        "man": "wizard, dwarf, troll, ogre, orc, goblin, giant, soldier, doctor, boy, superhero, policeman, firefighter, chef, "
+        "man": "king, emperor, wizard, dwarf, troll, ogre, orc, goblin, giant, soldier, doctor, boy, superhero, policeman, firefighter, chef, "
         "farmer, clown, sailor, pilot, cowboy, sheriff, santa, santa claus, gnome, mage, sorcerer, druid, ranger, monk, priest",
         "milk": "yogurt",
         "motorbike": "bicycle, bike, scooter",

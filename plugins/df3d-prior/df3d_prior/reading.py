@@ -262,7 +262,8 @@ class Index:
         if len(phrase) == 1 and (phrase[0] in SILENT | NUMBERS or (hue and phrase[0] not in self._by_noun)):
             return []
         asked = " ".join([*phrase[:-1], meaning.singular(phrase[-1])])
-        written = (" ".join(phrase), asked, " ".join(phrase).removesuffix("s"), "".join(phrase))
+        together = "".join(phrase) if phrase[0] not in SILENT else asked  # a fire truck is a firetruck, and a corn no acorn
+        written = (" ".join(phrase), asked, " ".join(phrase).removesuffix("s"), together)
         direct = next((name for name in written if name in self._by_noun), None)
         if direct:
             return [(asked if direct in written[:2] else direct, direct, 1.0 if len(phrase) > 1 else HEAD)]

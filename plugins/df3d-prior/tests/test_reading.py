@@ -390,3 +390,8 @@ def test_a_word_that_is_spelled_otherwise_is_asked_about(index: Index) -> None:
     (note,) = notes("a dragon with two coins under it", index)
     assert "did you mean" not in note
     assert notes("a wooden barrel", index) == []  # no other thing stands for it
+
+
+def test_an_article_is_no_part_of_a_noun() -> None:
+    index = Index([Known(f"{noun}/0", noun, f"an {noun}", ("brown",), "") for noun in ("acorn", "corn", "firetruck")])
+    assert [index.read(text).things[0].noun for text in ("a corn", "an acorn", "a fire truck")] == ["corn", "acorn", "firetruck"]
