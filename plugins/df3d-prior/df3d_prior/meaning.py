@@ -82,7 +82,8 @@ LIKE = {  # what WordNet says nothing of or puts elsewhere, and what is an examp
         "locomotive": "train, tram, steam train, steam engine",
         "mailbox": "post box, letterbox, postbox, letter box",
         "man": "wizard, dwarf, troll, ogre, orc, goblin, giant, soldier, doctor, boy, superhero, policeman, firefighter, chef, "
-        "farmer, clown, sailor, pilot, cowboy, sheriff, santa, santa claus, gnome, mage, sorcerer, druid, ranger, monk, priest, king, emperor",
+        "farmer, clown, sailor, pilot, cowboy, sheriff, santa, santa claus, gnome, mage, sorcerer, druid, ranger, monk, priest, "
+        "king, emperor",
         "milk": "yogurt",
         "motorbike": "bicycle, bike, scooter",
         "mountain": "pyramid, volcano, iceberg",
