@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
-from df3d.cli.context import Debug, Device, Offline, catalog_of, go_offline, put_json, say, show, table
+from df3d.cli.context import Debug, Device, Offline, Prior, catalog_of, go_offline, put_json, say, show, table
 from df3d.errors import ConfigError, Stopped
 from df3d.system.files import read_text
 
@@ -49,6 +49,7 @@ def make(
         None, metavar="SCORER[.MEASURE]", help="Score all, print the path of the best of each prompt."
     ),
     recipe: str = typer.Option("auto", "--recipe", "-r", help="A recipe's name or file."),
+    prior: Prior = None,
     set_: list[str] = typer.Option([], "--set", "-s", metavar="KEY=VALUE", help="Change a number of the recipe; repeatable."),
     steps: int | None = typer.Option(None, min=0, help="Of every stage."),
     launcher: str = typer.Option("local", help="Where the workers run: `df3d plugins` lists launchers."),
@@ -86,7 +87,11 @@ def make(
             raise ConfigError("--gpus-per-worker and --workers-per-gpu say the same thing", "give one of them")
         gpus_per_worker = 1 / workers_per_gpu
     told = crew(catalog, launcher, launch, gpus=gpus_per_worker, workers=workers, retries=retries, timeout=seconds)
-    settings = [*set_, *([f"steps={steps}"] if steps is not None else [])]
+    settings = [
+        *([f"guidance.model={prior.absolute()}"] if prior else []),
+        *set_,
+        *([f"steps={steps}"] if steps is not None else []),
+    ]
     mistakes = lists.Mistakes(prompts)
     listed = plan.planned(lists.read(_text(prompts), mistakes), range(seeds), recipe, settings, device, catalog, mistakes)
     choose = chooser(best_by, out, catalog, device=device)

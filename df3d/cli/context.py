@@ -20,6 +20,14 @@ from df3d.types import Asset
 
 # Options that commands have in common.
 Device = Annotated[str, typer.Option("--device", help="`cpu`, `cuda`, `cuda:1`, or `auto`.")]
+Prior = Annotated[
+    Path | None,
+    typer.Option(
+        "--prior",
+        metavar="FOLDER",
+        help="A prior of your own meshes, made by `df3d prior train`; short for --set guidance.model=FOLDER.",
+    ),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Ask no model hub for anything, as with HF_HUB_OFFLINE=1.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors, and what is done instead of something.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]  # `main` looks for it

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from df3d.cli.context import Debug, Device, Offline, Quiet, catalog_of, go_offline, nobody_listens, put, put_json, say
+from df3d.cli.context import Debug, Device, Offline, Prior, Quiet, catalog_of, go_offline, nobody_listens, put, put_json, say
 from df3d.errors import ConfigError, Df3dError, PromptError, Stopped
 from df3d.prompt import Picture
 from df3d.schedule import LARGEST_SEED
@@ -37,11 +37,7 @@ def generate(
         "auto", "--recipe", "-r", help="A recipe's name or file; `auto` is one that runs on this machine with what is installed."
     ),
     guidance: str | None = typer.Option(None, help="Another guidance plugin than the recipe's."),
-    prior: Path | None = typer.Option(
-        None,
-        metavar="FOLDER",
-        help="A prior of your own meshes, made by `df3d prior train`; short for --set guidance.model=FOLDER.",
-    ),
+    prior: Prior = None,
     set_: list[str] = typer.Option([], "--set", "-s", metavar="KEY=VALUE", help="Change a number of the recipe; repeatable."),
     prompt_file: Path | None = typer.Option(
         None, "--prompt-file", metavar="FILE", help="Read what to make from a text file; `-` is standard input."

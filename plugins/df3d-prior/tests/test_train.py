@@ -342,6 +342,9 @@ def test_the_command_trains_draws_and_makes(folder: Path, tmp_path: Path) -> Non
     assert (tmp_path / "prior.png").is_file()
     refused = df3d("generate", "the of", "--prior", "prior", "--recipe", "toybox", where=tmp_path)
     assert "the prior knows no object" in refused.stderr
+    (tmp_path / "list.txt").write_text("a yellow box\na katana\n")
+    batch = df3d("batch", "list.txt", "--out", "many", "--prior", "prior", "--recipe", "toybox", "--dry-run", where=tmp_path)
+    assert "line 2: the prior knows no object in `a katana`" in batch.stderr  # the shipped one knows it
     made = df3d(
         "generate", "a yellow box", "--prior", "prior", "--recipe", "toybox", "--steps", "1", "--out", "run", where=tmp_path
     )
