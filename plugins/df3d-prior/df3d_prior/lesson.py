@@ -160,7 +160,7 @@ def props_of(origin: Origin) -> Library:
 def _added(index: Index, known: Sketches, library: Library, props: Library) -> tuple[Index, Sketches]:
     """What can be asked for after a training on a library: its own objects take the place of others of the same noun."""
     own = library.index()
-    old = [one for one in index.objects if one.noun not in own.nouns or one.spare]
+    old = [one for one in index.objects if one.noun and (one.noun not in own.nouns or one.spare)]
     kept = {one.word for one in old}
     added = [one for one in props.index().objects if one.word not in kept]
     whole = Index([*own.objects, *old, *added])

@@ -127,14 +127,15 @@ class Reading:
 
 @dataclass
 class Index:
-    """The objects that a model has words for, to find those that a text asks for."""
+    """The objects that a model has words for, to find those that a text asks for. One without a noun is not to be had."""
 
     objects: list[Known]
     _by_noun: dict[str, list[Known]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for one in self.objects:
-            self._by_noun.setdefault(one.noun, []).append(one)
+            if one.noun:
+                self._by_noun.setdefault(one.noun, []).append(one)
 
     @classmethod
     def load(cls, folder: Path) -> Index:

@@ -395,3 +395,11 @@ def test_a_word_that_is_spelled_otherwise_is_asked_about(index: Index) -> None:
 def test_an_article_is_no_part_of_a_noun() -> None:
     index = Index([Known(f"{noun}/0", noun, f"an {noun}", ("brown",), "") for noun in ("acorn", "corn", "firetruck")])
     assert [index.read(text).things[0].noun for text in ("a corn", "an acorn", "a fire truck")] == ["corn", "acorn", "firetruck"]
+
+
+def test_an_object_without_a_noun_is_not_to_be_had_and_keeps_its_place() -> None:
+    """Its sketch lies among those of the others."""
+    index = Index([Known("torn/0", "", "a torn chest", ("brown",)), Known("chest/0", "chest", "a chest", ("brown",))])
+    assert index.nouns == ["chest"]
+    assert index.sketched == ["torn/0", "chest/0"]
+    assert index.read("a torn chest").things[0].known.word == "chest/0"
