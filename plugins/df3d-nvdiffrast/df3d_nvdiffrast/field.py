@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from df3d_hashgrid.encoding import make, note
-from scipy import ndimage
+from scipy import ndimage, optimize
 from torch import Tensor, nn
 
 from df3d.errors import EmptyFieldError
@@ -23,6 +23,7 @@ SMALLEST = 8  # grid cells that a solid must have
 LADDER = 8  # times that the density level is halved to find one
 FIT_POINTS = 8192
 NEAR = 1.5  # cells from the surface
+SPREAD = 1.2  # of the blur that takes the bumps from it, in cells of half the size
 
 
 class TetsField(nn.Module):
@@ -153,11 +154,22 @@ def distances_of(volume: Volume, resolution: int) -> np.ndarray:
     below = -np.log(np.maximum(density, 1e-6 * level) / level)
     slope = np.sqrt(sum(along**2 for along in np.gradient(below)))
     signed = np.where(np.abs(signed) < NEAR, np.clip(below / np.maximum(slope, 0.3), -NEAR, NEAR), signed)
-    signed = ndimage.gaussian_filter(signed, 0.5) * cell
+    signed = _smoothed(signed) * cell
     signed = np.pad(signed, 1, mode="edge")  # of cells; a corner is the mean of the eight around it
     pairs = signed[0::2] + signed[1::2]
     pairs = pairs[:, 0::2] + pairs[:, 1::2]
     return np.asarray((pairs[:, :, 0::2] + pairs[:, :, 1::2]) / 8, np.float32)
+
+
+def _smoothed(signed: np.ndarray) -> np.ndarray:
+    """Without the bumps of a volume that is not sure of its surface, and as large as before: blurring takes from what is thin."""
+
+    def solid(distances: np.ndarray) -> float:
+        return float(np.clip(0.5 - distances, 0, 1).sum())
+
+    blurred, wanted = ndimage.gaussian_filter(signed, SPREAD), solid(ndimage.gaussian_filter(signed, 0.5))
+    level = optimize.brentq(lambda level: solid(blurred - level) - wanted, -NEAR, NEAR, xtol=1e-3)
+    return np.asarray(blurred - level)
 
 
 def _without_crumbs(solid: np.ndarray, share: float = 0.02) -> np.ndarray:

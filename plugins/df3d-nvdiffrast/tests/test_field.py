@@ -40,6 +40,31 @@ def test_distances_are_in_world_units() -> None:
     assert np.abs(distances - (radius - 0.6))[near].mean() < 0.02
 
 
+class Bumpy(Ball):
+    """A ball whose surface is unsure: bumps of 0.01, half a dozen cells apart."""
+
+    def density(self, points: torch.Tensor) -> torch.Tensor:
+        return super().density(points * (1 + 0.02 * torch.sin(40 * points).prod(dim=-1, keepdim=True)))
+
+
+class Rod(Ball):
+    """As thick as three cells, along the x axis."""
+
+    def density(self, points: torch.Tensor) -> torch.Tensor:
+        return super().density(points[..., 1:]) * (points[..., 0].abs() < 0.8)
+
+
+def test_bumps_go_and_thin_things_stay() -> None:
+    config = TetsConfig(**{**SMALL, "resolution": 48})
+    radii = [TetsField(config, start_from=ball(0.5, edge=0.01)).surface().vertices.detach().norm(dim=-1) for ball in (Ball, Bumpy)]
+    assert abs(float(radii[0].mean() - radii[1].mean())) < 0.01
+    assert float(radii[1].std()) < 0.002  # less than half of what the bumps had
+    rod = TetsField(config, start_from=Rod(0.06, edge=0.01)).surface().vertices.detach()
+    assert float(rod[:, 0].abs().max()) > 0.75
+    middle = rod[rod[:, 0].abs() < 0.6][:, 1:].norm(dim=-1)
+    assert 0.05 < float(middle.mean()) < 0.07
+
+
 def test_an_empty_volume_is_an_error() -> None:
     with pytest.raises(EmptyFieldError, match="the field is empty"):
         TetsField(TetsConfig(**SMALL), start_from=Ball(0.5, inside=1e-4))
