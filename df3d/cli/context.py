@@ -23,7 +23,6 @@ Device = Annotated[str, typer.Option("--device", help="`cpu`, `cuda`, `cuda:1`, 
 Prior = Annotated[
     Path | None,
     typer.Option(
-        "--prior",
         metavar="FOLDER",
         help="A prior of your own meshes, made by `df3d prior train`; short for --set guidance.model=FOLDER.",
     ),
