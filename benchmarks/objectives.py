@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -41,6 +40,7 @@ from df3d.run.rundir import RunDir, default_path
 
 EVALUATIONS = 440  # looks of the model at each view, in the coarse stage: 220 steps of two
 MARKS = ("<!-- table of objectives.csv, by benchmarks/objectives.py -->", "<!-- end of the table -->")
+RECIPE = "multiview.toml"
 FALLING = ("order=falling", "jitter=0.1")
 
 
@@ -85,43 +85,42 @@ class Run:
     prompt: str
     seed: int
     model: Path
-    recipe: str
     out: Path
 
 
+@dataclass(frozen=True)
 class MultiView:
-    """The embedded model's guidance as one that judges four views together."""
+    """A plugin of one guidance."""
 
-    @staticmethod
+    guidance: GuidancePlugin
+
     @hookimpl
-    def df3d_guidance() -> Iterator[GuidancePlugin]:
-        yield replace(Catalog.discover().guidance.get("toybox"), name="multiview", group=4)
-
-
-def recipe_of(prior: str, out: Path) -> str:
-    """The recipe that uses a prior: the toybox one, with the guidance of four views for that of one."""
-    if prior != "multiview":
-        return "toybox"
-    path = out / "multiview.toml"
-    path.write_text(
-        (Path(df3d_toybox.__file__).parent / "recipes" / "toybox.toml").read_text().replace('use = "toybox"', 'use = "multiview"')
-    )
-    return str(path)
+    def df3d_guidance(self) -> Iterator[GuidancePlugin]:
+        yield self.guidance
 
 
 @cache
 def tools() -> tuple[Catalog, dict[str, Scorer]]:
+    """Those of benchmarks/toybox.py, and the embedded model's guidance as one that judges four views together."""
     catalog, scorers = toybox.tools()
-    catalog.add(MultiView)
+    catalog.add(MultiView(replace(catalog.guidance.get("toybox"), name="multiview", group=4)))
     return catalog, scorers
+
+
+def write_recipe(out: Path) -> None:
+    """The toybox recipe with the guidance of four views for that of one."""
+    text = (Path(df3d_toybox.__file__).parent / "recipes" / "toybox.toml").read_text()
+    (out / RECIPE).write_text(text.replace('use = "toybox"', 'use = "multiview"'))
 
 
 def work(run: Run) -> dict[str, str]:
     """The row of a run."""
     method, (catalog, scorers) = METHODS[run.method], tools()
-    settings = [f"steps={method.steps}", f"guidance.model={run.model}", f"guidance.camera={json.dumps(method.prior != 'words')}",
+    told = method.prior == "multiview"
+    settings = [f"steps={method.steps}", f"guidance.model={run.model}", f"guidance.camera={str(told).lower()}",
                 *(f"coarse.guidance.{text}" for text in method.settings)]  # fmt: skip
-    prepared = prepare(run.prompt, recipe=run.recipe, settings=settings, device="cpu", catalog=catalog, until="coarse")
+    recipe = str(run.out / RECIPE) if told else "toybox"
+    prepared = prepare(run.prompt, recipe=recipe, settings=settings, device="cpu", catalog=catalog, until="coarse")
     folder = run.out / run.method.replace(", ", "-").replace(" ", "-") / default_path(run.prompt, run.seed).name
     whole, began = not folder.exists(), time.perf_counter()
     prepared.run(folder, run.seed, lambda event: None)
@@ -187,20 +186,15 @@ def main() -> None:
     path = options.out / "objectives.csv"
     rows = read(path)
     made = {(row["method"], row["prompt"], row["seed"]) for row in rows}
-    priors = {"words": options.words, "multiview": options.multiview}
+    write_recipe(options.out)
+    folders = {"words": options.words, "multiview": options.multiview}
+    models = {name: folders[METHODS[name].prior].absolute() for name in options.methods if folders[METHODS[name].prior]}
     runs = [
-        Run(
-            method,
-            prompt,
-            seed,
-            priors[METHODS[method].prior].absolute(),
-            recipe_of(METHODS[method].prior, options.out),
-            options.out,
-        )
+        Run(method, prompt, seed, model, options.out)
         for seed in range(options.seeds)
         for prompt in PROMPTS[: options.prompts]
-        for method in options.methods
-        if priors[METHODS[method].prior] and (method, prompt, str(seed)) not in made
+        for method, model in models.items()
+        if (method, prompt, str(seed)) not in made
     ]
     environ.update(OMP_NUM_THREADS="1")
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
-from df3d.cli.context import Debug, Device, Offline, Prior, catalog_of, go_offline, put_json, say, show, table
+from df3d.cli.context import Debug, Device, Offline, Prior, catalog_of, go_offline, put_json, say, settings_of, show, table
 from df3d.errors import ConfigError, Stopped
 from df3d.system.files import read_text
 
@@ -87,11 +87,7 @@ def make(
             raise ConfigError("--gpus-per-worker and --workers-per-gpu say the same thing", "give one of them")
         gpus_per_worker = 1 / workers_per_gpu
     told = crew(catalog, launcher, launch, gpus=gpus_per_worker, workers=workers, retries=retries, timeout=seconds)
-    settings = [
-        *([f"guidance.model={prior.absolute()}"] if prior else []),
-        *set_,
-        *([f"steps={steps}"] if steps is not None else []),
-    ]
+    settings = settings_of(set_, prior=prior, steps=steps)
     mistakes = lists.Mistakes(prompts)
     listed = plan.planned(lists.read(_text(prompts), mistakes), range(seeds), recipe, settings, device, catalog, mistakes)
     choose = chooser(best_by, out, catalog, device=device)

@@ -32,6 +32,16 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr bu
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]  # `main` looks for it
 
 
+def settings_of(set_: list[str], *, guidance: str | None = None, prior: Path | None, steps: int | None) -> list[str]:
+    """KEY=VALUE of the options that are short forms of `--set`, and of `--set` itself."""
+    return [
+        *([f"guidance.use={guidance}"] if guidance else []),
+        *([f"guidance.model={prior.absolute()}"] if prior else []),
+        *set_,
+        *([f"steps={steps}"] if steps is not None else []),
+    ]
+
+
 def fail(error: Df3dError) -> int:
     """Say what went wrong and what to do, on stderr; returns the exit code."""
     say(f"error: {error.message}")

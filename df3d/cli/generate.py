@@ -13,7 +13,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from df3d.cli.context import Debug, Device, Offline, Prior, Quiet, catalog_of, go_offline, nobody_listens, put, put_json, say
+from df3d.cli.context import (
+    Debug,
+    Device,
+    Offline,
+    Prior,
+    Quiet,
+    catalog_of,
+    go_offline,
+    nobody_listens,
+    put,
+    put_json,
+    say,
+    settings_of,
+)
 from df3d.errors import ConfigError, Df3dError, PromptError, Stopped
 from df3d.prompt import Picture
 from df3d.schedule import LARGEST_SEED
@@ -75,12 +88,7 @@ def generate(
 
     go_offline(offline)
     catalog = catalog_of(context)
-    settings = [
-        *([f"guidance.use={guidance}"] if guidance else []),
-        *([f"guidance.model={prior.absolute()}"] if prior else []),
-        *set_,
-        *([f"steps={steps}"] if steps is not None else []),
-    ]
+    settings = settings_of(set_, guidance=guidance, prior=prior, steps=steps)
     job = prepare(
         _text(prompt, prompt_file, quiet), recipe=recipe, settings=settings, negative=_plain(negative),
         pictures=[_picture(text) for text in image], mesh=mesh,
